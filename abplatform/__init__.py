@@ -1,0 +1,5 @@
+"""An experimentation platform for ad creatives."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

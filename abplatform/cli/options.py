@@ -1,0 +1,59 @@
+"""What every verb shares: its workspace option, JSON output and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+__all__ = ["Advance", "json_option", "print_json", "progress", "workspace_option"]
+
+workspace_option = click.option(
+    "-w",
+    "--workspace",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="The workspace; default $ABP_WORKSPACE, else the nearest folder with an abp.yaml.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON; NaN and infinity are refused, they are never a result."""
+    click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+class Advance(Protocol):
+    """Called as work goes on, with how much is done and how much there is."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` is done."""
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Advance]:
+    """Show a progress bar on a terminal; say nothing elsewhere.
+
+    Args:
+        label: What is being done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,1 @@
+"""What things are: words, types and rules, without any input or output."""

@@ -1,0 +1,137 @@
+"""Categories, products, creatives and where each creative comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Category", "Creative", "CreativeSource", "Lineage", "Placement", "Product"]
+
+CreativeSource = Literal["baseline", "generated"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Category:
+    """A path in the taxonomy, written ``beauty/lip``.
+
+    Args:
+        path: Its names from the top, joined by ``/``.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        """Refuse empty names."""
+        if not self.path or any(not name.strip() for name in self.path.split("/")):
+            message = f"a category is a path like 'beauty/lip', not {self.path!r}"
+            raise ValueError(message)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names from the top."""
+        return tuple(self.path.split("/"))
+
+    @property
+    def parent(self) -> Category | None:
+        """The category above, or None at the top."""
+        return Category("/".join(self.names[:-1])) if len(self.names) > 1 else None
+
+    def at_level(self, level: int) -> Category:
+        """The ancestor at a level: 1 is the top. A shallower category is its own ancestor."""
+        return Category("/".join(self.names[:level]))
+
+    def __str__(self) -> str:
+        """Return the path."""
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One advertised product.
+
+    Args:
+        product_id: Unique in its catalogue.
+        title: Data for people and models, never an instruction.
+        category: Where it stands in the taxonomy.
+        image: The photograph's path relative to the catalogue file, or absolute.
+        attributes: Free facts, name to value.
+        price: In units of ``currency``; None if unknown.
+        currency: ISO 4217 code of ``price``.
+        rating: Mean of buyers' ratings, 0 … 5.
+        orders: How often it has been bought.
+        language: BCP 47 tag of the title.
+    """
+
+    product_id: str
+    title: str
+    category: Category
+    image: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    price: float | None = None
+    currency: str | None = None
+    rating: float | None = None
+    orders: int | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Creative:
+    """One picture that can be shown for one product.
+
+    Args:
+        creative_id: sha256 of the lossless master's bytes.
+        product_id: The product it advertises.
+        source: ``baseline`` or ``generated``.
+    """
+
+    creative_id: str
+    product_id: str
+    source: CreativeSource
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the resampled cut-out sits in the master, in pixels from the top left."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """How a creative came to be: from product photograph to pixels.
+
+    Args:
+        creative_id: sha256 of the master.
+        product_id: The product it advertises.
+        source: ``baseline`` or ``generated``.
+        image_sha256: The product's source photograph.
+        cutout_sha256: The resampled cut-out, kept beside the master.
+        placement: Where that cut-out sits.
+        scene: The scene description, name to value; empty for a baseline.
+        prompt: The scene in words.
+        seed: What the renderer drew its randomness from.
+        renderer: Name and version, such as ``studio/1``.
+        checkpoints: Role to sha256 of every model that took part.
+        inspector: ``usable``, ``match``, scores and reasons.
+        text: The ad text, or None.
+        week: ISO week in which it was made, such as ``2026-W48``.
+    """
+
+    creative_id: str
+    product_id: str
+    source: CreativeSource
+    image_sha256: str
+    cutout_sha256: str
+    placement: Placement
+    scene: Mapping[str, str]
+    prompt: str
+    seed: int
+    renderer: str
+    checkpoints: Mapping[str, str]
+    inspector: Mapping[str, object]
+    text: str | None = None
+    week: str | None = None

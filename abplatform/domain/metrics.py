@@ -1,0 +1,79 @@
+"""Metrics: each is a numerator over a denominator, both sums over events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["METRICS", "Direction", "Metric", "Total"]
+
+Direction = Literal["increase", "decrease"]
+
+Total = Literal[
+    "impressions",
+    "clicked_impressions",
+    "conversions",
+    "net_value_micros",
+    "cost_micros",
+    "profit_micros",
+    "shown",
+    "decisions",
+    "score_micros",
+    "feedbacks",
+    "matched_impressions",
+]
+"""What is added up per unit. All are integers, so that sums are exact in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A rate: ``scale`` · Σ numerator / Σ denominator, over the units of a variant.
+
+    Args:
+        name: The word used in YAML, tables and JSON.
+        numerator: What is summed above the line.
+        denominator: What is summed below the line.
+        scale: Multiplies the rate for people (1000 for revenue per thousand).
+        direction: What is better.
+        needs_conversions: Whether a row is final only after the conversion windows as well.
+        incremental: Whether the metric compares differences per assigned unit (iroas).
+    """
+
+    name: str
+    numerator: Total
+    denominator: Total
+    scale: float = 1.0
+    direction: Direction = "increase"
+    needs_conversions: bool = False
+    incremental: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("ctr", "clicked_impressions", "impressions"),
+        Metric("cvr", "conversions", "clicked_impressions", needs_conversions=True),
+        Metric("ctcvr", "conversions", "impressions", needs_conversions=True),
+        # Money is kept in millionths: 1e-6 brings it back to units, 1e3 makes it per thousand.
+        Metric("rpm", "net_value_micros", "impressions", scale=1e-3, needs_conversions=True),
+        Metric(
+            "cpa",
+            "cost_micros",
+            "conversions",
+            scale=1e-6,
+            direction="decrease",
+            needs_conversions=True,
+        ),
+        Metric("roi", "profit_micros", "cost_micros", needs_conversions=True),
+        Metric(
+            "iroas",
+            "net_value_micros",
+            "cost_micros",
+            needs_conversions=True,
+            incremental=True,
+        ),
+        Metric("coverage", "shown", "decisions"),
+        Metric("satisfaction", "score_micros", "feedbacks", scale=1e-6),
+        Metric("match_rate", "matched_impressions", "impressions"),
+    )
+}

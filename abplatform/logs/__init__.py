@@ -1,0 +1,1 @@
+"""What happened: landed, validated, loaded once and joined."""

@@ -1,0 +1,1 @@
+"""The market: shoppers whose hidden taste reads pixels."""
