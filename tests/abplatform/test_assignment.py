@@ -1,0 +1,245 @@
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abplatform.domain.assignment import (
+    BUCKETS,
+    AssignmentPlan,
+    assign,
+    assign_many,
+    bucket,
+    bucket_ranges,
+    buckets,
+    share_range,
+    targets,
+    unit_hash,
+    unit_slice,
+    unit_slices,
+)
+from abplatform.domain.experiment import BucketRange, Phase
+
+VECTORS = json.loads((Path(__file__).parent / "vectors/assignment.json").read_text("utf-8"))
+START = datetime(2026, 11, 2, tzinfo=UTC)
+UNITS = [f"user-{number}" for number in range(20_000)]
+
+unit_ids = st.text(max_size=300)
+weights = st.lists(st.integers(1, 1000), min_size=1, max_size=6).map(
+    lambda numbers: {f"v{index}": number / 8 for index, number in enumerate(numbers)}
+)
+
+
+def plan_of(*, variants, slots=((0, BUCKETS),), traffic=1.0, holdout=0.0, **others):
+    phase = Phase(
+        number=1,
+        starts_at=START,
+        ends_at=None,
+        slots=tuple(BucketRange(*slot) for slot in slots),
+        exposure=share_range(traffic),
+        variants=bucket_ranges(variants),
+        weights=variants,
+    )
+    return AssignmentPlan("exp", "feed", phase, holdout=holdout, **others)
+
+
+def test_published_buckets_hold():
+    """Every published bucket and slice comes out of one unit and of a vector alike."""
+    rows = pl.DataFrame(VECTORS["buckets"])
+    assert len(rows) > 200
+    assert unit_slices(rows["unit_id"]).tolist() == rows["unit_slice"].to_list()
+    for (salt,), of_salt in rows.group_by("salt"):
+        assert buckets(of_salt["unit_id"], salt).tolist() == of_salt["bucket"].to_list()
+    for row in rows.iter_rows(named=True):
+        assert bucket(row["unit_id"], row["salt"]) == row["bucket"]
+        assert unit_slice(row["unit_id"]) == row["unit_slice"]
+
+
+@pytest.mark.parametrize("case", VECTORS["assignments"], ids=lambda case: case["about"])
+def test_published_assignments_hold(case):
+    """Every published assignment, with its reason, comes out of its published allocation."""
+    phase = case["phase"]
+    plan = AssignmentPlan(
+        case["experiment"],
+        case["layer"],
+        Phase(
+            number=phase["number"],
+            starts_at=START,
+            ends_at=None,
+            slots=tuple(BucketRange(*slot) for slot in phase["slots"]),
+            exposure=BucketRange(*phase["exposure"]),
+            variants={
+                name: tuple(BucketRange(*owned) for owned in ranges)
+                for name, ranges in phase["variants"].items()
+            },
+            weights={},
+        ),
+        holdout=case["holdout"],
+    )
+    for row in case["units"]:
+        given = assign(plan, row["unit_id"])
+        assert [given.variant, given.reason] == [row["variant"], row["reason"]]
+        assert (given.bucket, given.layer_bucket) == (row["bucket"], row["layer_bucket"])
+
+
+def test_hand_checkable_vectors():
+    """The hash is the published XXH3: the empty key's digest at seed 0, seeded by the salt."""
+    assert xxhash.xxh3_64_intdigest(b"") == 0x2D06800538D394C2
+    assert unit_hash("", "") == xxhash.xxh3_64_intdigest(b"", seed=0x2D06800538D394C2)
+    assert bucket("u", "s") == unit_hash("u", "s") >> 32
+
+
+@given(st.lists(unit_ids, max_size=8), st.text(max_size=40))
+def test_one_and_many_agree(ids, salt):
+    """Any text, the empty and emoji among it, gets one bucket and slice however it is asked."""
+    assert buckets(ids, salt).tolist() == [bucket(unit_id, salt) for unit_id in ids]
+    assert unit_slices(pl.Series(ids, dtype=pl.String)).tolist() == [unit_slice(i) for i in ids]
+
+
+@given(unit_ids, st.text(max_size=40))
+def test_definition(unit_id, salt):
+    """The bucket is the high half of xxh3 seeded by the salt's xxh3; the slice is mod 4096."""
+    seed = xxhash.xxh3_64_intdigest(salt.encode())
+    assert bucket(unit_id, salt) == xxhash.xxh3_64_intdigest(unit_id.encode(), seed) // 2**32
+    sliced = xxhash.xxh3_64_intdigest(unit_id.encode(), xxhash.xxh3_64_intdigest(b"slice"))
+    assert unit_slice(unit_id) == sliced % 4096
+
+
+@pytest.mark.parametrize("ask", [lambda unit: bucket(unit, "s"), lambda unit: buckets([unit], "s")])
+def test_lone_surrogate_is_refused(ask):
+    """An id without a UTF-8 form is refused by both ways rather than hashed two ways."""
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        ask("user-\ud800")
+
+
+def test_null_unit_is_refused():
+    """A null among many ids is named, never given a bucket."""
+    with pytest.raises(ValueError, match="1 of 2 unit ids are null"):
+        buckets(pl.Series(["a", None]), "s")
+
+
+@given(weights)
+def test_ranges_partition_the_buckets(by_variant):
+    """Variants own adjoining ranges from 0 to 2^32, each as wide as its weight says, to one."""
+    ranges = [owned for (owned,) in bucket_ranges(by_variant).values()]
+    assert ranges[0].low == 0
+    assert ranges[-1].high == BUCKETS
+    assert all(left.high == right.low for left, right in pairwise(ranges))
+    total = sum(by_variant.values())
+    for owned, weight in zip(ranges, by_variant.values(), strict=True):
+        assert abs((owned.high - owned.low) - BUCKETS * weight / total) <= 1
+
+
+def test_bounds_are_floors_of_the_written_weights():
+    """Thirds written as 33.3, 33.3 and 33.4 give the bounds that a person works out."""
+    (first,), (second,), (third,) = bucket_ranges({"a": 33.3, "b": 33.3, "c": 33.4}).values()
+    assert (first.high, second.high) == (2**32 * 333 // 1000, 2**32 * 666 // 1000)
+    assert (third.low, third.high) == (second.high, 2**32)
+    assert share_range(0.05) == BucketRange(0, 2**32 // 20)
+
+
+@pytest.mark.parametrize("bad", [{"a": 0.0}, {"a": 2.0, "b": -1.0}, {}])
+def test_impossible_weights_are_refused(bad):
+    """Weights that are negative or nought in all are refused."""
+    with pytest.raises(ValueError, match="weights"):
+        bucket_ranges(bad)
+
+
+@settings(max_examples=30)
+@given(
+    weights,
+    st.lists(st.integers(0, BUCKETS), min_size=2, max_size=6, unique=True).map(sorted),
+    st.floats(0, 1),
+    st.floats(0, 0.5),
+    st.booleans(),
+)
+def test_assign_and_assign_many_agree(by_variant, cuts, traffic, holdout, running):
+    """Under any allocation the vector gives what each unit gets alone."""
+    slots = list(zip(cuts[::2], cuts[1::2], strict=False))
+    plan = plan_of(
+        variants=by_variant, slots=slots, traffic=traffic, holdout=holdout, running=running
+    )
+    names = tuple(by_variant)
+    some = UNITS[:300]
+    alone = [assign(plan, unit).variant for unit in some]
+    together = [None if index < 0 else names[index] for index in assign_many(plan, some)]
+    assert together == alone
+
+
+def test_weights_become_shares():
+    """Of 20,000 units each variant gets its share within four standard errors."""
+    plan = plan_of(variants={"a": 20.0, "b": 30.0, "c": 50.0})
+    counts = np.bincount(assign_many(plan, UNITS), minlength=3)
+    for count, share in zip(counts, (0.2, 0.3, 0.5), strict=True):
+        assert abs(count - 20_000 * share) < 4 * (20_000 * share * (1 - share)) ** 0.5
+
+
+def test_ramping_up_keeps_everyone():
+    """More traffic only adds units; whoever was in keeps the variant."""
+    low, high = (
+        assign_many(plan_of(variants={"a": 50.0, "b": 50.0}, traffic=traffic), UNITS)
+        for traffic in (0.05, 0.4)
+    )
+    assert 0 < (low >= 0).sum() < (high >= 0).sum()
+    assert (high[low >= 0] == low[low >= 0]).all()
+
+
+def test_first_exclusion_is_the_reason():
+    """Holdout stands before layer, layer before targeting, targeting before ramp."""
+    shut = {"slots": (), "traffic": 0.0, "targeting": {"country": ("CN",)}}
+    two = {"a": 50.0, "b": 50.0}
+    abroad = {"country": "DE"}
+    reasons = [
+        assign(plan_of(variants=two, holdout=1.0, **shut), "u", abroad).reason,
+        assign(plan_of(variants=two, **shut), "u", abroad).reason,
+        assign(plan_of(variants=two, **shut | {"slots": ((0, BUCKETS),)}), "u", abroad).reason,
+        assign(plan_of(variants=two, traffic=0.0), "u", abroad).reason,
+        assign(plan_of(variants=two, running=False), "u", abroad).reason,
+        assign(plan_of(variants=two), "u", abroad).reason,
+    ]
+    assert reasons == ["holdout", "layer", "targeting", "ramp", "not_running", "assigned"]
+
+
+def test_targeting_admits_what_lies_below():
+    """`beauty` admits `beauty/lip`, not `beautyx`; an unknown dimension does not admit."""
+    only_beauty = {"category": ("beauty",)}
+    assert targets(only_beauty, {"category": "beauty/lip"})
+    assert not targets(only_beauty, {"category": "beautyx"})
+    assert not targets(only_beauty, {})
+    assert targets(only_beauty, None)
+    everywhere_else = plan_of(variants={"a": 1.0}, targeting=only_beauty)
+    assert assign_many(everywhere_else, ["u"], {"category": "shoes"}).tolist() == [-1]
+
+
+def test_experiments_are_independent():
+    """Two experiments' variants, and exposure and variant, share nothing but chance."""
+    first, second, exposure = (
+        buckets(UNITS, salt) >= 2**31 for salt in ("experiment:a", "experiment:b", "ramp:a")
+    )
+    for left, right in ((first, second), (first, exposure)):
+        both = int((left & right).sum())
+        assert abs(both - 5_000) < 4 * (20_000 * 0.25 * 0.75) ** 0.5
+
+
+def test_phase_with_a_gap_is_an_error():
+    """A phase that leaves a bucket to nobody is named, never answered with a variant."""
+    phase = Phase(1, START, None, (BucketRange(0, BUCKETS),), BucketRange(0, BUCKETS), {}, {})
+    with pytest.raises(ValueError, match="leaves bucket"):
+        assign(AssignmentPlan("exp", "feed", phase), "u")
+
+
+def test_import_is_light():
+    """Importing assignment loads neither numpy nor polars."""
+    code = (
+        "import sys, abplatform.domain.assignment;"
+        "sys.exit(bool({'numpy', 'polars', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
