@@ -1,0 +1,423 @@
+"""Model versions on disk, named by what they hold, and the aliases that say which one is in use.
+
+```
+<root>/<sha256>/manifest.json        kind, files with their sha256, metadata, created_at
+<root>/<sha256>/model.safetensors    weights, as safetensors only: pickles can run code when read
+<root>/ALIASES.json                  {kind: {champion | challenger | previous: sha256}}
+<root>/HISTORY.jsonl                 who became champion when; append-only
+```
+
+A version's name is the sha256 of its kind, its files' hashes and its metadata. The time of its
+creation is beside the point: training the same model again gives the same name. Every load hashes
+the files again, so a version is either exactly what was saved or refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from abplatform.errors import CheckpointError
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "MANIFEST",
+    "PREVIOUS",
+    "Checkpoint",
+    "aliases",
+    "list_checkpoints",
+    "load_checkpoint",
+    "nominate",
+    "promote",
+    "read_folder",
+    "rollback",
+    "save_checkpoint",
+    "write_manifest",
+]
+
+MANIFEST = "manifest.json"
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+
+_FORMAT = "abplatform-checkpoint/1"
+_ALIASES = "ALIASES.json"
+_HISTORY = "HISTORY.jsonl"
+_ALLOWED = {".safetensors", ".json", ".txt"}
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One model version whose files are known to be intact.
+
+    Args:
+        sha256: Its name.
+        kind: What it is, such as ``reward``.
+        folder: Where its files are.
+        files: File name to sha256.
+        metadata: What its maker said about it; part of its name.
+        created_at: When it was first saved, ISO 8601.
+    """
+
+    sha256: str
+    kind: str
+    folder: Path
+    files: Mapping[str, str]
+    metadata: Mapping[str, Any]
+    created_at: str
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of its files.
+
+        Raises:
+            CheckpointError: It has no such file.
+        """
+        if name not in self.files:
+            raise CheckpointError(
+                f"the {self.kind} checkpoint has no file {name}",
+                path=self.folder,
+                remedy="train or save the model again",
+            )
+        return self.folder / name
+
+
+def write_manifest(
+    folder: Path, *, kind: str, metadata: Mapping[str, Any], created_at: datetime
+) -> Checkpoint:
+    """Seal a folder of finished files by writing its manifest.
+
+    Args:
+        folder: Holds the files; every one of them becomes part of the version.
+        kind: What it is, such as ``reward``.
+        metadata: JSON data about it; part of its name, so without times and durations.
+        created_at: Now, with a time zone.
+
+    Raises:
+        CheckpointError: A file is no safetensors, JSON or text, or there is no file.
+    """
+    files = _hash_files(folder)
+    plain = _plain(metadata, folder)
+    checkpoint = Checkpoint(
+        sha256=_identity(kind, files, plain),
+        kind=kind,
+        folder=folder,
+        files=files,
+        metadata=plain,
+        created_at=created_at.isoformat(),
+    )
+    manifest = {
+        "format": _FORMAT,
+        "sha256": checkpoint.sha256,
+        "kind": kind,
+        "files": files,
+        "metadata": plain,
+        "created_at": checkpoint.created_at,
+    }
+    _write_atomically(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return checkpoint
+
+
+def read_folder(folder: Path, *, kind: str) -> Checkpoint:
+    """Read a checkpoint's folder wherever it lies, hashing every file again.
+
+    Raises:
+        CheckpointError: It is missing, of another kind, not ours, or not what was saved.
+    """
+    manifest = _read_manifest(folder)
+    if manifest["kind"] != kind:
+        raise CheckpointError(
+            f"this is a {manifest['kind']} checkpoint where a {kind} checkpoint is needed",
+            path=folder,
+            remedy=f"name a {kind} checkpoint",
+        )
+    declared, found = manifest["files"], _hash_files(folder)
+    for name in sorted(declared.keys() | found.keys()):
+        if declared.get(name) != found.get(name):
+            problem = "missing" if name not in found else "foreign" if name not in declared else ""
+            raise CheckpointError(
+                f"{name} is {problem or 'corrupt: its sha256 is not the one in the manifest'}",
+                path=folder,
+                remedy="use another version (`abp reward rollback`) or train this one again",
+            )
+    sha256 = _identity(kind, found, manifest["metadata"])
+    if sha256 != manifest["sha256"]:
+        raise CheckpointError(
+            f"{MANIFEST} was changed after the checkpoint was saved",
+            path=folder,
+            remedy="use another version (`abp reward rollback`) or train this one again",
+        )
+    return Checkpoint(sha256, kind, folder, found, manifest["metadata"], manifest["created_at"])
+
+
+def save_checkpoint(
+    root: Path, folder: Path, *, kind: str, metadata: Mapping[str, Any], created_at: datetime
+) -> Checkpoint:
+    """Copy a folder of files into the store, under the name of what it holds.
+
+    Saving the same version again changes nothing; a stored copy that is damaged is replaced.
+
+    Raises:
+        CheckpointError: A file is no safetensors, JSON or text, or there is no file.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".saving-", dir=root))
+    try:
+        for name in _hash_files(folder):
+            shutil.copyfile(folder / name, draft / name)
+            _sync(draft / name)
+        checkpoint = write_manifest(draft, kind=kind, metadata=metadata, created_at=created_at)
+        target = root / checkpoint.sha256
+        try:
+            return read_folder(target, kind=kind)
+        except CheckpointError:
+            shutil.rmtree(target, ignore_errors=True)
+        draft.chmod(0o755)
+        draft.rename(target)
+        _sync(root)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return read_folder(target, kind=kind)
+
+
+def load_checkpoint(root: Path, ref: str, *, kind: str) -> Checkpoint:
+    """Find a version by alias, name, or a unique beginning of its name, and check its files.
+
+    Args:
+        root: The store.
+        ref: ``champion``, ``challenger``, ``previous``, a sha256, or its first 6 or more digits.
+        kind: What it must be.
+
+    Raises:
+        CheckpointError: It is unknown, of another kind, or not what was saved.
+    """
+    sha256 = aliases(root).get(kind, {}).get(ref, ref)
+    matches = [name for name in _names(root) if name.startswith(sha256) and len(sha256) >= 6]
+    if len(matches) != 1:
+        raise CheckpointError(
+            f"{ref} names {len(matches)} {kind} checkpoints" if matches else f"no {kind} {ref}",
+            path=root,
+            remedy="list what there is with `abp reward list`",
+        )
+    checkpoint = read_folder(root / matches[0], kind=kind)
+    if checkpoint.sha256 != matches[0]:
+        raise CheckpointError(
+            f"the folder holds checkpoint {checkpoint.sha256[:12]}, which is foreign here",
+            path=root / matches[0],
+            remedy="remove the folder, or use another version (`abp reward rollback`)",
+        )
+    return checkpoint
+
+
+def list_checkpoints(root: Path, *, kind: str | None = None) -> list[Checkpoint]:
+    """Return every intact version, oldest first; damaged ones are left out."""
+    found = []
+    for name in _names(root):
+        try:
+            checkpoint = read_folder(root / name, kind=kind or _read_manifest(root / name)["kind"])
+        except CheckpointError:
+            continue
+        found.append(checkpoint)
+    return sorted(found, key=lambda one: (one.created_at, one.sha256))
+
+
+def aliases(root: Path) -> dict[str, dict[str, str]]:
+    """Return kind → alias → sha256.
+
+    Raises:
+        CheckpointError: ALIASES.json is damaged.
+    """
+    path = root / _ALIASES
+    if not path.exists():
+        return {}
+    try:
+        table = json.loads(path.read_text("utf-8"))
+        return {str(kind): dict(named) for kind, named in table.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"the aliases cannot be read: {error}",
+            path=path,
+            remedy="remove the file and promote a version again with `abp reward promote`",
+        ) from error
+
+
+def nominate(root: Path, kind: str, sha256: str) -> None:
+    """Make a version the challenger; the champion stays.
+
+    Raises:
+        CheckpointError: The version cannot be loaded.
+    """
+    checkpoint = load_checkpoint(root, sha256, kind=kind)
+    named = aliases(root).get(kind, {})
+    _write_aliases(root, kind, {**named, CHALLENGER: checkpoint.sha256})
+
+
+def promote(root: Path, kind: str, sha256: str, *, at: datetime) -> Checkpoint:
+    """Make a version the champion; the champion until now becomes ``previous``.
+
+    Promoting the champion again changes nothing.
+
+    Raises:
+        CheckpointError: The version cannot be loaded; the champion stays.
+    """
+    checkpoint = load_checkpoint(root, sha256, kind=kind)
+    named = aliases(root).get(kind, {})
+    champion = named.get(CHAMPION)
+    if champion == checkpoint.sha256:
+        return checkpoint
+    after = {CHAMPION: checkpoint.sha256} | ({PREVIOUS: champion} if champion else {})
+    if named.get(CHALLENGER) not in {None, checkpoint.sha256}:
+        after[CHALLENGER] = named[CHALLENGER]
+    _write_aliases(root, kind, after)
+    _record(root, action="promote", kind=kind, sha256=checkpoint.sha256, at=at.isoformat())
+    return checkpoint
+
+
+def rollback(root: Path, kind: str, *, at: datetime | None = None) -> Checkpoint:
+    """Make the previous champion the champion again.
+
+    There is one step back, no ring: a second call is refused, because it would bring back the
+    version that was just withdrawn.
+
+    Raises:
+        CheckpointError: There is no previous version, or it cannot be loaded.
+    """
+    named = aliases(root).get(kind, {})
+    if PREVIOUS not in named:
+        raise CheckpointError(
+            f"there is no previous {kind} checkpoint",
+            path=root / _ALIASES,
+            remedy="choose a version from `abp reward list` and promote it",
+        )
+    checkpoint = load_checkpoint(root, named[PREVIOUS], kind=kind)
+    rest = {alias: sha for alias, sha in named.items() if alias not in {CHAMPION, PREVIOUS}}
+    _write_aliases(root, kind, {**rest, CHAMPION: checkpoint.sha256})
+    when = at.isoformat() if at else None
+    _record(root, action="rollback", kind=kind, sha256=checkpoint.sha256, at=when)
+    return checkpoint
+
+
+def _names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.glob("[0-9a-f]" * 64) if path.is_dir())
+
+
+def _identity(kind: str, files: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
+    facts = {"format": _FORMAT, "kind": kind, "files": files, "metadata": metadata}
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(metadata: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the metadata as it will be read back, so that its hash is the same then."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(metadata, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the metadata is no JSON: {error}", path=folder, remedy="hand in plain JSON data"
+        ) from error
+    return plain
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    remedy = "name the folder that `abp reward train --out` wrote, or a version in the store"
+    if not path.is_file():
+        raise CheckpointError(
+            f"no checkpoint here: {MANIFEST} is missing", path=path, remedy=remedy
+        )
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CheckpointError(
+            f"{MANIFEST} is corrupt: {error}", path=path, remedy=remedy
+        ) from error
+    wanted = {"format", "sha256", "kind", "files", "metadata", "created_at"}
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != _FORMAT
+        or wanted - set(manifest)
+    ):
+        raise CheckpointError("a foreign manifest, not abplatform's", path=path, remedy=remedy)
+    return manifest
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise CheckpointError(
+            "no such checkpoint folder", path=folder, remedy="name a folder that exists"
+        )
+    hashes = {}
+    for path in sorted(folder.iterdir()):
+        if path.name == MANIFEST:
+            continue
+        if path.suffix not in _ALLOWED or path.is_symlink() or not path.is_file():
+            raise CheckpointError(
+                f"{path.name} is refused: a checkpoint holds .safetensors, .json and .txt files",
+                path=folder,
+                remedy="save weights as safetensors; pickled weights can run code when read",
+            )
+        if path.suffix == ".safetensors":
+            _check_safetensors(path)
+        hashes[path.name] = _sha256(path)
+    if not hashes:
+        raise CheckpointError("the folder holds no weights", path=folder, remedy="train the model")
+    return hashes
+
+
+def _check_safetensors(path: Path) -> None:
+    """Refuse a file that only carries the name: 8 bytes of length, then a JSON header."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(1)
+    if header != b"{" or length + 8 > path.stat().st_size:
+        raise CheckpointError(
+            f"{path.name} is corrupt or no safetensors file",
+            path=path.parent,
+            remedy="use another version (`abp reward rollback`) or train this one again",
+        )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write_aliases(root: Path, kind: str, named: Mapping[str, str]) -> None:
+    table = {**aliases(root), kind: dict(named)}
+    _write_atomically(root / _ALIASES, json.dumps(table, indent=2, sort_keys=True) + "\n")
+
+
+def _record(root: Path, **row: str | None) -> None:
+    with (root / _HISTORY).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a power cut, sees the old text or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    _sync(draft)
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
