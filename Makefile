@@ -19,7 +19,7 @@ SPEC := pyproject.toml constraints.txt abplatform/__init__.py
 CODE := abplatform generators reward dashboards tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak pictures clean
+.PHONY: help demo test check lint format bench soak reference clean packages-test
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,30 +49,29 @@ bench: $(VENV)/.installed-test  ## Print the tables of speed and memory
 soak: $(VENV)/.installed-test packages-test  ## Repeat the fault and error-rate suites at full counts
 	ABP_SOAK=1 $(BIN)/python -m pytest -n 2 -m slow
 
+reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts
+	$(BIN)/python -m abplatform.cli.reference > docs/cli.md
+
 clean:  ## Remove the environment and what the demo wrote
 	rm -rf $(VENV) demo
 
-.PHONY: announce-demo announce-test packages-test
-
-announce-demo:
+$(VENV)/.installed-demo: $(SPEC)
 	@echo "Will be installed into $(VENV) (nothing outside this folder):"
 	@echo "  abplatform with the extras models and dashboards, versions pinned in constraints.txt:"
 	@echo "  torch, transformers, duckdb, polars, pandas, scipy, statsmodels, streamlit and what they need,"
 	@echo "  about 90 packages; 0.6 GB to fetch and 2.0 GB on disk with a CPU build of torch."
 	@echo "  Where pip would fetch CUDA builds (several GB more), name a folder or an index of CPU wheels:"
 	@echo "  make demo TORCH_WHEELS=..."
-
-announce-test:
-	@echo "Will be installed into $(VENV) (nothing outside this folder):"
-	@echo "  abplatform with every extra and the tools of its tests (pyspark, playwright, hypothesis, mypy, ruff, ...),"
-	@echo "  about 120 packages; 1.2 GB to fetch and 2.9 GB on disk with a CPU build of torch."
-	@echo "And, when run as root on Debian, the packages chromium and default-jre-headless if they are missing."
-
-$(VENV)/.installed-demo: $(SPEC) | announce-demo $(VENV)/bin/python
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
 	$(PIP) --editable '.[models,dashboards]'
 	@touch $@
 
-$(VENV)/.installed-test: $(SPEC) | announce-test $(VENV)/bin/python
+$(VENV)/.installed-test: $(SPEC)
+	@echo "Will be installed into $(VENV) (nothing outside this folder):"
+	@echo "  abplatform with every extra and the tools of its tests (pyspark, playwright, hypothesis, mypy, ...),"
+	@echo "  about 120 packages; 1.2 GB to fetch and 2.9 GB on disk with a CPU build of torch."
+	@echo "And, when run as root on Debian, the packages chromium and default-jre-headless if they are missing."
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
 	$(PIP) --editable '.[all,dev]'
 	@touch $@ $(VENV)/.installed-demo
 

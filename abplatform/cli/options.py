@@ -37,6 +37,11 @@ class Advance(Protocol):
         """Show that ``done`` of ``total`` is done."""
 
 
+def _stay_silent(done: int, total: int) -> None:
+    """Show nothing: nobody watches."""
+    del done, total
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Advance]:
     """Show a progress bar on a terminal; say nothing elsewhere.
@@ -45,7 +50,7 @@ def progress(label: str) -> Iterator[Advance]:
         label: What is being done.
     """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield _stay_silent
         return
     from rich.console import Console
     from rich.progress import Progress

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from abplatform.cli.main import abp
+from abplatform.cli.reference import reference_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,3 +58,8 @@ def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     local = [link for link in links if not re.match(r"[a-z]+:", link)]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_reference_is_what_help_says():
+    """``docs/cli.md`` is exactly what the verbs' own help says; ``make reference`` renews it."""
+    assert (ROOT / "docs" / "cli.md").read_text() == reference_page()
