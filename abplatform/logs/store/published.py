@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,10 +20,18 @@ from typing import Any
 
 import polars as pl
 
+from abplatform.durable import replace_durably, sync_folder, write_durably
 from abplatform.errors import StoreError
 from abplatform.workspace import Clock, system_clock
 
-__all__ = ["KEPT_VERSIONS", "TABLES", "Published", "publish_tables", "read_published"]
+__all__ = [
+    "KEPT_VERSIONS",
+    "TABLES",
+    "Published",
+    "current_version",
+    "publish_tables",
+    "read_published",
+]
 
 KEPT_VERSIONS = 3
 """How many versions stay on disk, so that a slow reader can finish."""
@@ -188,11 +195,18 @@ def publish_tables(
             name: {"rows": len(frame), "sha256": sha256s[name]} for name, frame in ready.items()
         },
     }
-    beside = root / f".{_CURRENT}.new"
-    _write_durably(beside, json.dumps(current, indent=2).encode())
-    beside.replace(root / _CURRENT)
-    _sync_folder(root)
+    replace_durably(root / _CURRENT, json.dumps(current, indent=2).encode())
     _remove_old(root, newest=version)
+    return version
+
+
+def current_version(root: Path) -> int:
+    """Return the current version's number without reading its tables.
+
+    Raises:
+        StoreError: Nothing is published yet, or CURRENT.json is damaged.
+    """
+    version: int = _read_current(root)["version"]
     return version
 
 
@@ -270,26 +284,11 @@ def _write_version(root: Path, version: int, tables: Mapping[str, pl.DataFrame])
         frame.write_parquet(buffer)
         content = buffer.getvalue()
         sha256s[name] = hashlib.sha256(content).hexdigest()
-        _write_durably(beside / f"{name}.parquet", content)
-    _sync_folder(beside)
+        write_durably(beside / f"{name}.parquet", content)
+    sync_folder(beside)
     beside.rename(root / f"v{version}")
-    _sync_folder(root)
+    sync_folder(root)
     return sha256s
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_old(root: Path, *, newest: int) -> None:
