@@ -11,15 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from abplatform.errors import WorkspaceError, WorkspaceLocked
+from abplatform.errors import SpecError, WorkspaceError, WorkspaceLocked
+from abplatform.yaml_text import nearest, read
+from abplatform.yaml_text.shapes import Number, Parsed, Share, Text
+from abplatform.yaml_text.tables import Field, MapOf, Table, in_one
 
 __all__ = [
     "SETTINGS_FILE",
     "Clock",
     "Settings",
     "Workspace",
+    "check_settings",
     "find_workspace",
     "open_workspace",
     "system_clock",
@@ -203,5 +208,69 @@ def open_workspace(folder: Path | str | None = None, *, clock: Clock = system_cl
     return Workspace(root=root, settings=_read_settings(root / SETTINGS_FILE), clock=clock)
 
 
+def check_settings(path: Path) -> list[SpecError]:
+    """Return every mistake in an abp.yaml."""
+    try:
+        root = read(path)
+    except SpecError as problem:
+        return [problem]
+    problems: list[SpecError] = []
+    if root.value is not None:
+        _SETTINGS.read(root, problems, name="")
+    return problems
+
+
 def _read_settings(path: Path) -> Settings:
-    raise NotImplementedError(path)
+    problems = check_settings(path)
+    if problems:
+        raise in_one(problems)
+    root = read(path)
+    if root.value is None:
+        return Settings()
+    return cast("Settings", _SETTINGS.read(root, problems, name=""))
+
+
+def _time_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        meant = nearest(name, available_timezones())
+        raise SpecError(
+            f"unknown time zone {name[:60]!r}",
+            code="unknown_value",
+            remedy=f"perhaps you meant '{meant}'" if meant else "write it like Asia/Shanghai",
+        ) from None
+
+
+_CURRENCY = Text(
+    pattern="[A-Z]{3}", expects="an ISO 4217 code", remedy="write it like USD, EUR or CNY"
+)
+
+_SETTINGS = Table(
+    make=Settings,
+    fields=(
+        Field(
+            "time_zone",
+            Parsed(
+                parse=_time_zone,
+                format=lambda zone: zone.key,
+                expects="a time zone",
+                remedy="write it like Asia/Shanghai",
+            ),
+            "Where a day begins and ends.",
+        ),
+        Field("currency", _CURRENCY, "The currency in which money is reported."),
+        Field(
+            "rates",
+            MapOf(_CURRENCY, Number(0, 1e9, open_minimum=True)),
+            "What one unit of another currency is worth in `currency`.",
+        ),
+        Field("holdout", Share(maximum=0.5), "Share of units kept on original baselines for good."),
+        Field("sources", Text(), "Logs that are pulled.", later="name files on `abp ingest`"),
+        Field("roles", Text(), "Who may do what.", later="everyone may do everything"),
+        Field("budgets", Text(), "How much may be spent.", later="nothing is capped"),
+        Field("notify", Text(), "Who hears of what.", later="nobody is told"),
+        Field("calendar", Text(), "Days that are unlike others.", later="all days count alike"),
+        Field("tokens", Text(), "Who may call the service.", later="there is no service"),
+    ),
+)
