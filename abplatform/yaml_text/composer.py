@@ -15,13 +15,23 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 import yaml
 
 from abplatform.errors import SpecError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "Node", "Scalar", "nearest", "parse", "plain", "read"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "Node",
+    "Scalar",
+    "nearest",
+    "parse",
+    "plain",
+    "read",
+    "resolve",
+]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -66,6 +76,19 @@ class Node:
     column: int
     path: Path
     key_places: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def child(self, *steps: str | int) -> Node:
+        """Walk down by keys and indices.
+
+        Raises:
+            LookupError: There is no such value.
+        """
+        node = self
+        for step in steps:
+            if not isinstance(node.value, dict | list):
+                raise KeyError(step)
+            node = cast("Any", node.value)[step]
+        return node
 
     def error(self, message: str, *, code: str, remedy: str, key: str | None = None) -> SpecError:
         """Make the error that points at this value, or at one of its keys.
@@ -249,7 +272,7 @@ class _Composer:
             self._refuse(event, "not_finite", f"{text} is no finite number")
         if len(text) > MAX_DIGITS:
             return self._place(event, text)
-        value = _resolve(text)
+        value = resolve(text)
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(event, "not_finite", f"{text} is too large for a number")
         return self._place(event, value)
@@ -311,7 +334,7 @@ def _position(mark: _Mark | None) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
-def _resolve(text: str) -> Scalar:
+def resolve(text: str) -> Scalar:
     """Resolve a plain scalar by the YAML 1.2 core schema."""
     if _NULL.fullmatch(text):
         return None

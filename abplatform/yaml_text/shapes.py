@@ -249,7 +249,7 @@ class Choice(Leaf):
             meant = nearest(word, [*self.values, *self.later])
             hint = f"perhaps you meant '{meant}'; " if meant else ""
             raise node.error(
-                f"{name} must be {self.expects}, not {describe(node)}",
+                f"{name} cannot be {describe(node)}",
                 code="unknown_value",
                 remedy=hint + self.remedy,
             )
@@ -257,7 +257,7 @@ class Choice(Leaf):
 
     def schema(self) -> Schema:
         """Describe the shape as JSON Schema."""
-        return {"enum": list(self.values)}
+        return {"enum": list(self.values), "enumDescriptions": list(self.values.values())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +308,7 @@ class Number(Leaf):
         return int(value) if float(value).is_integer() else value
 
 
+_LARGEST_SHARE = 10
 _PERCENT = re.compile(r"([+-]?[0-9]{1,40}(?:\.[0-9]{1,80})?) ?%")
 
 
@@ -329,6 +330,8 @@ class Share(Leaf):
     @property
     def expects(self) -> str:  # type: ignore[override]  # a property stands in for the constant
         """Say what is expected."""
+        if self.maximum > _LARGEST_SHARE:
+            return "a number or a percentage"
         low, high = write_share(self.minimum), write_share(self.maximum)
         return f"a share {_bounds(low, high, open_minimum=self.open_minimum)}"
 

@@ -183,12 +183,14 @@ class Table(Shape):
         make: The dataclass that is built from the values; its defaults are the keys' defaults.
         shorthand: The key that a bare scalar stands for.
         build: Builds the value in another way than ``make(**values)``.
+        split: Undoes ``build``; it returns the keys that shall be written.
     """
 
     fields: tuple[Field, ...]
     make: Callable[..., Any]
     shorthand: str | None = None
     build: Callable[..., Any] | None = None
+    split: Callable[[Any], Mapping[str, Any]] | None = None
 
     def read(self, node: Node, problems: list[SpecError], *, name: str) -> Any:
         """Read every key and build the value if all of them are valid."""
@@ -216,10 +218,12 @@ class Table(Shape):
             else:
                 full_name = f"{name}.{key}" if name else key
                 values[key] = known[key].shape.read(child, problems, name=full_name)
+        # A misspelt key has been named already; that its right spelling is missing is no news.
+        misspelt = {nearest(key, known) for key in children if key not in known}
         problems.extend(
             _missing(node, field, name)
             for field in self.fields
-            if field.required and field.name not in children
+            if field.required and field.name not in children and field.name not in misspelt
         )
         return {key: value for key, value in values.items() if value is not INVALID}
 
@@ -254,7 +258,7 @@ class Table(Shape):
             if field.later:
                 continue
             described = {"description": field.about, **field.shape.schema()}
-            if defaults.get(field.name) is not None:
+            if defaults.get(field.name) is not None and not isinstance(field.shape, Table):
                 described["default"] = field.shape.write(defaults[field.name])
             properties[field.name] = described
         table: Schema = {
@@ -271,18 +275,27 @@ class Table(Shape):
         return {"anyOf": [shape.schema(), table]}
 
     def write(self, value: Any) -> Any:
-        """Return the keys whose values differ from their defaults."""
-        return self.write_values({field.name: getattr(value, field.name) for field in self.fields})
-
-    def write_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the given keys in the table's order, without those that say the default."""
-        defaults = self.defaults()
+        """Return the keys as plain data, without those that say what holds anyway."""
+        values = self.split(value) if self.split else self._spoken(value)
         return {
             field.name: field.shape.write(values[field.name])
             for field in self.fields
             if field.name in values
+        }
+
+    def _spoken(self, value: Any) -> dict[str, Any]:
+        values = value if isinstance(value, Mapping) else self._members(value)
+        defaults = self.defaults()
+        return {
+            field.name: values[field.name]
+            for field in self.fields
+            if field.name in values
             and (field.required or values[field.name] != defaults.get(field.name))
         }
+
+    def _members(self, value: object) -> dict[str, Any]:
+        names = [field.name for field in self.fields]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
 
 def _no_mapping(node: Node, name: str) -> SpecError:

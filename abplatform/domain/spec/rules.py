@@ -1,0 +1,221 @@
+"""What no single key can know: rules between the keys of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from abplatform.domain.experiment import Analysis, CreativeChoice, Experiment, RampStep, Variant
+from abplatform.errors import SpecError
+from abplatform.yaml_text import Node
+
+__all__ = ["find_conflicts", "find_warnings"]
+
+WEIGHT_TOLERANCE = 1e-6
+"""In percent: thirds may be written with seven digits."""
+
+
+def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
+    """Return the mistakes between keys.
+
+    Args:
+        root: The file.
+        values: What could be read of it; rules over keys that are invalid are skipped, so that
+            one mistake is not told twice.
+    """
+    found: list[SpecError] = []
+    if "variants" in values:
+        found += _controls(root, values["variants"])
+        found += _weights(root, values["variants"])
+        found += _creatives(root, values["variants"])
+    if "ramp" in values:
+        found += _ramp(root.child("ramp"), values["ramp"])
+    if "metrics" in values:
+        found += _guardrails(root.child("metrics"), values["metrics"])
+    if "analysis" in values:
+        found += _runtime(root.child("analysis"), values["analysis"])
+    return found
+
+
+def find_warnings(root: Node, experiment: Experiment) -> list[SpecError]:
+    """Return what is allowed but seldom meant."""
+    found = [
+        *_plan(root, experiment),
+        *_without_traffic(root, experiment),
+        *_confounded(root, experiment),
+        *_without_effect(root, experiment),
+    ]
+    if experiment.primary.mde is None and "primary.within_mde" in experiment.verdict.ship:
+        found.append(
+            root.error(
+                "without an mde the fact primary.within_mde is always false",
+                code="no_mde",
+                remedy="add `mde: 3%` to metrics.primary",
+                key="verdict",
+            )
+        )
+    return found
+
+
+def _controls(root: Node, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[SpecError]:
+    controls = [name for name, variant in variants.items() if variant.get("control")]
+    place = root.child("variants")
+    if not controls:
+        yield root.error(
+            "no variant is the control",
+            code="no_control",
+            remedy=f"add `control: true` to one of: {', '.join(variants)}",
+            key="variants",
+        )
+    for name in controls[1:]:
+        yield place.error(
+            f"'{name}' is a second control beside '{controls[0]}'",
+            code="two_controls",
+            remedy="keep `control: true` in one of them",
+            key=name,
+        )
+
+
+def _weights(root: Node, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[SpecError]:
+    weights = {name: entry["weight"] for name, entry in variants.items() if "weight" in entry}
+    if not weights:
+        return  # none at all means equal shares
+    without = [name for name in variants if name not in weights]
+    if without:
+        yield root.child("variants").error(
+            f"no weight for {' and '.join(map(repr, without))} although others have one",
+            code="missing_key",
+            remedy="give every variant a weight, or none for equal shares",
+            key=without[0],
+        )
+    total = sum(weights.values())
+    if not without and abs(total - 100) > WEIGHT_TOLERANCE:
+        terms = " + ".join(f"{weight:g}" for weight in weights.values())
+        yield root.error(
+            f"the weights sum to {total:.6g}, not 100 ({terms})",
+            code="weights_sum",
+            remedy="change them so that they sum to 100",
+            key="variants",
+        )
+
+
+def _creatives(root: Node, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[SpecError]:
+    for name, variant in variants.items():
+        choice: CreativeChoice | None = variant.get("creatives")
+        if choice is None or choice.source == "generated":
+            continue
+        node = root.child("variants", name, "creatives")
+        for key in ("generator", "checkpoint"):
+            if key in node.key_places:
+                yield node.error(
+                    f"a baseline has no {key}",
+                    code="conflict",
+                    remedy=f"delete the key, or write `source: generated` for '{name}'",
+                    key=key,
+                )
+
+
+def _ramp(node: Node, steps: tuple[RampStep, ...]) -> Iterator[SpecError]:
+    for index, (before, after) in enumerate(pairwise(steps), start=1):
+        if after.traffic <= before.traffic:
+            yield node.child(index).error(
+                f"a ramp step of {after.traffic:.6g} follows one of {before.traffic:.6g}",
+                code="ramp_order",
+                remedy="order the steps so that traffic rises",
+                key="traffic",
+            )
+
+
+def _guardrails(node: Node, metrics: Mapping[str, Any]) -> Iterator[SpecError]:
+    guardrails = metrics.get("guardrails", ())
+    seen = set()
+    for index, guardrail in enumerate(guardrails):
+        place = node.child("guardrails", index)
+        if guardrail.non_inferiority_margin is None and guardrail.min is None:
+            yield place.error(
+                f"the guardrail {guardrail.metric} has no bound",
+                code="missing_key",
+                remedy="add `non_inferiority_margin: 1%`, or `min: 78%` for an absolute bound",
+            )
+        if guardrail.metric in seen:
+            yield place.error(
+                f"{guardrail.metric} is a guardrail twice",
+                code="duplicate_item",
+                remedy="write both bounds into one entry",
+            )
+        seen.add(guardrail.metric)
+
+
+def _runtime(node: Node, analysis: Analysis) -> Iterator[SpecError]:
+    if analysis.min_runtime > analysis.max_runtime:
+        yield node.error(
+            "min_runtime is longer than max_runtime",
+            code="runtime_order",
+            remedy="raise max_runtime or lower min_runtime",
+            key="min_runtime" if "min_runtime" in node.key_places else "max_runtime",
+        )
+
+
+def _plan(root: Node, experiment: Experiment) -> Iterator[SpecError]:
+    if experiment.analysis.test == "fixed":
+        return
+    node = root.child("analysis") if "analysis" in root.key_places else root
+    yield node.error(
+        f"the {experiment.analysis.test} test is not built yet: the verdict stays `continue`",
+        code="plan_not_built",
+        remedy="write `analysis: {test: fixed}` for a verdict at max_runtime",
+        key="test",
+    )
+
+
+def _without_traffic(root: Node, experiment: Experiment) -> Iterator[SpecError]:
+    for variant in experiment.variants:
+        if variant.weight == 0:
+            yield root.child("variants").error(
+                f"'{variant.name}' gets no traffic",
+                code="no_traffic",
+                remedy="give it a weight above 0, or delete it",
+                key=variant.name,
+            )
+
+
+def _confounded(root: Node, experiment: Experiment) -> Iterator[SpecError]:
+    for variant in experiment.treatments:
+        things = _differences(experiment.control, variant)
+        if len(things) > 1:
+            yield root.child("variants").error(
+                f"'{variant.name}' differs from '{experiment.control.name}' in more than one "
+                f"thing: the lift would mix {' and '.join(things)}",
+                code="confounded",
+                remedy="let them differ in one thing, or add a variant between the two",
+                key=variant.name,
+            )
+
+
+def _differences(control: Variant, treatment: Variant) -> list[str]:
+    """Name what differs: the source of creatives counts once, whatever follows from it."""
+    ours, theirs = control.creatives, treatment.creatives
+    if ours is None or theirs is None or ours.source != theirs.source:
+        things = ["creatives"] if ours != theirs else []
+    else:
+        names = ("generator", "checkpoint", "per_product")
+        things = [f"creatives.{it}" for it in names if getattr(ours, it) != getattr(theirs, it)]
+    return things + [
+        f"policy.{it}"
+        for it in ("choose", "floor")
+        if getattr(control.policy, it) != getattr(treatment.policy, it)
+    ]
+
+
+def _without_effect(root: Node, experiment: Experiment) -> Iterator[SpecError]:
+    if experiment.assignment != "external":
+        return
+    for key in ("layer", "targeting", "ramp", "policy"):
+        if key in root.key_places:
+            yield root.error(
+                f"{key} has no effect where assignment is external: the log says who saw what",
+                code="no_effect",
+                remedy="delete the key",
+                key=key,
+            )
