@@ -1,0 +1,47 @@
+"""What arrays of pixels are called, and the few operations that every drawing shares."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["Pixels", "Plane", "blend", "ramp", "resize", "to_bytes"]
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""Height x width x 3 or 4, 0 … 255."""
+
+Plane: TypeAlias = NDArray[Any]
+"""Height x width, or height x width x 3; light or coverage, 0 … 1."""
+
+
+def ramp(low: float, high: float, x: Plane) -> Plane:
+    """Rise smoothly from 0 at ``low`` to 1 at ``high`` (3t² - 2t³)."""
+    t: Plane = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
+
+
+def blend(below: Plane, above: Plane, coverage: Plane) -> Plane:
+    """Lay ``above`` (h x w x 3) over ``below`` by its coverage (h x w)."""
+    return below + (above - below) * coverage[..., None]
+
+
+def resize(plane: Plane, height: int, width: int) -> Plane:
+    """Resample a float plane (h x w or h x w x 3) smoothly to another size."""
+    planes = [plane] if plane.ndim == 2 else [plane[..., i] for i in range(plane.shape[2])]
+    bigger = [
+        np.asarray(
+            Image.fromarray(part.astype(np.float32)).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+        )
+        for part in planes
+    ]
+    return bigger[0] if plane.ndim == 2 else np.dstack(bigger)
+
+
+def to_bytes(light: Plane) -> Pixels:
+    """Round light of 0 … 1 to bytes."""
+    return (np.clip(light, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

@@ -1,0 +1,293 @@
+"""Catalogue → creatives with lineage; the same call twice draws nothing twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from abplatform.creatives import append_lineage, read_lineage, save_master
+from abplatform.domain.catalog import Lineage, Product
+from generators.arrays import Pixels
+from generators.inspector import Inspection, inspect
+from generators.intake import ReadyProduct
+from generators.propose import propose_scenes
+from generators.renderers import baseline, studio
+from generators.renderers.placing import Rendered
+from generators.scene import Scene
+
+__all__ = ["CreativeRefused", "Generation", "Generator", "Scorer", "generate_creatives"]
+
+Generator: TypeAlias = Literal["baseline", "caig"]
+
+ATTEMPTS = 4
+"""How often a slot whose picture the inspector refuses is drawn anew."""
+PREVIEW_PIXELS = 160
+SCREENED_FROM = 3
+"""Scenes that a scorer sees for each one that is drawn."""
+WORTH_A_POOL = 12
+"""Pictures from which a second process pays for its start."""
+
+
+class Scorer(Protocol):
+    """What can say how promising a picture is; a reward model happens to fit."""
+
+    def score(self, pixels: Pixels, product: Product) -> float:
+        """Return a number that is higher for a more promising picture.
+
+        Args:
+            pixels: uint8, height x width x 3, of any size.
+            product: What the picture advertises.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CreativeRefused:
+    """A slot that stayed empty, and why.
+
+    Args:
+        product_id: The product.
+        slot: Which of its creatives, from 0.
+        reasons: The inspector's words for the last attempt.
+        scores: The inspector's scores for the last attempt.
+    """
+
+    product_id: str
+    slot: int
+    reasons: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a run brought.
+
+    Args:
+        lineages: One for each creative of this run, drawn now or before, in order of product.
+        refused: Slots for which the inspector let nothing through.
+        drawn: How many pictures were drawn now.
+        reused: How many were there already.
+    """
+
+    lineages: tuple[Lineage, ...]
+    refused: tuple[CreativeRefused, ...]
+    drawn: int = 0
+    reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    product: ReadyProduct
+    number: int
+    generator: Generator
+    week: str | None
+    seeds: tuple[int, ...]
+    scenes: tuple[Scene | None, ...] = ()
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+
+
+def generate_creatives(
+    ready: Sequence[ReadyProduct],
+    *,
+    generator: Generator,
+    per_product: int = 1,
+    week: str | None = None,
+    seed: int,
+    root: Path,
+    scorer: Scorer | None = None,
+    checkpoints: Mapping[str, str] | None = None,
+    processes: int = 1,
+    advance: Callable[[int, int], None] | None = None,
+) -> Generation:
+    """Draw creatives for products and keep masters, cut-outs and lineage.
+
+    Args:
+        ready: Products with their cut-outs.
+        generator: ``baseline`` (one plain studio picture a product) or ``caig``.
+        per_product: How many creatives each product gets; a baseline is always one.
+        week: ISO week, kept in the lineage and part of the randomness.
+        seed: Every random choice comes from it.
+        root: The folder of creatives.
+        scorer: Screens proposed scenes by small previews.
+        checkpoints: Role to sha256 of the models that take part, such as the scorer's.
+        processes: How many processes draw; a pool is started only when it pays.
+        advance: Told how many slots are done, and of how many.
+
+    Returns:
+        The creatives in order of product and slot, whoever drew them and when.
+    """
+    count = 1 if generator == "baseline" else per_product
+    models = dict(checkpoints or {}) if generator == "caig" else {}
+    slots = [
+        _Slot(
+            product,
+            number,
+            generator,
+            week,
+            _seeds(product, number, generator, week, seed),
+            checkpoints=models,
+        )
+        for product in ready
+        for number in range(count)
+    ]
+    known = {_key(lineage): lineage for lineage in read_lineage(root).values()}
+    found: dict[int, Lineage | CreativeRefused] = {}
+    for index, slot in enumerate(slots):
+        before = _drawn_before(slot, known)
+        if before is not None:
+            found[index] = before
+    reused = len(found)
+    missing = [index for index in range(len(slots)) if index not in found]
+    tasks = (_with_scenes(slots[index], scorer) for index in missing)
+    if advance is not None:
+        advance(reused, len(slots))
+    for index, result in zip(missing, _draw_all(tasks, len(missing), root, processes), strict=True):
+        found[index] = result
+        if isinstance(result, Lineage):
+            append_lineage(root, [result])
+        if advance is not None:
+            advance(len(found), len(slots))
+    ordered = [found[index] for index in range(len(slots))]
+    lineages = {row.creative_id: row for row in ordered if isinstance(row, Lineage)}
+    return Generation(
+        tuple(lineages.values()),
+        tuple(row for row in ordered if isinstance(row, CreativeRefused)),
+        drawn=sum(isinstance(found[index], Lineage) for index in missing),
+        reused=reused,
+    )
+
+
+def _seeds(
+    product: ReadyProduct, number: int, generator: Generator, week: str | None, seed: int
+) -> tuple[int, ...]:
+    """One seed for each attempt of a slot; 53 bits, so that JSON readers keep them exact."""
+    return tuple(
+        int.from_bytes(
+            blake2b(
+                "\x1f".join(
+                    (
+                        str(seed),
+                        generator,
+                        week or "",
+                        product.product.product_id,
+                        str(number),
+                        str(attempt),
+                    )
+                ).encode(),
+                digest_size=8,
+            ).digest()
+        )
+        >> 11
+        for attempt in range(ATTEMPTS)
+    )
+
+
+def _key(lineage: Lineage) -> tuple[object, ...]:
+    return (
+        lineage.product_id,
+        lineage.image_sha256,
+        lineage.renderer,
+        lineage.seed,
+        tuple(sorted(lineage.checkpoints.items())),
+    )
+
+
+def _drawn_before(slot: _Slot, known: Mapping[tuple[object, ...], Lineage]) -> Lineage | None:
+    renderer = baseline.NAME if slot.generator == "baseline" else studio.NAME
+    for seed in slot.seeds:
+        key = (
+            slot.product.product.product_id,
+            slot.product.image_sha256,
+            renderer,
+            seed,
+            tuple(sorted(slot.checkpoints.items())),
+        )
+        if key in known:
+            return known[key]
+    return None
+
+
+def _with_scenes(slot: _Slot, scorer: Scorer | None) -> _Slot:
+    if slot.generator == "baseline":
+        return slot
+    scenes: list[Scene | None] = []
+    for seed in slot.seeds:
+        rng = np.random.default_rng(seed)
+        judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
+        scenes += propose_scenes(slot.product.product, 1, rng, judge)
+    return _Slot(
+        slot.product,
+        slot.number,
+        slot.generator,
+        slot.week,
+        slot.seeds,
+        tuple(scenes),
+        slot.checkpoints,
+    )
+
+
+def _preview_judge(product: ReadyProduct, seed: int, scorer: Scorer) -> Callable[[Scene], float]:
+    def judge(scene: Scene) -> float:
+        preview = studio.render(product, scene, seed=seed, size=PREVIEW_PIXELS)
+        return scorer.score(preview.pixels, product.product)
+
+    return judge
+
+
+def _draw_all(
+    tasks: Iterable[_Slot], count: int, root: Path, processes: int
+) -> Iterator[Lineage | CreativeRefused]:
+    if processes <= 1 or count < WORTH_A_POOL:
+        for task in tasks:
+            yield _draw(task, root)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(_draw, tasks, [root] * count, chunksize=4)
+
+
+def _draw(slot: _Slot, root: Path) -> Lineage | CreativeRefused:
+    reasons: tuple[str, ...] = ()
+    scores: Mapping[str, float] = {}
+    for attempt, seed in enumerate(slot.seeds):
+        scene = slot.scenes[attempt] if slot.scenes else None
+        draw = baseline.render if scene is None else studio.render
+        rendered = draw(slot.product, scene, seed=seed)
+        inspection = inspect(rendered, slot.product)
+        # a baseline is kept with its faults noted: without it there is nothing to compare with
+        if inspection.usable or scene is None:
+            keys = save_master(root, rendered.pixels, rendered.cutout)
+            return _lineage(slot, attempt, keys, rendered, inspection)
+        reasons, scores = inspection.reasons, inspection.scores
+    return CreativeRefused(slot.product.product.product_id, slot.number, reasons, scores)
+
+
+def _lineage(
+    slot: _Slot,
+    attempt: int,
+    keys: tuple[str, str],
+    rendered: Rendered,
+    inspection: Inspection,
+) -> Lineage:
+    scene = slot.scenes[attempt] if slot.scenes else None
+    return Lineage(
+        creative_id=keys[0],
+        product_id=slot.product.product.product_id,
+        source="baseline" if scene is None else "generated",
+        image_sha256=slot.product.image_sha256,
+        cutout_sha256=keys[1],
+        placement=rendered.placement,
+        scene={} if scene is None else scene.to_words(),
+        prompt="" if scene is None else scene.to_text(),
+        seed=slot.seeds[attempt],
+        renderer=baseline.NAME if scene is None else studio.NAME,
+        checkpoints=dict(slot.checkpoints),
+        inspector=inspection.to_json(),
+        week=slot.week,
+    )

@@ -1,0 +1,1 @@
+"""Renderers: a product and a scene → pixels."""

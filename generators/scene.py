@@ -1,0 +1,178 @@
+"""The scene vocabulary: what a creative's background may be, with a text form and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+
+from abplatform.errors import CatalogueError
+
+__all__ = ["VOCABULARY", "Scene", "scene_from_text"]
+
+VOCABULARY: dict[str, tuple[str, ...]] = {
+    "surface": (
+        "plaster",
+        "oak",
+        "walnut",
+        "marble",
+        "black marble",
+        "terrazzo",
+        "concrete",
+        "slate",
+        "linen",
+        "satin",
+        "sand",
+        "water",
+        "acrylic",
+        "snow",
+        "grass",
+    ),
+    "backdrop": (
+        "seamless",
+        "plaster wall",
+        "arch",
+        "sun disc",
+        "window",
+        "city lights",
+        "garden",
+        "sky",
+        "sea",
+        "drapery",
+        "tiled wall",
+        "dark studio",
+        "overhead",
+    ),
+    "light": (
+        "soft left",
+        "soft right",
+        "golden left",
+        "golden right",
+        "window left",
+        "window right",
+        "leaf shade",
+        "spot",
+        "neon",
+    ),
+    "palette": (
+        "cream",
+        "blush",
+        "sage",
+        "sky blue",
+        "lilac",
+        "terracotta",
+        "lemon",
+        "mint",
+        "coral",
+        "sand",
+        "ink",
+        "graphite",
+        "emerald",
+        "burgundy",
+        "white",
+    ),
+    "props": (
+        "no",
+        "podium",
+        "steps",
+        "leaves",
+        "pebbles",
+        "blossoms",
+        "petals",
+        "citrus",
+        "spheres",
+        "blocks",
+        "branches",
+        "drops",
+        "baubles",
+    ),
+    "depth": ("deep", "medium", "shallow"),
+    "season": ("any", "spring", "summer", "autumn", "winter"),
+    "mood": ("calm", "fresh", "warm", "bold", "elegant", "playful"),
+}
+"""Field to its words, in the order of the text form."""
+
+_NOUNS = {
+    "surface": "surface",
+    "backdrop": "backdrop",
+    "light": "light",
+    "palette": "palette",
+    "props": "props",
+    "depth": "depth of field",
+    "season": "season",
+    "mood": "mood",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A scene in words that a prompt model writes and a renderer reads.
+
+    Args:
+        surface: What the product stands or lies on.
+        backdrop: What is behind it; ``overhead`` looks straight down on the surface.
+        light: Where the light comes from and how hard it is.
+        palette: The colours of everything that has no colour of its own.
+        props: What else is in the picture.
+        depth: Depth of field: how sharp the background is.
+        season: The time of year.
+        mood: Contrast and warmth of the whole.
+
+    Raises:
+        CatalogueError: A word is not in the vocabulary.
+    """
+
+    surface: str = "plaster"
+    backdrop: str = "seamless"
+    light: str = "soft left"
+    palette: str = "cream"
+    props: str = "no"
+    depth: str = "medium"
+    season: str = "any"
+    mood: str = "calm"
+
+    def __post_init__(self) -> None:
+        """Refuse words that no renderer knows."""
+        for field in fields(self):
+            word = getattr(self, field.name)
+            if word not in VOCABULARY[field.name]:
+                raise _unknown_word(field.name, word)
+
+    def to_text(self) -> str:
+        """Return the scene as phrases, such as ``oak surface, arch backdrop, …``."""
+        return ", ".join(f"{word} {_NOUNS[name]}" for name, word in asdict(self).items())
+
+    def to_words(self) -> dict[str, str]:
+        """Return field to word, as lineage keeps it."""
+        return asdict(self)
+
+
+def scene_from_text(text: str) -> Scene:
+    """Read a scene from phrases in any order; what is not said keeps its default.
+
+    Args:
+        text: Such as ``oak surface, arch backdrop, shallow depth of field``.
+
+    Raises:
+        CatalogueError: A phrase or its word is unknown, or a field is said twice.
+    """
+    words: dict[str, str] = {}
+    for phrase in filter(None, (" ".join(part.split()).lower() for part in text.split(","))):
+        name = next((name for name, noun in _NOUNS.items() if phrase.endswith(f" {noun}")), None)
+        if name is None:
+            raise CatalogueError(
+                f"the scene phrase {phrase!r} names no part of a scene",
+                remedy=f"end it with one of {', '.join(_NOUNS.values())}",
+            )
+        if name in words:
+            raise CatalogueError(f"the scene names its {name} twice", remedy="keep one of them")
+        words[name] = phrase.removesuffix(f" {_NOUNS[name]}")
+    return Scene(**words)
+
+
+def _unknown_word(name: str, word: str) -> CatalogueError:
+    near = get_close_matches(str(word), VOCABULARY[name], n=1)
+    hint = f"did you mean {near[0]!r}? The words" if near else "the words"
+    return CatalogueError(
+        f"{word!r} is no {_NOUNS[name]} that a renderer knows",
+        remedy=f"{hint} are {', '.join(VOCABULARY[name])}",
+    )
