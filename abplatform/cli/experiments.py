@@ -1,0 +1,397 @@
+"""``abp start, pause, ramp, stop, status, history, assign``: experiments and who gets what."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from abplatform.checkpoints import aliases
+from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.domain.assignment import BUCKETS, Assignment, AssignmentPlan
+from abplatform.domain.assignment import assign as assign_unit
+from abplatform.domain.experiment import State
+from abplatform.errors import RegistryError, SpecError
+from abplatform.traffic.registry import RegisteredExperiment, Registry, resolve_aliases
+from abplatform.workspace import Workspace, open_workspace
+
+__all__ = ["assign", "history", "pause", "ramp", "start", "status", "stop"]
+
+PIPE_WIDTH = 200
+
+by_option = click.option("--by", "who", default=None, help="Who decides; default $USER.")
+at_option = click.option(
+    "--at",
+    "at_text",
+    metavar="TIME",
+    default=None,
+    help="From when it holds, such as 2026-11-02 or 2026-11-02T08:00+01:00; default now. "
+    "Without an offset it is the workspace's time.",
+)
+reason_option = click.option("--reason", default=None, help="Why, for the journal.")
+key_argument = click.argument("key")
+
+
+@click.command()
+@key_argument
+@at_option
+@by_option
+@workspace_option
+@json_option
+def start(
+    *, key: str, at_text: str | None, who: str | None, folder: Path | None, as_json: bool
+) -> None:
+    """Start an experiment, or let a paused one run on."""
+    registry = Registry(open_workspace(folder))
+    at, who = _moment(at_text, registry.workspace), _person(who)
+    if registry.find(key).state is State.PAUSED:
+        registry.resume(key, at=at, who=who)
+        _show_change(registry, key, "runs on", as_json=as_json)
+        return
+    known = aliases(registry.workspace.checkpoints)
+    resolved = resolve_aliases(registry.find(key).experiment, known)
+    registry.start(key, at=at, who=who, resolved=resolved)
+    _show_change(registry, key, "has started", as_json=as_json)
+
+
+@click.command()
+@key_argument
+@reason_option
+@at_option
+@by_option
+@workspace_option
+@json_option
+def pause(
+    *,
+    key: str,
+    reason: str | None,
+    at_text: str | None,
+    who: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Pause a running experiment; `abp start` lets it run on."""
+    registry = Registry(open_workspace(folder))
+    at = _moment(at_text, registry.workspace)
+    registry.pause(key, at=at, who=_person(who), reason=reason)
+    _show_change(registry, key, "is paused", as_json=as_json)
+
+
+@click.command()
+@key_argument
+@reason_option
+@at_option
+@by_option
+@workspace_option
+@json_option
+def ramp(
+    *,
+    key: str,
+    reason: str | None,
+    at_text: str | None,
+    who: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Move a running experiment to the next step of its ramp."""
+    registry = Registry(open_workspace(folder))
+    at = _moment(at_text, registry.workspace)
+    registry.ramp(key, at=at, who=_person(who), reason=reason)
+    _show_change(registry, key, "was ramped", as_json=as_json)
+
+
+@click.command()
+@key_argument
+@reason_option
+@at_option
+@by_option
+@workspace_option
+@json_option
+def stop(
+    *,
+    key: str,
+    reason: str | None,
+    at_text: str | None,
+    who: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Stop an experiment for good and free its place in the layer."""
+    registry = Registry(open_workspace(folder))
+    at = _moment(at_text, registry.workspace)
+    registry.stop(key, at=at, who=_person(who), reason=reason)
+    _show_change(registry, key, "is stopped", as_json=as_json)
+
+
+@click.command()
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@workspace_option
+@json_option
+def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Show where experiments stand, and which YAML files were edited after the start."""
+    registry = Registry(open_workspace(folder))
+    known, problems = registry.usable()
+    chosen = [registry.find(key) for key in keys] or list(known.values())
+    rows = [_status_row(registry, found) for found in chosen]
+    if as_json:
+        print_json({"experiments": rows, "problems": [str(problem) for problem in problems]})
+        return
+    _print_status(registry.workspace, rows)
+    for row in rows:
+        if row["edited"]:
+            place = f"{row['edited']['path']}:{row['edited']['line']}"
+            click.echo(f"{place}: edited after {row['experiment']} started:")
+            for difference in row["edited"]["differences"]:
+                click.echo(f"  {difference}")
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+
+
+@click.command()
+@key_argument
+@workspace_option
+@json_option
+def history(*, key: str, folder: Path | None, as_json: bool) -> None:
+    """Show what was decided about an experiment, by whom and when."""
+    workspace = open_workspace(folder)
+    rows = Registry(workspace).history(key)
+    if as_json:
+        print_json([row.to_json() for row in rows])
+        return
+    if not rows:
+        click.echo(f"{key} is a draft; nothing was decided yet")
+        return
+    lines = (
+        (
+            str(row.sequence),
+            _local(row.at, workspace),
+            row.who,
+            row.action,
+            _told(row.detail),
+            row.sha256[:12],
+        )
+        for row in rows
+    )
+    _print_table(("row", "at", "who", "action", "detail", "sha256"), lines)
+
+
+@click.command()
+@key_argument
+@click.argument("units", metavar="UNIT...", nargs=-1, required=True)
+@click.option(
+    "--context",
+    "context_pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="What is known about the request, such as country=CN; without any, targeting is left out.",
+)
+@click.option("--at", "at_text", metavar="TIME", default=None, help="The moment; default now.")
+@workspace_option
+@json_option
+def assign(
+    *,
+    key: str,
+    units: tuple[str, ...],
+    context_pairs: tuple[str, ...],
+    at_text: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Show which variant units get, or why they get none; a draft previews its first phase."""
+    context = _context(context_pairs)
+    registry = Registry(open_workspace(folder))
+    registry.check_unedited(key)
+    plan = registry.plan(key, _moment(at_text, registry.workspace))
+    found = registry.find(key)
+    _refuse_no_traffic(plan, found)
+    try:
+        assigned = [assign_unit(plan, unit, context) for unit in units]
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"unit {error.object!r} is no valid text") from None
+    if as_json:
+        print_json([_assignment_row(one) for one in assigned])
+        return
+    if found.state is State.DRAFT:
+        click.echo(f"{key} is a draft; this previews its first phase")
+    _print_table(
+        ("unit", "variant", "reason", "bucket", "layer bucket", "phase"),
+        (
+            (
+                one.unit_id,
+                one.variant or "-",
+                one.reason,
+                str(one.bucket),
+                str(one.layer_bucket),
+                str(one.phase),
+            )
+            for one in assigned
+        ),
+    )
+
+
+def _moment(text: str | None, workspace: Workspace) -> datetime:
+    if text is None:
+        return workspace.clock()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time such as 2026-11-02T08:00+01:00", param_hint="--at"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
+
+
+def _person(named: str | None) -> str:
+    return named or os.environ.get("USER") or getpass.getuser()
+
+
+def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:
+    split = [pair.partition("=") for pair in pairs]
+    for name, sign, _ in split:
+        if not (name and sign):
+            raise click.BadParameter(f"{name!r} is not NAME=VALUE", param_hint="--context")
+    return {name: value for name, _, value in split} or None
+
+
+def _refuse_no_traffic(plan: AssignmentPlan, found: RegisteredExperiment) -> None:
+    exposed = plan.phase.exposure.high - plan.phase.exposure.low
+    if exposed and plan.phase.slots:
+        return
+    raise RegistryError(
+        f"{found.key} has no traffic: {'its ramp stands at 0 %' if not exposed else 'no slot'}",
+        path=found.path,
+        remedy=(
+            f"run `abp ramp {found.key}`"
+            if found.phases
+            else "give the first step of `ramp` some traffic"
+        ),
+    )
+
+
+def _assignment_row(one: Assignment) -> dict[str, Any]:
+    return {
+        "unit_id": one.unit_id,
+        "variant": one.variant,
+        "reason": one.reason,
+        "bucket": one.bucket,
+        "layer_bucket": one.layer_bucket,
+        "phase": one.phase,
+    }
+
+
+def _status_row(registry: Registry, found: RegisteredExperiment) -> dict[str, Any]:
+    experiment = found.experiment
+    edited = _edited(registry, found.key)
+    root = registry.workspace.root
+    return {
+        "experiment": found.key,
+        "state": found.state.value,
+        "assignment": experiment.assignment,
+        "owner": experiment.owner,
+        "layer": experiment.own_layer.name,
+        "layer_share": experiment.own_layer.share,
+        "slots": [[s.low, s.high] for s in found.phases[-1].slots] if found.phases else None,
+        "traffic": found.traffic if found.phases else None,
+        "phase": found.phases[-1].number if found.phases else None,
+        "variants": experiment.weights,
+        "control": experiment.control.name,
+        "started_at": _iso(found.started_at),
+        "ended_at": _iso(found.ended_at),
+        "verdict": found.verdict,
+        "resolved": dict(found.resolved),
+        "spec": str(found.path.relative_to(root)) if found.path else None,
+        "spec_sha256": found.spec_sha256,
+        "edited": edited,
+    }
+
+
+def _edited(registry: Registry, key: str) -> dict[str, Any] | None:
+    try:
+        edit = registry.edit(key)
+    except SpecError as error:
+        told = f"it cannot be used any more: {error.message}"
+        return {"path": str(error.path), "line": error.line, "differences": [told]}
+    if edit is None:
+        return None
+    path = edit.path.relative_to(registry.workspace.root)
+    return {"path": str(path), "line": edit.line, "differences": list(edit.differences)}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _local(moment: datetime, workspace: Workspace) -> str:
+    return f"{moment.astimezone(workspace.settings.time_zone):%Y-%m-%d %H:%M}"
+
+
+def _told(detail: Mapping[str, Any]) -> str:
+    parts = [
+        f"{name}: {value[:12] if name.endswith('sha256') else value}"
+        for name, value in detail.items()
+        if isinstance(value, str)
+    ]
+    phase = detail.get("phase")
+    if phase:
+        low, high = phase["exposure"]
+        parts.append(f"phase {phase['number']} at {100 * (high - low) / BUCKETS:.3g} % traffic")
+    return "; ".join(parts)
+
+
+def _show_change(registry: Registry, key: str, done: str, *, as_json: bool) -> None:
+    found = registry.find(key)
+    row = _status_row(registry, found)
+    if as_json:
+        print_json(row)
+        return
+    click.echo(f"{key} {done}")
+    _print_status(registry.workspace, [row])
+
+
+def _print_status(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> None:
+    _print_table(
+        ("experiment", "state", "traffic", "layer", "variants", "started", "ended", "note"),
+        (_status_cells(workspace, row) for row in rows),
+    )
+
+
+def _status_cells(workspace: Workspace, row: Mapping[str, Any]) -> tuple[str, ...]:
+    since, until = (
+        _local(datetime.fromisoformat(row[name]), workspace) if row[name] else ""
+        for name in ("started_at", "ended_at")
+    )
+    external = row["assignment"] == "external"
+    notes = [row["verdict"], "edited" if row["edited"] else None]
+    if not (row["spec"] or row["edited"]):
+        notes.append("its YAML is gone")
+    return (
+        row["experiment"],
+        row["state"],
+        "" if row["traffic"] is None else f"{100 * row['traffic']:.3g} %",
+        "external" if external else f"{row['layer']} {100 * row['layer_share']:.3g} %",
+        " ".join(f"{name} {weight:g}" for name, weight in row["variants"].items()),
+        since,
+        until,
+        ", ".join(note for note in notes if note),
+    )
+
+
+def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:  # nobody reads a pipe by its width: cells are not folded there
+        console.width = PIPE_WIDTH
+    console.print(table)

@@ -1,0 +1,8 @@
+"""Which experiments exist, their state, phases and slots; every change goes into the journal."""
+
+from abplatform.traffic.registry.aliases import resolve_aliases
+from abplatform.traffic.registry.edits import Edit
+from abplatform.traffic.registry.registry import Registry
+from abplatform.traffic.registry.replay import RegisteredExperiment, Review
+
+__all__ = ["Edit", "RegisteredExperiment", "Registry", "Review", "resolve_aliases"]

@@ -1,0 +1,232 @@
+"""What the registry knows, read anew at every question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from abplatform.domain.assignment import AssignmentPlan, bucket_ranges, share_range
+from abplatform.domain.experiment import Experiment, Phase, State
+from abplatform.errors import RegistryError, SpecError
+from abplatform.traffic.journal import Journal, JournalRow
+from abplatform.traffic.registry.edits import Edit, find_edit
+from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read_spec_files
+from abplatform.traffic.registry.replay import (
+    Past,
+    RegisteredExperiment,
+    Review,
+    replay,
+    replay_reviews,
+)
+from abplatform.traffic.registry.slots import take_slots
+from abplatform.workspace import Workspace
+from abplatform.yaml_text import nearest
+
+__all__ = ["Register", "refuse_external"]
+
+
+class Register:
+    """The experiments of one workspace, for reading.
+
+    Every method reads the files anew, so that several processes may use one workspace.
+
+    Args:
+        workspace: Where the YAML files and the journal are.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.journal = Journal(workspace.journal)
+
+    def experiments(self) -> dict[str, RegisteredExperiment]:
+        """Return every experiment by key: started ones in order of start, then the others.
+
+        Raises:
+            SpecError: A YAML file cannot be used.
+            RegistryError: The journal or a kept spec is broken.
+        """
+        files, problems = read_spec_files(self.workspace.experiments)
+        if problems:
+            raise problems[0]
+        return self._registered(files)
+
+    def usable(self) -> tuple[dict[str, RegisteredExperiment], list[SpecError]]:
+        """Return every experiment that can be used, and what is wrong with the other files."""
+        files, problems = read_spec_files(self.workspace.experiments)
+        return self._registered(files), problems
+
+    def find(self, key: str) -> RegisteredExperiment:
+        """Return one experiment; what is wrong with other files does not matter.
+
+        Raises:
+            RegistryError: Nobody knows the key; names the nearest one, or the broken files.
+        """
+        known, problems = self.usable()
+        if key in known:
+            return known[key]
+        if problems:
+            raise problems[0]
+        near = nearest(key, known)
+        raise RegistryError(
+            f"there is no experiment {key!r}",
+            path=self.workspace.experiments,
+            remedy=(
+                f"the nearest key is {near!r}"
+                if near
+                else f"write {key}.yaml there, with key: {key}"
+            ),
+        )
+
+    def rows(self) -> list[JournalRow]:
+        """Return the whole journal, checked."""
+        return self.journal.rows()
+
+    def history(self, key: str) -> list[JournalRow]:
+        """Return what was decided about one experiment.
+
+        Raises:
+            RegistryError: Nobody knows the key.
+        """
+        rows = [row for row in self.rows() if row.experiment == key]
+        return rows if rows or self.find(key) else []
+
+    def reviews(self) -> dict[str, Review]:
+        """Return the newest review of every creative that people have looked at."""
+        return replay_reviews(self.rows())
+
+    def edit(self, key: str) -> Edit | None:
+        """Return how the YAML of a running or paused experiment was edited since its start.
+
+        Raises:
+            SpecError: It was edited into something that cannot be used.
+        """
+        past = replay(self.rows()).get(key)
+        if past is None or past.state not in {State.RUNNING, State.PAUSED}:
+            return None
+        files, problems = read_spec_files(self.workspace.experiments)
+        path = self.workspace.root / past.spec_file
+        for problem in problems:
+            if key not in files and problem.path == path:
+                raise problem
+        return find_edit(key, self._started(past), files, path)
+
+    def check_unedited(self, key: str) -> None:
+        """Refuse to act on an experiment whose YAML says something else than what was started.
+
+        Raises:
+            RegistryError: It was edited; names the file, the line and what differs.
+            SpecError: As for :meth:`edit`.
+        """
+        edit = self.edit(key)
+        if edit:
+            raise edit.refusal(key)
+
+    def plan(self, key: str, at: datetime | None = None) -> AssignmentPlan:
+        """Return what decides about units at a moment; a draft previews its first phase.
+
+        Args:
+            key: The experiment.
+            at: The moment; now by default. Before the start it is the first phase, not running.
+
+        Raises:
+            RegistryError: Nobody knows the key, its units are assigned elsewhere, or its layer
+                has no room.
+        """
+        moment = at or self.workspace.clock()
+        found = self.find(key)
+        refuse_external(found.experiment)
+        phases = found.phases or (self._first_phase(found.experiment, moment),)
+        begun = [phase for phase in phases if phase.starts_at <= moment]
+        phase = begun[-1] if begun else phases[0]
+        running = phase.ends_at is None or moment < phase.ends_at
+        return AssignmentPlan(
+            experiment_key=key,
+            layer_name=found.experiment.own_layer.name,
+            phase=phase,
+            running=running and bool(begun),
+            holdout=self.workspace.settings.holdout,
+            targeting=found.experiment.targeting,
+        )
+
+    def _registered(self, files: Mapping[str, SpecFile]) -> dict[str, RegisteredExperiment]:
+        pasts = replay(self.rows())
+        known = {}
+        for key, past in pasts.items():
+            spec = self._started(past) if past.phases else files.get(key)
+            if spec is None:  # decided elsewhere, and its YAML is gone
+                continue
+            known[key] = RegisteredExperiment(
+                experiment=spec.experiment,
+                state=past.state,
+                started_at=past.started_at,
+                ended_at=past.ended_at,
+                phases=past.phases,
+                spec_sha256=spec.sha256,
+                verdict=past.verdict,
+                path=files[key].path if key in files else None,
+                resolved=past.resolved,
+            )
+        for key, file in files.items():
+            if key not in known:
+                known[key] = _untouched(file)
+        return known
+
+    def _started(self, past: Past) -> SpecFile:
+        return kept_spec(self.workspace, past.spec_sha256)
+
+    def _first_phase(
+        self,
+        experiment: Experiment,
+        at: datetime,
+        *,
+        rows: list[JournalRow] | None = None,
+        path: Path | None = None,
+    ) -> Phase:
+        layer = experiment.own_layer
+        holders = {
+            key: past.phases[-1].slots
+            for key, past in replay(self.rows() if rows is None else rows).items()
+            if past.layer == layer.name and (past.ended_at is None or past.ended_at > at)
+        }
+        try:
+            slots = take_slots(layer, holders)
+        except RegistryError as error:
+            place = path or self.find(experiment.key).path
+            line = line_of(place, "layer:") if place else None
+            raise RegistryError(error.message, path=place, line=line, remedy=error.remedy) from None
+        return Phase(
+            number=1,
+            starts_at=at,
+            ends_at=None,
+            slots=slots,
+            exposure=share_range(experiment.ramp[0].traffic),
+            variants=bucket_ranges(experiment.weights),
+            weights=experiment.weights,
+        )
+
+
+def _untouched(file: SpecFile) -> RegisteredExperiment:
+    external = file.experiment.assignment == "external"
+    return RegisteredExperiment(
+        experiment=file.experiment,
+        state=State.RUNNING if external else State.DRAFT,
+        started_at=None,
+        ended_at=None,
+        phases=(),
+        spec_sha256=file.sha256,
+        path=file.path,
+    )
+
+
+def refuse_external(experiment: Experiment) -> None:
+    """Refuse to start or assign an experiment whose units are assigned elsewhere.
+
+    Raises:
+        RegistryError: They are.
+    """
+    if experiment.assignment == "external":
+        raise RegistryError(
+            f"{experiment.key} has `assignment: external`: its variants come from the log",
+            remedy="ingest its log and analyze it; it needs no start and assigns nobody",
+        )

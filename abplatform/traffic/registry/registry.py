@@ -1,0 +1,225 @@
+"""Changes of an experiment's state, checked and written to the journal.
+
+    draft ──start──▶ running ──stop──▶ stopped ──decide──▶ decided
+                     │  ▲  ▲
+                pause▼  │  └ ramp (a new phase)
+                     paused ──resume──▶ running (a new phase); paused ──stop──▶ stopped
+
+An experiment that has started is what its kept bytes say, whatever becomes of its YAML file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from abplatform.domain.assignment import share_range
+from abplatform.domain.experiment import RampStep, State, Verdict
+from abplatform.errors import RegistryError
+from abplatform.traffic.journal import Pen
+from abplatform.traffic.registry.files import keep_spec, read_spec_files
+from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
+from abplatform.traffic.registry.register import Register, refuse_external
+from abplatform.traffic.registry.replay import Past, RegisteredExperiment, phase_facts, replay
+
+__all__ = ["Registry"]
+
+
+class Registry(Register):
+    """The experiments of one workspace, for reading and changing.
+
+    Args:
+        workspace: Where the YAML files and the journal are.
+    """
+
+    def start(
+        self,
+        key: str,
+        *,
+        at: datetime,
+        who: str,
+        resolved: Mapping[str, str] | None = None,
+    ) -> RegisteredExperiment:
+        """Start a draft: keep its bytes, take its slots, open its first phase.
+
+        Args:
+            key: The experiment.
+            at: From when on it assigns; may lie in the past.
+            who: Who starts it.
+            resolved: Alias such as ``champion`` to the sha256 it stands for now.
+
+        Raises:
+            RegistryError: It is no draft, its layer is over-booked, or it needs no start.
+            SpecError: Its YAML cannot be used.
+        """
+        with self.journal.pen() as pen:
+            past = replay(pen.rows).get(key)
+            if past is not None:
+                self.check_unedited(key)
+                raise _wrong_state(key, past, "start")
+            self.find(key)
+            file = read_spec_files(self.workspace.experiments)[0][key]
+            refuse_external(file.experiment)
+            phase = self._first_phase(file.experiment, at, rows=pen.rows, path=file.path)
+            detail = {
+                "spec_sha256": keep_spec(self.workspace, file.content),
+                "spec_file": str(file.path.relative_to(self.workspace.root)),
+                "layer": file.experiment.own_layer.name,
+                "resolved": dict(resolved or {}),
+                "phase": phase_facts(phase),
+            }
+            self._write(pen, "start", key, at=at, who=who, detail=detail)
+        return self.find(key)
+
+    def pause(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
+        """Stop exposing units for a while; the slots stay taken. Works on edited specs too."""
+        with self.journal.pen() as pen:
+            self._past(pen, key, "pause", State.RUNNING)
+            self._write(pen, "pause", key, at=at, who=who, detail={"reason": reason})
+
+    def resume(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
+        """Expose units again, in a new phase with the allocation of the last."""
+        with self.journal.pen() as pen:
+            past = self._past(pen, key, "resume", State.PAUSED)
+            self.check_unedited(key)
+            phase = next_phase(past, past.phases[-1].exposure, at)
+            detail = {"reason": reason, "phase": phase_facts(phase)}
+            self._write(pen, "resume", key, at=at, who=who, detail=detail)
+
+    def ramp(
+        self, key: str, *, at: datetime, who: str, reason: str | None = None
+    ) -> RegisteredExperiment:
+        """Move on to the next step of the ramp, which may have been edited since the start.
+
+        Raises:
+            RegistryError: It is not running, its spec was edited elsewhere, it has reached the
+                last step, or the present step has to be held for longer.
+        """
+        with self.journal.pen() as pen:
+            past = self._past(pen, key, "ramp", State.RUNNING)
+            self.check_unedited(key)
+            files, _ = read_spec_files(self.workspace.experiments)
+            file = files.get(key) or self._started(past)
+            step = next_step(past, file, at)
+            phase = next_phase(past, share_range(step.traffic), at)
+            detail = {"reason": reason, "traffic": step.traffic, "phase": phase_facts(phase)}
+            self._write(pen, "ramp", key, at=at, who=who, detail=detail)
+        return self.find(key)
+
+    def next_step(self, key: str, *, at: datetime) -> tuple[RampStep | None, RampStep]:
+        """Return the present step of the ramp and the next one, without taking it.
+
+        Raises:
+            RegistryError: As for :meth:`ramp`.
+        """
+        past = self._checked(replay(self.rows()), key, "ramp", (State.RUNNING,))
+        self.check_unedited(key)
+        files, _ = read_spec_files(self.workspace.experiments)
+        file = files.get(key) or self._started(past)
+        step = next_step(past, file, at)
+        return present_step(past, file), step
+
+    def stop(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
+        """Stop an experiment for good and free its slots. Works on edited specs too."""
+        with self.journal.pen() as pen:
+            self._past(pen, key, "stop", State.RUNNING, State.PAUSED)
+            self._write(pen, "stop", key, at=at, who=who, detail={"reason": reason})
+
+    def decide(
+        self,
+        key: str,
+        verdict: Verdict | str,
+        *,
+        at: datetime,
+        who: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record the verdict of an experiment; one that still runs is stopped in the same breath.
+
+        Deciding the same verdict again changes nothing.
+
+        Raises:
+            RegistryError: It never started, was decided otherwise, or the verdict is ``continue``.
+        """
+        verdict = Verdict(verdict)
+        if verdict is Verdict.CONTINUE:
+            raise RegistryError(f"{key}: 'continue' decides nothing", remedy="let it run on")
+        with self.journal.pen() as pen:
+            past = replay(pen.rows).get(key)
+            if past is not None and past.state is State.DECIDED and past.verdict is verdict:
+                return
+            external = past is None and self.find(key).experiment.assignment == "external"
+            if not external:
+                states = (State.RUNNING, State.PAUSED, State.STOPPED)
+                past = self._past(pen, key, "decide", *states)
+                if past.state is not State.STOPPED:
+                    because = {"reason": f"decided: {verdict}"}
+                    self._write(pen, "stop", key, at=at, who=who, detail=because)
+            facts = {**(detail or {}), "verdict": verdict.value}
+            self._write(pen, "decide", key, at=at, who=who, detail=facts)
+
+    def record_review(
+        self,
+        creative_id: str,
+        decision: Literal["approved", "rejected"],
+        *,
+        at: datetime,
+        who: str,
+        reason: str | None = None,
+    ) -> None:
+        """Record what a person says about a creative; the newest review counts."""
+        with self.journal.pen() as pen:
+            detail = {"creative_id": creative_id, "decision": decision, "reason": reason}
+            self._write(pen, "review", None, at=at, who=who, detail=detail)
+
+    def _past(self, pen: Pen, key: str, action: str, *states: State) -> Past:
+        return self._checked(replay(pen.rows), key, action, states)
+
+    def _checked(
+        self, pasts: Mapping[str, Past], key: str, action: str, states: tuple[State, ...]
+    ) -> Past:
+        past = pasts.get(key)
+        if past is None:
+            refuse_external(self.find(key).experiment)
+            raise RegistryError(
+                f"{key} is a draft; {action} needs a started experiment",
+                remedy=f"start it with `abp start {key}`",
+            )
+        if past.state not in states:
+            raise _wrong_state(key, past, action)
+        return past
+
+    def _write(
+        self,
+        pen: Pen,
+        action: str,
+        key: str | None,
+        *,
+        at: datetime,
+        who: str,
+        detail: Mapping[str, Any],
+    ) -> None:
+        past = replay(pen.rows).get(key) if key else None
+        if past is not None and at < past.changed_at:
+            raise RegistryError(
+                f"{key}: {action} at {at.isoformat()} lies before its last change at "
+                f"{past.changed_at.isoformat()}",
+                remedy="name a later time with --at",
+            )
+        now = self.workspace.clock()
+        pen.append(action, at=at, written_at=now, who=who, experiment=key, detail=detail)
+
+
+def _wrong_state(key: str, past: Past, action: str) -> RegistryError:
+    remedies = {
+        State.RUNNING: f"see it with `abp status {key}`",
+        State.PAUSED: f"resume it with `abp start {key}`",
+        State.STOPPED: "give a new run its own key",
+        State.DECIDED: "give a new run its own key",
+        State.DRAFT: f"start it with `abp start {key}`",
+    }
+    since = past.changed_at.isoformat()
+    return RegistryError(
+        f"{key} is {past.state} since {since}; it cannot {action}", remedy=remedies[past.state]
+    )

@@ -1,0 +1,221 @@
+"""What the journal's rows add up to: state, phases and verdict of every experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from abplatform.domain.assignment import BUCKETS
+from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
+from abplatform.traffic.journal import JournalRow
+
+__all__ = [
+    "Past",
+    "RegisteredExperiment",
+    "Review",
+    "phase_facts",
+    "replay",
+    "replay_reviews",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredExperiment:
+    """One experiment and how it stands.
+
+    Args:
+        experiment: As its YAML says; once started, as it said at the start.
+        state: Where it stands. An experiment whose units are assigned elsewhere needs no start: it
+            counts as running until it is decided.
+        started_at: From when on it assigns, or None.
+        ended_at: When it was stopped, or None.
+        phases: Its allocations in order of time.
+        spec_sha256: sha256 of its YAML's bytes.
+        verdict: What was decided, or None.
+        path: Its YAML file, or None when there is none any more.
+        resolved: Alias to the sha256 that it stood for at the start.
+    """
+
+    experiment: Experiment
+    state: State
+    started_at: datetime | None
+    ended_at: datetime | None
+    phases: tuple[Phase, ...]
+    spec_sha256: str
+    verdict: Verdict | None = None
+    path: Path | None = None
+    resolved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The experiment's key."""
+        return self.experiment.key
+
+    @property
+    def traffic(self) -> float:
+        """The share of its units that is exposed in its newest phase, 0 … 1."""
+        exposed = self.phases[-1].exposure if self.phases else BucketRange(0, 0)
+        # A bound is floored to a whole bucket, which is less than a billionth.
+        return round((exposed.high - exposed.low) / BUCKETS, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person said about one creative.
+
+    Args:
+        creative_id: The creative.
+        decision: ``approved`` or ``rejected``.
+        at: When.
+        who: Who.
+        reason: Why, or None.
+    """
+
+    creative_id: str
+    decision: Literal["approved", "rejected"]
+    at: datetime
+    who: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the journal knows of one experiment.
+
+    Args:
+        state: Where it stands.
+        changed_at: When it last changed.
+        started_at: From when on it assigns, or None.
+        ended_at: When it was stopped, or None.
+        phases: Its allocations in order of time.
+        layer: The layer in which it holds its slots.
+        spec_sha256: sha256 of the YAML's bytes as started; empty if it never started.
+        spec_file: The YAML's path within the workspace at the start.
+        verdict: What was decided, or None.
+        resolved: Alias to sha256.
+    """
+
+    state: State
+    changed_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    phases: tuple[Phase, ...] = ()
+    layer: str = ""
+    spec_sha256: str = ""
+    spec_file: str = ""
+    verdict: Verdict | None = None
+    resolved: Mapping[str, str] = field(default_factory=dict)
+
+
+def phase_facts(phase: Phase) -> dict[str, Any]:
+    """Return a phase as the JSON data that the journal keeps; its ends are rows themselves."""
+    return {
+        "number": phase.number,
+        "slots": [_pair(slot) for slot in phase.slots],
+        "exposure": _pair(phase.exposure),
+        # A list keeps the order of variants; JSON objects are sorted by key.
+        "variants": [
+            {
+                "name": name,
+                "weight": phase.weights[name],
+                "ranges": [_pair(owned) for owned in held],
+            }
+            for name, held in phase.variants.items()
+        ],
+    }
+
+
+def _pair(held: BucketRange) -> list[int]:
+    return [held.low, held.high]
+
+
+def _phase(facts: Mapping[str, Any], starts_at: datetime) -> Phase:
+    return Phase(
+        number=facts["number"],
+        starts_at=starts_at,
+        ends_at=None,
+        slots=tuple(BucketRange(*slot) for slot in facts["slots"]),
+        exposure=BucketRange(*facts["exposure"]),
+        variants={
+            variant["name"]: tuple(BucketRange(*owned) for owned in variant["ranges"])
+            for variant in facts["variants"]
+        },
+        weights={variant["name"]: variant["weight"] for variant in facts["variants"]},
+    )
+
+
+def replay(rows: Iterable[JournalRow]) -> dict[str, Past]:
+    """Return what the rows add up to, by experiment in order of start."""
+    pasts: dict[str, Past] = {}
+    for row in rows:
+        if row.experiment is not None and row.action in _APPLY:
+            past = pasts.get(row.experiment) or Past(State.DRAFT, row.at)
+            pasts[row.experiment] = _APPLY[row.action](replace(past, changed_at=row.at), row)
+    return pasts
+
+
+def replay_reviews(rows: Iterable[JournalRow]) -> dict[str, Review]:
+    """Return the newest review of every creative."""
+    return {
+        row.detail["creative_id"]: Review(
+            creative_id=row.detail["creative_id"],
+            decision=row.detail["decision"],
+            at=row.at,
+            who=row.who,
+            reason=row.detail.get("reason"),
+        )
+        for row in rows
+        if row.action == "review"
+    }
+
+
+def _close(past: Past, at: datetime) -> tuple[Phase, ...]:
+    if not past.phases or past.phases[-1].ends_at is not None:
+        return past.phases
+    return (*past.phases[:-1], replace(past.phases[-1], ends_at=at))
+
+
+def _open(past: Past, row: JournalRow) -> tuple[Phase, ...]:
+    return (*_close(past, row.at), _phase(row.detail["phase"], row.at))
+
+
+def _start(past: Past, row: JournalRow) -> Past:
+    return replace(
+        past,
+        state=State.RUNNING,
+        started_at=row.at,
+        phases=_open(past, row),
+        layer=row.detail["layer"],
+        spec_sha256=row.detail["spec_sha256"],
+        spec_file=row.detail["spec_file"],
+        resolved=row.detail["resolved"],
+    )
+
+
+def _run(past: Past, row: JournalRow) -> Past:
+    return replace(past, state=State.RUNNING, phases=_open(past, row))
+
+
+def _pause(past: Past, row: JournalRow) -> Past:
+    return replace(past, state=State.PAUSED, phases=_close(past, row.at))
+
+
+def _stop(past: Past, row: JournalRow) -> Past:
+    return replace(past, state=State.STOPPED, phases=_close(past, row.at), ended_at=row.at)
+
+
+def _decide(past: Past, row: JournalRow) -> Past:
+    return replace(past, state=State.DECIDED, verdict=Verdict(row.detail["verdict"]))
+
+
+_APPLY = {
+    "start": _start,
+    "resume": _run,
+    "ramp": _run,
+    "pause": _pause,
+    "stop": _stop,
+    "decide": _decide,
+}
