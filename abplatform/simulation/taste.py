@@ -24,15 +24,15 @@ Floats = NDArray[np.float64]
 Temperament = Literal["atmosphere", "plainness", "fit", "indifference"]
 
 FEATURES: dict[str, tuple[float, float]] = {
-    "warmth": (0.05, 0.12),
-    "richness": (0.22, 0.14),
-    "brightness": (0.62, 0.17),
-    "separation": (0.30, 0.13),
-    "clutter": (0.022, 0.013),
-    "isolation": (0.85, 0.75),
-    "harmony": (0.00, 0.30),
-    "grounding": (0.03, 0.08),
-    "presence": (0.30, 0.10),
+    "warmth": (0.06, 0.2),
+    "richness": (0.25, 0.24),
+    "brightness": (0.7, 0.25),
+    "separation": (0.65, 0.2),
+    "clutter": (0.008, 0.003),
+    "isolation": (1.53, 0.38),
+    "harmony": (0.2, 0.34),
+    "grounding": (-0.008, 0.025),
+    "presence": (0.26, 0.1),
 }
 """Measurement to the centre and scale that bring it to about -2 … 2 over advertisements."""
 

@@ -1,0 +1,1 @@
+"""One turn of the weekly loop, step by step, each resumable."""
