@@ -1,0 +1,1 @@
+"""What people look at: pages over the published tables; nothing here opens the warehouse."""

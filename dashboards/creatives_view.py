@@ -1,0 +1,198 @@
+"""Every creative with how it did and where it comes from: what the Creatives page shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from abplatform.logs.store.published import Published
+from dashboards.number_words import MINUS, Shown, count, plain, rate
+
+__all__ = [
+    "ORDERS",
+    "Choices",
+    "CreativeCard",
+    "Filters",
+    "Order",
+    "choices",
+    "creative_cards",
+]
+
+Order = Literal["ctr", "impressions", "predicted", "title"]
+
+ORDERS: dict[Order, str] = {
+    "ctr": "highest CTR",
+    "impressions": "most seen",
+    "predicted": "highest prediction",
+    "title": "product",
+}
+"""Order to its name on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a person wants to see; None admits all.
+
+    Args:
+        experiment: An experiment's key.
+        product: A product's title.
+        source: ``baseline`` or ``generated``.
+        order: What comes first.
+    """
+
+    experiment: str | None = None
+    product: str | None = None
+    source: str | None = None
+    order: Order = "ctr"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What can be filtered by: the values that occur, sorted."""
+
+    experiments: tuple[str, ...]
+    products: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreativeCard:
+    """One creative in one experiment.
+
+    Args:
+        creative_id: sha256 of its master.
+        experiment: Where it ran.
+        variant: Which variant showed it.
+        title: Its product.
+        category: The product's category.
+        source: ``baseline`` or ``generated``.
+        review: Where its approval stands, or None.
+        picture: Its path relative to the workspace, or None.
+        ctr: Its click-through rate.
+        interval: The rate's interval as text; empty when there is none.
+        impressions: How often it was seen.
+        predicted: The reward model's score before the experiment.
+        lineage: Name to value in plain words, in the order in which it came to be.
+    """
+
+    creative_id: str
+    experiment: str
+    variant: str
+    title: str
+    category: str
+    source: str
+    review: str | None
+    picture: str | None
+    ctr: Shown
+    interval: str
+    impressions: Shown
+    predicted: Shown
+    lineage: Mapping[str, str]
+
+
+def choices(published: Published) -> Choices:
+    """Return what the filters offer."""
+    table = published.table("creatives")
+
+    def values(column: str) -> tuple[str, ...]:
+        return tuple(sorted(table.get_column(column).drop_nulls().unique().to_list()))
+
+    return Choices(values("experiment"), values("title"), values("source"))
+
+
+def creative_cards(published: Published, filters: Filters) -> list[CreativeCard]:
+    """Return the creatives that the filters admit, in their order.
+
+    A creative without the number it is ordered by comes last.
+    """
+    wanted = {
+        "experiment": filters.experiment,
+        "title": filters.product,
+        "source": filters.source,
+    }
+    table = published.table("creatives").filter(
+        **{column: value for column, value in wanted.items() if value is not None}
+    )
+    rows = table.sort(
+        filters.order,
+        "creative_id",
+        "experiment",
+        descending=[filters.order != "title", False, False],
+        nulls_last=True,
+    )
+    return [_card(row) for row in rows.iter_rows(named=True)]
+
+
+def _card(row: Mapping[str, Any]) -> CreativeCard:
+    low, high = row["ctr_low"], row["ctr_high"]
+    return CreativeCard(
+        creative_id=row["creative_id"],
+        experiment=row["experiment"],
+        variant=row["variant"],
+        title=row["title"] or row["product_id"],
+        category=row["category"],
+        source=row["source"],
+        review=row["review"],
+        picture=row["picture"],
+        ctr=rate(row["ctr"], "not seen yet" if not row["impressions"] else None),
+        interval="" if low is None or high is None else f"{low:.2%} … {high:.2%}",
+        impressions=count(row["impressions"]),
+        predicted=_predicted(row["predicted"]),
+        lineage=_lineage(row["lineage"]),
+    )
+
+
+def _predicted(value: float | None) -> Shown:
+    if value is None:
+        return Shown.missing("no reward model had scored it")
+    return Shown(f"{value:+.2f}".replace("-", MINUS))
+
+
+def _lineage(text: str | None) -> dict[str, str]:
+    """Return the lineage's facts from photograph to pixels; unknown ones are left out."""
+    if not text:
+        return {}
+    lineage: dict[str, Any] = json.loads(text)
+    inspector = lineage.get("inspector") or {}
+    facts = {
+        "Prompt": lineage.get("prompt"),
+        "Scene": _pairs(lineage.get("scene")),
+        "Text": lineage.get("text"),
+        "Renderer": lineage.get("renderer"),
+        "Seed": lineage.get("seed"),
+        "Week": lineage.get("week"),
+        "Inspector": _inspection(inspector),
+        "Models": _pairs(
+            {role: sha[:12] for role, sha in (lineage.get("checkpoints") or {}).items()}
+        ),
+        "Photograph": (lineage.get("image_sha256") or "")[:12],
+        "Creative": (lineage.get("creative_id") or "")[:12],
+    }
+    return {name: str(value) for name, value in facts.items() if value not in (None, "")}
+
+
+def _pairs(values: Mapping[str, Any] | None) -> str:
+    return ", ".join(f"{plain(name)}: {value}" for name, value in (values or {}).items())
+
+
+def _inspection(inspector: Mapping[str, Any]) -> str:
+    if not inspector:
+        return ""
+    words = ["usable" if inspector.get("usable") else "not usable"]
+    if "match" in inspector:
+        words.append("fits the product" if inspector["match"] else "does not fit the product")
+    words += [f"{plain(name)} {_score(value)}" for name, value in _scores(inspector).items()]
+    reasons = inspector.get("reasons") or []
+    words += [plain(str(reason)) for reason in reasons]
+    return ", ".join(words)
+
+
+def _scores(inspector: Mapping[str, Any]) -> Mapping[str, Any]:
+    scores = inspector.get("scores")
+    return scores if isinstance(scores, Mapping) else {}
+
+
+def _score(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,109 @@
+"""Numbers as people read them; a missing one always says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+__all__ = [
+    "MINUS",
+    "MISSING",
+    "Shown",
+    "age",
+    "count",
+    "interval",
+    "lift",
+    "moment",
+    "p_value",
+    "plain",
+    "rate",
+    "share",
+]
+
+MISSING = "—"
+MINUS = "\N{MINUS SIGN}"
+_UNKNOWN = "not computed"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A number ready to be read.
+
+    Args:
+        text: The number with its unit, or :data:`MISSING`.
+        why: Why it is missing; None when it is there.
+    """
+
+    text: str
+    why: str | None = None
+
+    @classmethod
+    def missing(cls, why: str | None) -> Shown:
+        """Return the sign for a missing number with its reason in plain words."""
+        return cls(MISSING, plain(why) if why else _UNKNOWN)
+
+
+def plain(word: str) -> str:
+    """Return a stable word such as ``no_clicks`` as people write it."""
+    return word.replace("_", " ")
+
+
+def count(value: int | None, why: str | None = None) -> Shown:
+    """Return a count with thousands separated."""
+    return Shown.missing(why) if value is None else Shown(f"{value:,}")
+
+
+def rate(value: float | None, why: str | None = None) -> Shown:
+    """Return a rate such as a CTR with two decimals: ``2.31%``."""
+    return Shown.missing(why) if value is None else Shown(f"{value:.2%}")
+
+
+def share(value: float) -> str:
+    """Return a share with just the digits it needs: ``12%``, ``0.4%``, ``<0.1%``."""
+    if 0 < value < 0.001:
+        return "<0.1%"
+    return f"{value:.1%}" if 0 < value < 0.1 else f"{value:.0%}"
+
+
+def lift(value: float | None, why: str | None = None) -> Shown:
+    """Return a relative lift with its sign: ``+4.2%``."""
+    return Shown.missing(why) if value is None else Shown(_signed(value))
+
+
+def interval(low: float | None, high: float | None, why: str | None = None) -> Shown:
+    """Return an interval of relative lifts; an open end is written as infinity."""
+    if low is None and high is None:
+        return Shown.missing(why)
+    left = f"{MINUS}∞" if low is None else _signed(low)
+    right = "+∞" if high is None else _signed(high)
+    return Shown(f"{left} … {right}")
+
+
+def p_value(value: float | None, log10: float | None = None, why: str | None = None) -> Shown:
+    """Return a p-value; where it underflows, its power of ten."""
+    if value is None:
+        return Shown.missing(why)
+    if value >= 0.0001:
+        return Shown(f"{value:.4f}".rstrip("0").rstrip(".") if value < 1 else "1")
+    return Shown(f"10^{log10:.0f}".replace("-", MINUS)) if log10 is not None else Shown("<0.0001")
+
+
+def moment(value: datetime, zone: ZoneInfo) -> str:
+    """Return a moment in the workspace's time zone: ``30 Nov 2026, 12:00``."""
+    local = value.astimezone(zone)
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def age(value: timedelta) -> str:
+    """Return how long something is ago, in its largest unit: ``3 hours``."""
+    minutes = max(0, int(value.total_seconds() // 60))
+    for unit, length in (("day", 1440), ("hour", 60)):
+        if minutes >= length:
+            number = minutes // length
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1%}".replace("-", MINUS)

@@ -1,0 +1,212 @@
+"""Scorecard: one experiment's verdict, what it rests on, and the pictures behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from dashboards.html_pieces import (
+    badge,
+    headline,
+    lamp,
+    notice,
+    picture,
+    section,
+    shown,
+    table,
+    with_code,
+)
+from dashboards.number_words import moment, plain, share
+from dashboards.page_frame import Data, footer, open_page
+from dashboards.pictures import thumbnail
+from dashboards.scorecard_view import (
+    Duel,
+    LiftRow,
+    Prediction,
+    ScorecardView,
+    Side,
+    daily_rates,
+    experiment_keys,
+    scorecard_view,
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    data = open_page()
+    keys = experiment_keys(data.published)
+    if not keys:
+        st.html('<h1 class="abp-title">Scorecard</h1>')
+        st.html(notice("No experiments yet.", "Write one into `experiments/`, see `abp init`."))
+        st.stop()
+    key = _choose(keys)
+    view = scorecard_view(data.published, key)
+    if len(view.treatments) > 1:
+        chosen = st.pills("Compared with control", view.treatments, default=view.treatments[0])
+        view = scorecard_view(data.published, key, treatment=chosen)
+    st.html(_verdict(view, data))
+    if view.treatment is None:
+        st.html(notice("Nothing to compare yet.", view.sentence))
+    else:
+        _numbers(view)
+        _days(data, key)
+    _pictures(view, data)
+    footer(data)
+
+
+def _choose(keys: Sequence[str]) -> str:
+    asked = st.query_params.get("experiment")
+    if "scorecard_experiment" not in st.session_state and asked is not None:
+        if asked in keys:
+            st.session_state["scorecard_experiment"] = asked
+        else:
+            st.html(notice(f"There is no experiment {asked}.", "Here is another one."))
+    key = st.selectbox("Experiment", keys, key="scorecard_experiment", width=420)
+    st.query_params["experiment"] = key
+    return key
+
+
+def _verdict(view: ScorecardView, data: Data) -> str:
+    zone = data.workspace.settings.time_zone
+    kind = view.verdict or "none"
+    label = badge(view.verdict or "no verdict", kind)
+    reasons = "".join(f"<li>{escape(plain(reason))}</li>" for reason in view.reasons)
+    facts = [badge(view.state, view.state)]
+    if view.status:
+        facts.append(badge(view.status, view.status))
+    if view.as_of:
+        facts.append(f"<span>events until {moment(view.as_of, zone)}</span>")
+    if view.owner:
+        facts.append(f"<span>{escape(view.owner)}</span>")
+    if view.data_version:
+        facts.append(f"<span>data <code>{escape(view.data_version)}</code></span>")
+    warnings = "".join(f"<li>{with_code(warning)}</li>" for warning in view.warnings)
+    hypothesis = (
+        f'<p class="abp-hypothesis">{escape(view.hypothesis)}</p>' if view.hypothesis else ""
+    )
+    return (
+        f'<section class="abp-verdict abp-{kind.replace("_", "-")}"><p>{label}</p>'
+        f"<h1>{escape(view.sentence)}</h1>{hypothesis}"
+        f'<div class="abp-meta">{"".join(facts)}</div>'
+        f'<div class="abp-meta">{lamp(view.srm)}</div>'
+        + (f'<ul class="abp-reasons">{reasons}</ul>' if reasons else "")
+        + (f'<ul class="abp-warnings">{warnings}</ul>' if warnings else "")
+        + "</section>"
+    )
+
+
+def _numbers(view: ScorecardView) -> None:
+    numbers = "".join(headline(line.label, line.shown, line.note) for line in view.headlines)
+    st.html(f'<div class="abp-headlines">{numbers}</div>')
+    st.html(
+        section(
+            "Lift by category",
+            f"{view.treatment} against {view.control}, relative change of {view.metric.upper()}; "
+            "the line is the interval, the middle is no change.",
+        )
+    )
+    st.html(_lift_table(view.lifts, "Lifts by category"))
+    for dimension, rows in view.breakdowns.items():
+        st.html(section(f"Lift by {dimension}"))
+        st.html(_lift_table(rows, f"Lifts by {dimension}"))
+    if view.others:
+        st.html(section("Other metrics", "Over all categories."))
+        st.html(_lift_table(view.others, "Other metrics"))
+
+
+def _lift_table(rows: Sequence[LiftRow], label: str) -> str:
+    lines = [
+        {"": escape(row.label)} | {name: shown(cell) for name, cell in row.cells.items()}
+        for row in rows
+    ]
+    numbers = [name for name in lines[0] if name] if lines else []
+    return table(lines, label=label, numbers=numbers)
+
+
+def _days(data: Data, key: str) -> None:
+    frame = daily_rates(data.published, key)
+    if frame["day"].nunique() < 2:
+        return
+    st.html(section("Day by day", "CTR of each variant; single days are noisy."))
+    st.vega_lite_chart(
+        frame,
+        {
+            "mark": {"type": "line", "point": True, "interpolate": "monotone"},
+            "height": 240,
+            "encoding": {
+                "x": {"field": "day", "type": "temporal", "title": None},
+                "y": {
+                    "field": "ctr",
+                    "type": "quantitative",
+                    "title": None,
+                    "axis": {"format": ".1%"},
+                    "scale": {"zero": False},
+                },
+                "color": {"field": "variant", "type": "nominal", "title": None},
+                "tooltip": [
+                    {"field": "variant"},
+                    {"field": "day", "type": "temporal"},
+                    {"field": "ctr", "format": ".2%"},
+                    {"field": "impressions", "format": ","},
+                ],
+            },
+        },
+    )
+
+
+def _pictures(view: ScorecardView, data: Data) -> None:
+    st.html(
+        section("Winning and losing pictures", "Two creatives of one product, the surest first.")
+    )
+    if view.duels:
+        duels = "".join(_duel(duel, data) for duel in view.duels)
+        st.html(f'<div class="abp-duels">{duels}</div>')
+    else:
+        st.html(
+            notice("No pair of pictures yet.", "`abp pairs` compares creatives of one product.")
+        )
+    st.html(_prediction(view.prediction))
+
+
+def _duel(duel: Duel, data: Data) -> str:
+    return (
+        f'<article class="abp-duel"><header><h3>{escape(duel.title)}</h3>'
+        f'<span class="abp-quiet">{escape(duel.category)}</span></header>'
+        f'<div class="abp-sides">{_side(duel.winner, "won", duel.title, data)}'
+        f"{_side(duel.loser, 'lost', duel.title, data)}</div>"
+        f"<p class='abp-quiet'>The left one is better with a probability of "
+        f"<b>{share(duel.p_win)}</b>.</p></article>"
+    )
+
+
+def _side(side: Side, fate: str, title: str, data: Data) -> str:
+    source = badge(side.source, side.source) if side.source else ""
+    text = f"<p>{escape(side.text)}</p>" if side.text else ""
+    alt = f"{side.source or 'unknown'} creative for {title}, {fate}"
+    return (
+        f'<div class="abp-side abp-{fate}">{picture(thumbnail(data.workspace.root, side.picture), alt)}'
+        f"{text}<p>{shown(side.ctr)} {source}</p>"
+        f"<small>{escape(side.impressions.text)} impressions</small></div>"
+    )
+
+
+def _prediction(prediction: Prediction) -> str:
+    title = section("Predicted against realised", "Did the reward model foresee the winners?")
+    if prediction.accuracy.why:
+        return title + f'<p class="abp-quiet">Not known: {escape(prediction.accuracy.why)}.</p>'
+    return (
+        title
+        + '<div class="abp-headlines">'
+        + headline(
+            "Foreseen",
+            prediction.accuracy,
+            f"{prediction.agreed:,} of {prediction.pairs:,} pairs",
+        )
+        + headline("Possible", prediction.ceiling, "clicks are noisy, nobody foresees more")
+        + "</div>"
+    )
+
+
+show()
