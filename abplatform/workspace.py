@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from abplatform.errors import SpecError, WorkspaceError, WorkspaceLocked
 from abplatform.yaml_text import nearest, read
-from abplatform.yaml_text.shapes import Number, Parsed, Share, Text
-from abplatform.yaml_text.tables import Field, MapOf, Table, in_one
+from abplatform.yaml_text.lists import MapOf
+from abplatform.yaml_text.quantities import Number, Share
+from abplatform.yaml_text.shapes import Parsed, Text
+from abplatform.yaml_text.tables import Field, Table, in_one
 
 __all__ = [
     "SETTINGS_FILE",

@@ -7,6 +7,7 @@ and for the JSON Schema that editors use.
 
 from __future__ import annotations
 
-from abplatform.yaml_text.composer import Node, nearest, parse, plain, read
+from abplatform.yaml_text.composer import parse, read
+from abplatform.yaml_text.nodes import Node, nearest, plain
 
 __all__ = ["Node", "nearest", "parse", "plain", "read"]

@@ -9,36 +9,23 @@ Source: YAML 1.2.2, chapter 10.3 (core schema), https://yaml.org/spec/1.2.2/#103
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeAlias, cast
+from typing import NoReturn, Protocol
 
 import yaml
 
 from abplatform.errors import SpecError
+from abplatform.yaml_text.nodes import Node, Scalar
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
-    "Node",
-    "Scalar",
-    "nearest",
-    "parse",
-    "plain",
-    "read",
-    "resolve",
-]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "parse", "read", "resolve"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_DIGITS = 100
 """Longer plain scalars stay text: no number needs more, and Python refuses thousands of digits."""
-
-Scalar: TypeAlias = str | int | float | bool | None
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -57,52 +44,6 @@ _UNPRINTABLE = re.compile(
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What an escape such as ``"\\0"`` could still smuggle into a value; tab and line feed may stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One value of a YAML file and where it stands.
-
-    Args:
-        value: A scalar, a mapping of nodes or a list of nodes.
-        line: Counted from 1.
-        column: Counted from 1.
-        path: The file.
-        key_places: For a mapping: key to the line and column of the key itself.
-    """
-
-    value: Scalar | dict[str, Node] | list[Node]
-    line: int
-    column: int
-    path: Path
-    key_places: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    def child(self, *steps: str | int) -> Node:
-        """Walk down by keys and indices.
-
-        Raises:
-            LookupError: There is no such value.
-        """
-        node = self
-        for step in steps:
-            if not isinstance(node.value, dict | list):
-                raise KeyError(step)
-            node = cast("Any", node.value)[step]
-        return node
-
-    def error(self, message: str, *, code: str, remedy: str, key: str | None = None) -> SpecError:
-        """Make the error that points at this value, or at one of its keys.
-
-        Args:
-            message: What is wrong, as one sentence without a full stop.
-            code: The rule that is broken, as a stable word.
-            remedy: What to do next, as one sentence without a full stop.
-            key: A key of this mapping, if the key is at fault rather than the whole.
-        """
-        line, column = self.key_places.get(key or "", (self.line, self.column))
-        return SpecError(
-            message, path=self.path, line=line, column=column, remedy=remedy, code=code
-        )
 
 
 def read(path: Path) -> Node:
@@ -157,22 +98,6 @@ def parse(text: str, *, path: Path) -> Node:
     text = text.removeprefix("\ufeff")
     _check_text(text, path)
     return _Composer(path).compose(text)
-
-
-def plain(node: Node) -> object:
-    """Strip positions: nested dicts, lists and scalars."""
-    if isinstance(node.value, dict):
-        return {key: plain(child) for key, child in node.value.items()}
-    if isinstance(node.value, list):
-        return [plain(child) for child in node.value]
-    return node.value
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that a person most likely meant, or None if none is close."""
-    by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    close = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return by_folded[close[0]] if close else None
 
 
 def _refuse_size(path: Path) -> NoReturn:

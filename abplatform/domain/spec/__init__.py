@@ -7,7 +7,12 @@ know: weights that sum, the one control, steps that rise.
 
 from __future__ import annotations
 
-from abplatform.domain.spec.files import check_experiments, read_experiments, spec_files
+from abplatform.domain.spec.files import (
+    check_experiments,
+    check_files,
+    read_experiments,
+    spec_files,
+)
 from abplatform.domain.spec.reader import (
     Checked,
     check_experiment,
@@ -21,6 +26,7 @@ __all__ = [
     "Checked",
     "check_experiment",
     "check_experiments",
+    "check_files",
     "experiment_schema",
     "parse_experiment",
     "read_experiments",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from abplatform.domain.experiment import Experiment
-from abplatform.domain.spec.reader import Checked, check_node
+from abplatform.domain.spec.reader import Checked, check_node, in_order
 from abplatform.errors import SpecError
 from abplatform.yaml_text import read
 from abplatform.yaml_text.tables import in_one
@@ -34,9 +34,8 @@ def check_files(paths: list[Path]) -> dict[Path, Checked]:
                 code="duplicate_experiment",
                 remedy="give one of the two another key",
             )
-            checked[path] = Checked(
-                None, (*found.errors, error), found.warnings, found.key, found.key_node
-            )
+            errors = in_order([*found.errors, error])
+            checked[path] = Checked(None, errors, (), found.key, found.key_node)
     return checked
 
 

@@ -64,9 +64,9 @@ def check_node(root: Node) -> Checked:
     errors += find_conflicts(root, values)
     key_node = root.value.get("key") if isinstance(root.value, dict) else None
     if errors:
-        return Checked(None, _in_order(errors), (), values.get("key"), key_node)
+        return Checked(None, in_order(errors), (), values.get("key"), key_node)
     experiment = _build(values)
-    warnings = _in_order(find_warnings(root, experiment))
+    warnings = in_order(find_warnings(root, experiment))
     return Checked(experiment, (), warnings, experiment.key, key_node)
 
 
@@ -105,5 +105,6 @@ def _build(values: dict[str, Any]) -> Experiment:
     return Experiment(variants=variants, **metrics, **values)
 
 
-def _in_order(problems: list[SpecError]) -> tuple[SpecError, ...]:
+def in_order(problems: list[SpecError]) -> tuple[SpecError, ...]:
+    """Sort problems by where they stand in the file."""
     return tuple(sorted(problems, key=lambda it: (it.line or 0, it.column or 0)))
