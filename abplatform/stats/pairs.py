@@ -6,12 +6,12 @@ a model in which the creatives of a product scatter around the product's own lev
 
     k_eff = k / D,  n_eff = n / D          D: the category's design effect, at least 1
     y_j   = log((k_eff + ½) / n_eff)       sampling variance V_jj = 1 / (k_eff + ½)
-    V_jl  = γ · Σ_i n_ij·n_il / (n_j·n_l)  where units i saw both creatives
+    V_jl  = ω · Σ_i n_ij·n_il / (n_j·n_l)  where units i saw both creatives
     y     ~ N(θ, V),  θ_j ~ N(μ_product, τ²),  flat μ
 
 τ is shared by a category. Its restricted likelihood (μ integrated out) times a half-normal prior of
 scale 0.25 is integrated on a grid; plugging in a single τ gives wrong signs 7-14 % of the time
-where 5 % is stated. γ is what units have in common: how much more often than by chance the clicks
+where 5 % is stated. ω is what units have in common: how much more often than by chance the clicks
 on two creatives come from the same units, pooled over the category like D.
 
 References:
@@ -91,8 +91,8 @@ def win_probabilities(
         design_effect: What impressions and clicks are divided by.
     """
     tau, log_weight = _tau_grid()
-    gamma = _shared_taste(products)
-    fits = [_fit(product, tau, deff=design_effect, gamma=gamma) for product in products]
+    omega = _shared_taste(products)
+    fits = [_fit(product, tau, deff=design_effect, omega=omega) for product in products]
     log_posterior = log_weight + sum((fit.log_likelihood for fit in fits), np.zeros_like(tau))
     weight = np.exp(log_posterior - log_posterior.max())
     weight /= weight.sum()
@@ -121,7 +121,7 @@ def _tau_grid() -> tuple[Matrix, Matrix]:
 
 
 def _shared_taste(products: Sequence[ProductCounts]) -> float:
-    """Return γ: Σ residual co-clicks over the co-clicks that chance would bring."""
+    """Return ω: Σ residual co-clicks over the co-clicks that chance would bring."""
     residual = chance = 0.0
     for product in products:
         if product.shared_nn is None or product.shared_kk is None or product.shared_kn is None:
@@ -135,13 +135,13 @@ def _shared_taste(products: Sequence[ProductCounts]) -> float:
     return residual / chance if chance > 0 else 0.0
 
 
-def _sampling_covariance(product: ProductCounts, *, deff: float, gamma: float) -> Matrix:
+def _sampling_covariance(product: ProductCounts, *, deff: float, omega: float) -> Matrix:
     variance = 1 / (product.clicks / deff + 0.5)
     covariance = np.diag(variance)
-    if product.shared_nn is None or gamma == 0:
+    if product.shared_nn is None or omega == 0:
         return covariance
     bound = _LARGEST_CORRELATION * np.sqrt(np.outer(variance, variance))
-    shared = gamma * product.shared_nn / np.outer(product.impressions, product.impressions)
+    shared = omega * product.shared_nn / np.outer(product.impressions, product.impressions)
     off_diagonal = ~np.eye(len(variance), dtype=bool)
     covariance[off_diagonal] = np.clip(shared, -bound, bound)[off_diagonal]
     values, vectors = np.linalg.eigh(covariance)
@@ -151,13 +151,13 @@ def _sampling_covariance(product: ProductCounts, *, deff: float, gamma: float) -
     return repaired
 
 
-def _fit(product: ProductCounts, tau: Matrix, *, deff: float, gamma: float) -> _Fit:
+def _fit(product: ProductCounts, tau: Matrix, *, deff: float, omega: float) -> _Fit:
     """Restricted log-likelihood and posterior P(θ_j > θ_l) at every τ of the grid."""
     size = len(product.clicks)
     y = np.log((product.clicks / deff + 0.5) / (product.impressions / deff))
     eye = np.eye(size)
     tau2 = (tau**2)[:, None, None]  # (G, 1, 1)
-    total = _sampling_covariance(product, deff=deff, gamma=gamma) + tau2 * eye  # (G, K, K)
+    total = _sampling_covariance(product, deff=deff, omega=omega) + tau2 * eye  # (G, K, K)
     precision = np.linalg.inv(total)
     ones = precision.sum(axis=2)  # Σ⁻¹·1, (G, K)
     mass = ones.sum(axis=1)  # 1'Σ⁻¹1, (G,)

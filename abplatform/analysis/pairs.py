@@ -1,0 +1,218 @@
+"""Creatives of one product compared become preference pairs: the reward model's training data.
+
+Every pair carries ``p_win``, the posterior probability that the chosen creative's CTR is the higher
+one, and a ``weight`` for training; see :mod:`abplatform.stats.pairs` for the recipe. An experiment
+whose split is broken yields no pairs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from abplatform.analysis.scorecard import (
+    ProductComparison,
+    Question,
+    Scorecard,
+    compare_aggregate_creatives,
+    compare_creatives,
+    has_unit_rows,
+    read_reports,
+    scope_of,
+)
+from abplatform.domain.catalog import Lineage, Product
+from abplatform.domain.experiment import Experiment, Verdict
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.pairs import pair_weight
+
+__all__ = ["PAIR_SCHEMA", "Shelf", "preference_pairs", "preference_pairs_many"]
+
+_TEXTS = (
+    "pair_id experiment week product_id category title attributes chosen_creative "
+    "rejected_creative chosen_image rejected_image chosen_text rejected_text"
+)
+_COUNTS = "impressions_chosen clicks_chosen impressions_rejected clicks_rejected"
+
+PAIR_SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(_TEXTS.split(), pl.String()),
+        "p_win": pl.Float64(),
+        "weight": pl.Float64(),
+        **dict.fromkeys(_COUNTS.split(), pl.Int64()),
+    }
+)
+"""The columns of ``data/pairs/<week>.parquet``; ``attributes`` is a JSON object as text."""
+
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What is known of products and creatives beside the log.
+
+    Args:
+        products: Product id to product; gives title and attributes.
+        lineage: Creative id to how it was made; gives image and text.
+    """
+
+    products: Mapping[str, Product] = field(default_factory=dict)
+    lineage: Mapping[str, Lineage] = field(default_factory=dict)
+
+
+def preference_pairs(
+    warehouse: Warehouse,
+    experiment: Experiment,
+    *,
+    week: str,
+    shelf: Shelf | None = None,
+    scorecard: Scorecard | None = None,
+    question: Question | None = None,
+    zone: ZoneInfo = _UTC,
+) -> pl.DataFrame:
+    """Return the pairs of one experiment from rows that are final.
+
+    Args:
+        warehouse: The open store.
+        experiment: Its ``learning.pairs.min_p_win`` leaves out what is too close to call.
+        week: ISO week such as ``2026-W48`` that the pairs belong to.
+        shelf: Titles, images and texts; what is unknown is null.
+        scorecard: The judged scorecard; where it is ``invalid`` there are no pairs.
+        question: ``as_of`` leaves out later rows.
+        zone: Where a workspace day ends.
+    """
+    shelf = shelf or Shelf()
+    decision = scorecard.decision if scorecard else None
+    if decision is not None and decision.verdict is Verdict.INVALID:
+        return PAIR_SCHEMA.to_frame()
+    question = question or Question()
+    if has_unit_rows(warehouse, experiment.key):
+        scope = replace(scope_of(experiment, question, shelf.lineage), final=True)
+        products = compare_creatives(warehouse, scope)
+    else:
+        reports = read_reports(warehouse, [experiment.key], question, zone)
+        frame = reports.creatives.get(experiment.key)
+        products = compare_aggregate_creatives(frame) if frame is not None else []
+    return _frame(_rows(experiment, products, week, shelf, _texts(warehouse)))
+
+
+def preference_pairs_many(
+    warehouse: Warehouse,
+    experiments: Mapping[str, Experiment],
+    *,
+    week_of: Callable[[str], str],
+    shelf: Shelf | None = None,
+    skip: Sequence[str] = (),
+    question: Question | None = None,
+    zone: ZoneInfo = _UTC,
+) -> pl.DataFrame:
+    """Return the pairs of thousands of experiments that come as pre-aggregated reports.
+
+    Args:
+        warehouse: The open store.
+        experiments: Key to experiment.
+        week_of: Key to the ISO week that its pairs belong to.
+        shelf: Titles, images and texts; what is unknown is null.
+        skip: Experiments whose verdict is ``invalid``.
+        question: ``as_of`` leaves out later days.
+        zone: Where a workspace day ends.
+    """
+    keys = [key for key in experiments if key not in set(skip)]
+    reports = read_reports(warehouse, keys, question or Question(), zone)
+    texts = _texts(warehouse)
+    rows = (
+        row
+        for key in keys
+        if key in reports.creatives
+        for row in _rows(
+            experiments[key],
+            compare_aggregate_creatives(reports.creatives[key]),
+            week_of(key),
+            shelf or Shelf(),
+            texts,
+        )
+    )
+    return _frame(rows)
+
+
+def _texts(warehouse: Warehouse) -> dict[str, str]:
+    return dict(warehouse.query("portable/creative_texts").iter_rows())
+
+
+def _frame(rows: Iterator[dict[str, Any]]) -> pl.DataFrame:
+    frame = pl.DataFrame(list(rows), schema=PAIR_SCHEMA)
+    return frame.sort("experiment", "product_id", "pair_id")
+
+
+def _rows(
+    experiment: Experiment,
+    products: Sequence[ProductComparison],
+    week: str,
+    shelf: Shelf,
+    texts: Mapping[str, str],
+) -> Iterator[dict[str, Any]]:
+    least = experiment.learning.min_p_win
+    for product in products:
+        about = _about(product, shelf)
+        for first, second in combinations(range(len(product.creatives)), 2):
+            ahead = product.win[first, second] >= product.win[second, first]
+            chosen, rejected = (first, second) if ahead else (second, first)
+            p_win = float(product.win[chosen, rejected])
+            if p_win < least:
+                continue
+            yield {
+                "pair_id": _pair_id(experiment.key, week, product, first, second),
+                "experiment": experiment.key,
+                "week": week,
+                "product_id": product.product_id,
+                "p_win": p_win,
+                "weight": pair_weight(p_win, creatives=len(product.creatives)),
+                **about,
+                **_side("chosen", product, chosen, shelf, texts),
+                **_side("rejected", product, rejected, shelf, texts),
+            }
+
+
+def _about(product: ProductComparison, shelf: Shelf) -> dict[str, Any]:
+    known = shelf.products.get(product.product_id)
+    return {
+        "category": str(known.category) if known else product.category,
+        "title": known.title if known else None,
+        "attributes": json.dumps(dict(known.attributes), ensure_ascii=False, sort_keys=True)
+        if known
+        else None,
+    }
+
+
+def _side(
+    side: str,
+    product: ProductComparison,
+    place: int,
+    shelf: Shelf,
+    texts: Mapping[str, str],
+) -> dict[str, Any]:
+    creative = product.creatives[place]
+    made = shelf.lineage.get(creative)
+    return {
+        f"{side}_creative": creative,
+        # A creative's id is the sha256 of its master; one that only a log knows has no picture.
+        f"{side}_image": creative if made else None,
+        f"{side}_text": made.text if made and made.text else texts.get(creative),
+        f"impressions_{side}": product.sums[place].n,
+        f"clicks_{side}": product.sums[place].k,
+    }
+
+
+def _pair_id(
+    experiment: str, week: str, product: ProductComparison, first: int, second: int
+) -> str:
+    """The same two creatives have the same id whoever wins."""
+    both = sorted((product.creatives[first], product.creatives[second]))
+    parts = "\0".join((experiment, week, product.product_id, *both))
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -1,0 +1,128 @@
+"""The store's rows turned into a scorecard: one experiment, or thousands at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from zoneinfo import ZoneInfo
+
+from abplatform.analysis.scorecard.aggregates import measure_aggregates, read_reports
+from abplatform.analysis.scorecard.creatives import (
+    CreativeTotals,
+    ProductComparison,
+    compare_aggregate_creatives,
+    compare_creatives,
+    read_creatives,
+)
+from abplatform.analysis.scorecard.looks import Question, Run
+from abplatform.analysis.scorecard.measure import measure_units, scope_of
+from abplatform.analysis.scorecard.record import (
+    CreativeComparison,
+    Decision,
+    GuardrailFact,
+    LiftEstimate,
+    Look,
+    Scorecard,
+    SrmCheck,
+    TreatmentFacts,
+    Warned,
+    format_time,
+)
+from abplatform.domain.catalog import Lineage
+from abplatform.domain.experiment import Experiment
+from abplatform.logs.store.warehouse import Warehouse, data_version
+
+__all__ = [
+    "CreativeComparison",
+    "CreativeTotals",
+    "Decision",
+    "GuardrailFact",
+    "LiftEstimate",
+    "Look",
+    "ProductComparison",
+    "Question",
+    "Run",
+    "Scorecard",
+    "SrmCheck",
+    "TreatmentFacts",
+    "Warned",
+    "compare_aggregate_creatives",
+    "compare_creatives",
+    "format_time",
+    "has_unit_rows",
+    "measure",
+    "measure_many",
+    "read_creatives",
+    "read_reports",
+    "scope_of",
+]
+
+_UTC = ZoneInfo("UTC")
+
+
+def has_unit_rows(warehouse: Warehouse, key: str) -> bool:
+    """Whether the experiment's log has a row per impression or decision."""
+    return not warehouse.query("portable/exposed_experiments", experiment=key).is_empty()
+
+
+def measure(
+    warehouse: Warehouse,
+    experiment: Experiment,
+    *,
+    run: Run,
+    question: Question | None = None,
+    lineage: Mapping[str, Lineage] | None = None,
+    zone: ZoneInfo = _UTC,
+) -> Scorecard:
+    """Measure one experiment by its unit rows, or by its reports where there are none.
+
+    Args:
+        warehouse: The open store.
+        experiment: As its YAML says.
+        run: How it ran.
+        question: What the reader wants to know; default everything up to now.
+        lineage: Creative to how it was made; without it match_rate is undetermined.
+        zone: Where a workspace day ends.
+    """
+    question = question or Question()
+    version = question.data_version or data_version(warehouse)
+    if has_unit_rows(warehouse, experiment.key):
+        return measure_units(
+            warehouse,
+            experiment,
+            run=run,
+            question=question,
+            version=version,
+            lineage=lineage or {},
+        )
+    reports = read_reports(warehouse, [experiment.key], question, zone)
+    return measure_aggregates(experiment, reports, run=run, question=question, version=version)
+
+
+def measure_many(
+    warehouse: Warehouse,
+    experiments: Mapping[str, Experiment],
+    *,
+    runs: Callable[[str], Run],
+    question: Question | None = None,
+    zone: ZoneInfo = _UTC,
+    advance: Callable[[int, int], None] | None = None,
+) -> Iterator[Scorecard]:
+    """Measure thousands of experiments that come as reports, with two queries in all.
+
+    Args:
+        warehouse: The open store.
+        experiments: Key to experiment.
+        runs: Key to how it ran.
+        question: What the reader wants to know.
+        zone: Where a workspace day ends.
+        advance: Told how many are done.
+    """
+    question = question or Question()
+    version = question.data_version or data_version(warehouse)
+    reports = read_reports(warehouse, list(experiments), question, zone)
+    for done, (key, experiment) in enumerate(experiments.items(), start=1):
+        yield measure_aggregates(
+            experiment, reports, run=runs(key), question=question, version=version
+        )
+        if advance is not None:
+            advance(done, len(experiments))

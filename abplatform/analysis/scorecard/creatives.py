@@ -1,0 +1,232 @@
+"""Creatives of one product compared: who has the higher CTR, and how sure are we?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from abplatform.analysis.scorecard.record import CreativeComparison
+from abplatform.analysis.scorecard.totals import Scope
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.pairs import Matrix, ProductCounts, design_effect, win_probabilities
+from abplatform.stats.ratio import RatioSums
+
+__all__ = [
+    "CreativeTotals",
+    "ProductComparison",
+    "compare_aggregate_creatives",
+    "compare_creatives",
+    "compare_with_control",
+    "read_creatives",
+]
+
+_UNKNOWN = "unknown"
+_SUMS = ("units", "n", "k", "nn", "kk", "kn", "n_units", "k_units")
+
+
+@dataclass(frozen=True, slots=True)
+class CreativeTotals:
+    """Clicks over impressions of one creative in one variant.
+
+    Args:
+        variant: Who showed it.
+        product_id: What it advertises.
+        creative_id: The creative.
+        category: The product's category.
+        sums: Sums over the units that saw it.
+    """
+
+    variant: str
+    product_id: str
+    creative_id: str
+    category: str | None
+    sums: RatioSums
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProductComparison:
+    """The creatives of one product.
+
+    Args:
+        product_id: The product.
+        category: Its category.
+        creatives: The K creatives, by id; a creative shown by two variants is one.
+        sums: Their sums, in the same order.
+        variants: Creative to the variants that showed it.
+        win: P(CTR of row > CTR of column), shape (K, K).
+    """
+
+    product_id: str
+    category: str | None
+    creatives: tuple[str, ...]
+    sums: tuple[RatioSums, ...]
+    variants: Mapping[str, frozenset[str]]
+    win: Matrix
+
+
+def read_creatives(warehouse: Warehouse, scope: Scope) -> list[CreativeTotals]:
+    """Read every creative's clicks over impressions by unit."""
+    frame = warehouse.query("portable/creative_totals", **scope.values(), by_event=scope.by_event)
+    return [
+        CreativeTotals(
+            variant=row["variant"],
+            product_id=row["product_id"],
+            creative_id=row["creative_id"],
+            category=row["category"],
+            sums=RatioSums(
+                *(int(row[name]) for name in _SUMS),
+            ),
+        )
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def compare_creatives(
+    warehouse: Warehouse, scope: Scope, *, level: int = 1
+) -> list[ProductComparison]:
+    """Compare the creatives of every product by the rows in scope.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        level: Depth of the category path that shares one spread and one design effect.
+    """
+    overlap = (
+        pl.DataFrame()
+        if scope.by_event
+        else warehouse.query("portable/creative_overlap", **scope.values())
+    )
+    return _compare(read_creatives(warehouse, scope), overlap, level=level)
+
+
+def compare_aggregate_creatives(frame: pl.DataFrame, *, level: int = 1) -> list[ProductComparison]:
+    """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
+
+    Each impression counts as a unit, so the design effect is 1 and no unit is shared.
+    """
+    totals = [
+        CreativeTotals(
+            variant=row["variant"],
+            product_id=row["product_id"],
+            creative_id=row["creative_id"],
+            category=row["category"],
+            sums=RatioSums.independent(int(row["n"]), int(row["k"])),
+        )
+        for row in frame.iter_rows(named=True)
+    ]
+    return _compare(totals, pl.DataFrame(), level=level)
+
+
+def compare_with_control(
+    products: Sequence[ProductComparison], control: str
+) -> tuple[CreativeComparison, ...]:
+    """Compare each treatment's creative with the control's most shown one of the same product."""
+    found: list[CreativeComparison] = []
+    for product in products:
+        shown = {
+            index: product.sums[index].n
+            for index, creative in enumerate(product.creatives)
+            if control in product.variants[creative]
+        }
+        if not shown:
+            continue
+        base = max(shown, key=lambda index: (shown[index], -index))
+        for index, creative in enumerate(product.creatives):
+            if control in product.variants[creative]:
+                continue
+            found.append(
+                CreativeComparison(
+                    product_id=product.product_id,
+                    category=product.category,
+                    creative_id=creative,
+                    against=product.creatives[base],
+                    variant=min(product.variants[creative]),
+                    p_win=float(product.win[index, base]),
+                    impressions=product.sums[index].n,
+                    clicks=product.sums[index].k,
+                    impressions_against=product.sums[base].n,
+                    clicks_against=product.sums[base].k,
+                )
+            )
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Product:
+    product_id: str
+    category: str | None
+    sums: dict[str, RatioSums]
+    variants: dict[str, frozenset[str]]
+
+
+def _compare(
+    totals: Sequence[CreativeTotals], overlap: pl.DataFrame, *, level: int
+) -> list[ProductComparison]:
+    shared = _index_overlap(overlap)
+    by_category: dict[str, list[_Product]] = {}
+    for product in _merge_variants(totals).values():
+        top = "/".join((product.category or _UNKNOWN).split("/")[:level])
+        by_category.setdefault(top, []).append(product)
+    found = []
+    for _, products in sorted(by_category.items()):
+        effect = design_effect([sums for product in products for sums in product.sums.values()])
+        several = [product for product in products if len(product.sums) > 1]
+        counts = [_count(product, shared.get(product.product_id, {})) for product in several]
+        wins = win_probabilities(counts, design_effect=effect)
+        found += [
+            ProductComparison(
+                product_id=product.product_id,
+                category=product.category,
+                creatives=tuple(product.sums),
+                sums=tuple(product.sums.values()),
+                variants=product.variants,
+                win=win,
+            )
+            for product, win in zip(several, wins, strict=True)
+        ]
+    return sorted(found, key=lambda product: product.product_id)
+
+
+def _merge_variants(totals: Sequence[CreativeTotals]) -> dict[str, _Product]:
+    products: dict[str, _Product] = {}
+    for one in sorted(totals, key=lambda one: (one.product_id, one.creative_id, one.variant)):
+        product = products.setdefault(
+            one.product_id, _Product(one.product_id, one.category, {}, {})
+        )
+        seen = product.sums.get(one.creative_id)
+        product.sums[one.creative_id] = one.sums if seen is None else seen + one.sums
+        before = product.variants.get(one.creative_id, frozenset())
+        product.variants[one.creative_id] = before | {one.variant}
+    return products
+
+
+_Shared = dict[tuple[str, str], tuple[int, int, int, int]]
+
+
+def _index_overlap(overlap: pl.DataFrame) -> dict[str, _Shared]:
+    """Product to (first, second creative) to (nn, kk, kn, nk)."""
+    found: dict[str, _Shared] = {}
+    for row in overlap.iter_rows(named=True):
+        pair = (row["first_creative"], row["second_creative"])
+        sums = (int(row["nn"]), int(row["kk"]), int(row["kn"]), int(row["nk"]))
+        found.setdefault(row["product_id"], {})[pair] = sums
+    return found
+
+
+def _count(product: _Product, shared: _Shared) -> ProductCounts:
+    size = len(product.sums)
+    order = {creative: index for index, creative in enumerate(product.sums)}
+    impressions = np.array([sums.n for sums in product.sums.values()], dtype=float)
+    clicks = np.array([sums.k for sums in product.sums.values()], dtype=float)
+    if not shared:
+        return ProductCounts(impressions, clicks)
+    nn, kk, kn = (np.zeros((size, size)) for _ in range(3))
+    for (first, second), (n_n, k_k, k_n, n_k) in shared.items():
+        one, two = order[first], order[second]
+        nn[one, two] = nn[two, one] = n_n
+        kk[one, two] = kk[two, one] = k_k
+        kn[one, two], kn[two, one] = k_n, n_k
+    return ProductCounts(impressions, clicks, shared_nn=nn, shared_kk=kk, shared_kn=kn)

@@ -1,0 +1,172 @@
+"""One treatment against the control, slice by slice, and families of such comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from abplatform.analysis.scorecard.record import LiftEstimate
+from abplatform.analysis.scorecard.totals import ALL, Slice, Totals
+from abplatform.domain.experiment import Breakdown, Experiment
+from abplatform.domain.metrics import Metric
+from abplatform.stats.categories import Correction, adjust
+from abplatform.stats.ratio import RatioContrast, Undetermined, contrast
+
+__all__ = ["Compared", "compare", "compare_levels", "decide_family", "families"]
+
+_EVENTS = {
+    "clicked_impressions": "click",
+    "conversions": "conversion",
+    "net_value_micros": "value",
+    "cost_micros": "cost",
+    "profit_micros": "profit",
+    "shown": "shown_decision",
+    "score_micros": "feedback",
+    "matched_impressions": "matched_impression",
+}
+_SHARES = frozenset({"ctr", "coverage", "match_rate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A lift with the sums it came from.
+
+    Args:
+        lift: As the contract says.
+        control: The control's slice.
+        treatment: The treatment's slice.
+        contrast: The test behind it, or why there is none.
+    """
+
+    lift: LiftEstimate
+    control: Slice
+    treatment: Slice
+    contrast: RatioContrast | Undetermined
+
+
+def compare_levels(
+    experiment: Experiment, totals: Totals, metrics: Sequence[Metric], breakdown: Breakdown | None
+) -> list[Compared]:
+    """Compare every treatment with the control in every metric and level.
+
+    Args:
+        experiment: Names the control, the treatments and alpha.
+        totals: The sums of one breakdown.
+        metrics: The order in which metrics are listed.
+        breakdown: The cut, or None for everything together.
+    """
+    levels = totals.levels if breakdown else [ALL]
+    return [
+        compare(experiment, totals, metric, level=level, treatment=variant.name, cut=breakdown)
+        for metric in metrics
+        for variant in experiment.treatments
+        for level in levels
+    ]
+
+
+def compare(
+    experiment: Experiment,
+    totals: Totals,
+    metric: Metric,
+    *,
+    level: str,
+    treatment: str,
+    cut: Breakdown | None,
+) -> Compared:
+    """Compare one treatment with the control in one slice."""
+    ours = totals.at(level, experiment.control.name, metric.name)
+    theirs = totals.at(level, treatment, metric.name)
+    result = _contrast(ours, theirs, metric, alpha=experiment.analysis.alpha)
+    lift = LiftEstimate(
+        metric=metric.name,
+        category=level if cut and cut.by == "category" else None,
+        breakdown=cut.by if cut else None,
+        level=level if cut else None,
+        control=experiment.control.name,
+        treatment=treatment,
+        units_control=ours.units,
+        units_treatment=theirs.units,
+        n_control=ours.n,
+        n_treatment=theirs.n,
+        k_control=ours.k,
+        k_treatment=theirs.k,
+        rate_control=ours.k / ours.n * metric.scale if ours.n else None,
+        rate_treatment=theirs.k / theirs.n * metric.scale if theirs.n else None,
+    )
+    return Compared(_fill(lift, result, scale=metric.scale), ours, theirs, result)
+
+
+def decide_family(
+    family: Sequence[Compared], *, correction: Correction, alpha: float, tested: bool
+) -> list[Compared]:
+    """Adjust the p-values of one family and mark what the test rejects.
+
+    Args:
+        family: The comparisons that are judged together.
+        correction: How their p-values are adjusted.
+        alpha: The error rate.
+        tested: Whether the plan's test is built; without it nothing is significant.
+    """
+    adjusted = adjust([one.lift.p_value for one in family], correction=correction)
+    return [
+        replace(
+            one,
+            lift=replace(
+                one.lift, p_adjusted=p, significant=tested and p is not None and p <= alpha
+            ),
+        )
+        for one, p in zip(family, adjusted, strict=True)
+    ]
+
+
+def _contrast(
+    control: Slice, treatment: Slice, metric: Metric, *, alpha: float
+) -> RatioContrast | Undetermined:
+    if isinstance(control.sums, Undetermined):
+        return control.sums
+    if isinstance(treatment.sums, Undetermined):
+        return treatment.sums
+    return contrast(
+        control.sums,
+        treatment.sums,
+        alpha=alpha,
+        share=metric.name in _SHARES,
+        event=_EVENTS.get(metric.numerator, "event"),
+    )
+
+
+def _fill(
+    lift: LiftEstimate, result: RatioContrast | Undetermined, *, scale: float
+) -> LiftEstimate:
+    if isinstance(result, Undetermined):
+        return replace(lift, undetermined=result.reason)
+    relative, interval = result.relative_lift, result.relative
+    return replace(
+        lift,
+        absolute_lift=result.absolute_lift * scale,
+        se_absolute=result.se_absolute * scale,
+        relative_lift=None if isinstance(relative, Undetermined) else relative,
+        ci_low=None if isinstance(interval, Undetermined) else interval.low,
+        ci_high=None if isinstance(interval, Undetermined) else interval.high,
+        p_value=result.p_value,
+        log10_p=result.log10_p,
+        design_effect=result.design_effect,
+        undetermined=_first_reason(relative, interval),
+    )
+
+
+def _first_reason(*values: object) -> str | None:
+    return next((value.reason for value in values if isinstance(value, Undetermined)), None)
+
+
+def families(compared: Iterable[Compared]) -> dict[tuple[str, str | None, str], list[Compared]]:
+    """Group comparisons into families: one per metric, breakdown and treatment.
+
+    Without a breakdown there is one comparison per treatment, and those form one family.
+    """
+    grouped: dict[tuple[str, str | None, str], list[Compared]] = {}
+    for one in compared:
+        lift = one.lift
+        treatment = lift.treatment if lift.breakdown else ""
+        grouped.setdefault((lift.metric, lift.breakdown, treatment), []).append(one)
+    return grouped

@@ -1,0 +1,91 @@
+"""When the plan may decide: the decision look, and whether its rows are final."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from abplatform.analysis.scorecard.record import Look
+from abplatform.analysis.scorecard.totals import conversion_delay
+from abplatform.domain.experiment import Experiment, Phase
+from abplatform.domain.metrics import METRICS
+
+__all__ = ["Question", "Run", "final_delay", "find_look"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How an experiment ran.
+
+    Args:
+        now: The workspace's clock.
+        started_at: When it started; None if it never did or was assigned elsewhere.
+        ended_at: When it was stopped; None while it runs.
+        phases: Its stretches of one allocation, from the journal.
+    """
+
+    now: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    phases: tuple[Phase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a reader wants to know.
+
+    Args:
+        as_of: Event time up to which events count; None for all.
+        data_version: What was known then; None for now.
+        final: Whether provisional rows are left out.
+    """
+
+    as_of: datetime | None = None
+    data_version: str | None = None
+    final: bool = False
+
+
+def final_delay(experiment: Experiment) -> timedelta:
+    """Return how long after an impression its last event may still arrive."""
+    windows = experiment.events
+    names = [experiment.primary.metric, *(guard.metric for guard in experiment.guardrails)]
+    slowest = max(conversion_delay(experiment, METRICS[name]) for name in names)
+    return windows.attribution_window + windows.late_data + slowest
+
+
+def find_look(
+    experiment: Experiment, run: Run, *, known_until: datetime | None, aggregates: bool
+) -> Look:
+    """Say whether the experiment's decision look has come.
+
+    Args:
+        experiment: Says the plan.
+        run: How it ran.
+        known_until: The least watermark of its sources, lowered by ``as_of``; None without rows.
+        aggregates: Whether only pre-aggregated reports exist.
+    """
+    if experiment.assignment == "external":
+        return Look(reached=True, sentence="the log's last day is the decision look")
+    if run.started_at is None:
+        return Look(reached=False, sentence="it has not been started")
+    at = run.started_at + experiment.analysis.max_runtime
+    if run.ended_at is not None and run.ended_at < at:
+        return Look(
+            reached=False,
+            at=at,
+            sentence=f"it was stopped on {_day(run.ended_at)}, before its decision look on "
+            f"{_day(at)}; a stop that was not planned decides nothing",
+        )
+    ready = at if aggregates else at + final_delay(experiment)
+    if known_until is None or known_until < ready:
+        return Look(
+            reached=False,
+            at=at,
+            sentence=f"its decision look is on {_day(at)}, and that day's clicks are final on "
+            f"{_day(ready)}",
+        )
+    return Look(reached=True, at=at, sentence=f"decided on what was final on {_day(ready)}")
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,116 @@
+"""What a reader must know before trusting a scorecard, as warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.record import Look, Warned
+from abplatform.domain.experiment import Experiment
+from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
+
+__all__ = ["note_aggregates", "note_exclusions", "note_no_traffic", "note_plan", "note_samples"]
+
+_LATER_FIELDS = (
+    "sequential_low, sequential_high, sequential_p, look, information_fraction, boundary, "
+    "alpha_spent, decided_at, anytime_low, anytime_high, anytime_p, e_value"
+)
+
+
+def note_plan(experiment: Experiment, look: Look, *, tested: bool) -> list[Warned]:
+    """Say which fields are null for every lift, and why."""
+    test = experiment.analysis.test
+    notes = []
+    if not tested:
+        notes.append(
+            Warned(
+                "plan_not_built",
+                f"the {test} test is not built yet, so nothing is significant and the verdict is "
+                f"'continue'; use analysis: {{test: fixed}}; null for that reason: {_LATER_FIELDS}",
+            )
+        )
+    if not look.reached:
+        notes.append(
+            Warned(
+                "before_the_decision_look",
+                f"{look.sentence}; until then p_adjusted is null and nothing is significant",
+            )
+        )
+    unfit = "" if not tested else f"{_LATER_FIELDS} (the fixed test has none); "
+    notes.append(
+        Warned(
+            "not_built",
+            f"null in every lift: {unfit}shrunken_lift, shrunken_low, shrunken_high, p_better, and "
+            "heterogeneity (not built yet); design_effect where a metric is no share",
+        )
+    )
+    return notes
+
+
+def note_exclusions(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:
+    """Count what the scorecard leaves out."""
+    kept = "kept in" if bots else "left out of"
+    candidates = (
+        ("bots", "bot_units", f"units flagged as bots are {kept} the scorecard"),
+        ("mixed_units", "mixed_units", "units were seen in two variants and are left out"),
+        ("forced", "forced_rows", "forced exposures are left out"),
+        ("fallback", "fallback_rows", "fallback exposures are left out"),
+        ("holdout", "holdout_rows", "exposures of the holdout are left out"),
+        (
+            "outside_phase",
+            "outside_phase_rows",
+            "exposures fell outside the experiment's running time and are left out",
+        ),
+        ("provisional", "rows_provisional", "exposures may still receive late clicks"),
+    )
+    return [
+        Warned(code, f"{int(overview[column]):,} {text}")
+        for code, column, text in candidates
+        if overview[column]
+    ]
+
+
+def note_samples(compared: Iterable[Compared]) -> list[Warned]:
+    """Flag overall results that rest on few units with an event."""
+    return [
+        Warned(
+            "small_sample",
+            f"{one.lift.metric} of {one.lift.treatment} rests on fewer than {SMALL_SAMPLE_UNITS} "
+            "units with an event in a variant",
+        )
+        for one in compared
+        if one.lift.breakdown is None
+        and isinstance(one.contrast, RatioContrast)
+        and one.contrast.small_sample
+    ]
+
+
+def note_aggregates(*, ignored: bool) -> list[Warned]:
+    """Say what pre-aggregated reports cannot tell, or that they were ignored beside unit rows."""
+    if ignored:
+        text = "pre-aggregated reports of this experiment are ignored, since it has unit rows"
+        return [Warned("aggregates_ignored", text)]
+    text = (
+        "pre-aggregated reports give no unit rows: unit-level variance is unavailable, each "
+        "impression counts as independent, and intervals may be too narrow"
+    )
+    return [Warned("variance_assumes_independent_impressions", text)]
+
+
+def note_no_traffic(experiment: Experiment, variants: Iterable[str]) -> list[Warned]:
+    """Say that nothing, or nothing of one variant, has been logged."""
+    missing = list(variants)
+    if len(missing) == len(experiment.variants):
+        text = (
+            f"no exposure of {experiment.key} counts yet; ingest its log with `abp ingest FILE`, "
+            "or check that it has been started"
+        )
+        return [Warned("no_traffic", text)]
+    return [
+        Warned(
+            "variant_without_traffic",
+            f"{name} has no exposure that counts; check that it is served and logged",
+        )
+        for name in missing
+    ]

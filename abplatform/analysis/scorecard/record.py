@@ -1,0 +1,302 @@
+"""The scorecard as data: what ``abp analyze --json`` prints, field by field.
+
+A number that cannot be computed is None, and the reason stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from abplatform.domain.experiment import BreakdownBy, Verdict
+
+__all__ = [
+    "CreativeComparison",
+    "Decision",
+    "GuardrailFact",
+    "LiftEstimate",
+    "Look",
+    "Scorecard",
+    "SrmCheck",
+    "TreatmentFacts",
+    "Warned",
+    "format_time",
+]
+
+
+def format_time(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SrmCheck:
+    """Did the units arrive in the shares that were planned?
+
+    Args:
+        observed: Variant to units at their first assigned exposure (impressions for aggregates).
+        expected: Variant to the count that the weights promise.
+        p_value: Chi-square; None when there is nothing to test.
+        e_value: Of the sequential test; None until that is built.
+        verdict: ``alarm`` blocks every verdict of the experiment.
+    """
+
+    observed: Mapping[str, int]
+    expected: Mapping[str, float]
+    p_value: float | None
+    e_value: float | None
+    verdict: Literal["ok", "alarm", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiftEstimate:
+    """One treatment against the control in one metric and one slice.
+
+    The names are those of the public contract; ``docs/contracts.md`` explains each.
+    """
+
+    metric: str
+    category: str | None
+    breakdown: BreakdownBy | None
+    level: str | None
+    control: str
+    treatment: str
+    units_control: int
+    units_treatment: int
+    n_control: int
+    n_treatment: int
+    k_control: int
+    k_treatment: int
+    rate_control: float | None = None
+    rate_treatment: float | None = None
+    absolute_lift: float | None = None
+    se_absolute: float | None = None
+    relative_lift: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    log10_p: float | None = None
+    p_adjusted: float | None = None
+    sequential_low: float | None = None
+    sequential_high: float | None = None
+    sequential_p: float | None = None
+    look: int | None = None
+    information_fraction: float | None = None
+    boundary: float | None = None
+    alpha_spent: float | None = None
+    decided_at: datetime | None = None
+    anytime_low: float | None = None
+    anytime_high: float | None = None
+    anytime_p: float | None = None
+    e_value: float | None = None
+    shrunken_lift: float | None = None
+    shrunken_low: float | None = None
+    shrunken_high: float | None = None
+    p_better: float | None = None
+    design_effect: float | None = None
+    significant: bool = False
+    undetermined: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse NaN and infinity: they are never a result."""
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                message = f"{name} of {self.metric} is {value}; say why instead"
+                raise ValueError(message)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the contract in its order."""
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.decided_at is not None:
+            data["decided_at"] = format_time(self.decided_at)
+        return data
+
+
+_NUMBERS = tuple(
+    field.name for field in fields(LiftEstimate) if field.type in {"float | None", "float"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a reader must know before trusting the numbers.
+
+    Args:
+        code: A stable word.
+        message: One plain sentence.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The moment at which the plan may decide.
+
+    Args:
+        reached: Whether it has come and its rows are final.
+        sentence: What is waited for, or on what the decision rests.
+        at: When it is or was; None where the log's end is the look.
+    """
+
+    reached: bool
+    sentence: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailFact:
+    """Whether one guardrail is proven to hold or proven to be harmed.
+
+    Args:
+        metric: The guardrail's metric.
+        holds: Proven to be within its bound.
+        harmed: Proven to be beyond its bound.
+        sentence: The numbers behind it.
+    """
+
+    metric: str
+    holds: bool
+    harmed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentFacts:
+    """What the verdict rules may ask of one treatment, overall or in one category.
+
+    Args:
+        treatment: The variant.
+        category: None for all categories.
+        wins: The test rejects in the direction that is better.
+        loses: The test rejects in the other direction.
+        within_mde: The 90 % interval lies within plus or minus the smallest lift worth having.
+        sentence: The numbers behind it.
+        guardrails: Every guardrail's fact.
+    """
+
+    treatment: str
+    category: str | None
+    wins: bool
+    loses: bool
+    within_mde: bool
+    sentence: str
+    guardrails: tuple[GuardrailFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreativeComparison:
+    """A treatment's creative against the control's most shown creative of the same product.
+
+    Args:
+        product_id: The product.
+        category: Its category.
+        creative_id: The treatment's creative.
+        against: The control's creative.
+        variant: The treatment.
+        p_win: Posterior probability that the treatment's creative has the higher CTR.
+        impressions: Of the treatment's creative.
+        clicks: Of the treatment's creative.
+        impressions_against: Of the control's creative.
+        clicks_against: Of the control's creative.
+    """
+
+    product_id: str
+    category: str | None
+    creative_id: str
+    against: str
+    variant: str
+    p_win: float
+    impressions: int
+    clicks: int
+    impressions_against: int
+    clicks_against: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict and why.
+
+    Args:
+        verdict: ``invalid | reject | ship | no_difference | continue``.
+        reasons: Plain sentences.
+        by_category: One entry per category and treatment.
+        by_creative: One entry per treatment's creative.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    by_category: tuple[Mapping[str, Any], ...] = ()
+    by_creative: tuple[Mapping[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's ``verdict`` object."""
+        return {
+            "verdict": self.verdict.value,
+            "reasons": list(self.reasons),
+            "by_category": [dict(row) for row in self.by_category],
+            "by_creative": [dict(row) for row in self.by_creative],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Everything the store says about one experiment.
+
+    Args:
+        experiment: The key.
+        as_of: Up to when events count.
+        data_version: What was loaded.
+        status: ``provisional`` while late events may still come.
+        units: Distinct units that count.
+        srm: The sample ratio check.
+        lifts: Overall first, then the breakdowns.
+        warnings: What to know before trusting it.
+        look: When the plan may decide.
+        facts: What the verdict rules may ask, overall and per category; from final rows.
+        creatives: Creatives of one product compared; from final rows.
+        first_at: First exposure that counts.
+        last_at: Last exposure that counts.
+        decision: The verdict, once judged.
+    """
+
+    experiment: str
+    as_of: datetime
+    data_version: str
+    status: Literal["final", "provisional"]
+    units: int
+    srm: SrmCheck
+    lifts: tuple[LiftEstimate, ...]
+    warnings: tuple[Warned, ...]
+    look: Look
+    facts: tuple[TreatmentFacts, ...] = ()
+    creatives: tuple[CreativeComparison, ...] = ()
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    decision: Decision | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the public object; ``verdict`` is null until the scorecard is judged."""
+        return {
+            "experiment": self.experiment,
+            "as_of": format_time(self.as_of),
+            "data_version": self.data_version,
+            "status": self.status,
+            "units": self.units,
+            "srm": {
+                "observed": dict(self.srm.observed),
+                "expected": dict(self.srm.expected),
+                "p_value": self.srm.p_value,
+                "e_value": self.srm.e_value,
+                "verdict": self.srm.verdict,
+            },
+            "lifts": [lift.to_json() for lift in self.lifts],
+            "heterogeneity": None,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "verdict": self.decision.to_json() if self.decision else None,
+        }

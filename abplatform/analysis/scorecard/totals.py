@@ -1,0 +1,246 @@
+"""From the store's rows to the sums that the statistics need, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from abplatform.domain.experiment import Breakdown, Experiment
+from abplatform.domain.metrics import Metric, Total
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.ratio import RatioSums, Undetermined
+
+__all__ = [
+    "ALL",
+    "FOREVER",
+    "Scope",
+    "Slice",
+    "Totals",
+    "conversion_delay",
+    "read_aggregates",
+    "read_totals",
+]
+
+ALL = ""
+"""The level that holds everything, where there is no breakdown."""
+
+FOREVER = datetime(2262, 1, 1, tzinfo=UTC)
+"""Later than every event."""
+
+_COLUMNS: dict[Total, str] = {
+    "impressions": "impressions",
+    "clicked_impressions": "clicked",
+    "conversions": "conversions",
+    "net_value_micros": "value",
+    "cost_micros": "cost",
+    "profit_micros": "profit",
+    "shown": "shown",
+    "decisions": "decisions",
+    "score_micros": "score",
+    "feedbacks": "feedbacks",
+    "matched_impressions": "matched",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows of an experiment count.
+
+    Args:
+        experiment: The experiment.
+        until: Event time up to which rows count, excluded.
+        known: The moment to which watermarks are lowered.
+        final: Whether rows that may still change are left out.
+        bots: Whether flagged units count.
+        matched: Creatives whose picture matches their product; None if no lineage says so.
+    """
+
+    experiment: Experiment
+    until: datetime = FOREVER
+    known: datetime = FOREVER
+    final: bool = False
+    bots: bool = False
+    matched: frozenset[str] | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return what every query over exposures binds."""
+        return {
+            "experiment": self.experiment.key,
+            "until": _naive(self.until),
+            "known": _naive(self.known),
+            "final": self.final,
+            "bots": self.bots,
+        }
+
+    @property
+    def by_event(self) -> bool:
+        """Whether each impression stands alone instead of each unit."""
+        return self.experiment.unit == "request_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One variant in one slice and metric.
+
+    Args:
+        units: Units with at least one impression or held decision there.
+        n: Denominator.
+        k: Numerator.
+        sums: For the statistics, or why there are none.
+    """
+
+    units: int
+    n: int
+    k: int
+    sums: RatioSums | Undetermined
+
+    @classmethod
+    def of(cls, sums: RatioSums) -> Slice:
+        """Return the slice that these sums describe."""
+        return cls(sums.units, sums.n, sums.k, sums)
+
+
+EMPTY = Slice.of(RatioSums(0, 0, 0, 0, 0, 0, 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Slices by level, variant and metric.
+
+    Args:
+        slices: What was found; what is missing is empty.
+    """
+
+    slices: Mapping[tuple[str, str, str], Slice] = field(default_factory=dict)
+
+    def at(self, level: str, variant: str, metric: str) -> Slice:
+        """Return one slice."""
+        return self.slices.get((level, variant, metric), EMPTY)
+
+    @property
+    def levels(self) -> list[str]:
+        """Levels, the one with the most units first."""
+        units: dict[str, int] = {}
+        for (level, _, _), part in self.slices.items():
+            units[level] = units.get(level, 0) + part.units
+        return sorted(units, key=lambda level: (-units[level], level))
+
+
+def conversion_delay(experiment: Experiment, metric: Metric) -> timedelta:
+    """Return how much longer than a click a metric's last event may take."""
+    if not metric.needs_conversions:
+        return timedelta(0)
+    return experiment.events.conversion_window + experiment.events.refund_window
+
+
+def read_totals(
+    warehouse: Warehouse, scope: Scope, metrics: Sequence[Metric], breakdown: Breakdown | None
+) -> Totals:
+    """Read the sums of every metric, variant and level of one breakdown.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        metrics: What to read.
+        breakdown: The cut, or None for everything together.
+    """
+    slices: dict[tuple[str, str, str], Slice] = {}
+    delays = {metric.name: conversion_delay(scope.experiment, metric) for metric in metrics}
+    # Only where provisional rows are left out does the delay choose other rows.
+    distinct = set(delays.values()) if scope.final else {max(delays.values())}
+    for delay in sorted(distinct):
+        chosen = [m for m in metrics if not scope.final or delays[m.name] == delay]
+        frame = warehouse.query(
+            "portable/unit_totals",
+            **scope.values(),
+            extra=delay,
+            by_event=scope.by_event,
+            breakdown=breakdown.by if breakdown else "all",
+            category_pattern=_category_pattern(breakdown.level if breakdown else 1),
+            matched=sorted(scope.matched or ()) or [""],
+        )
+        for row in frame.iter_rows(named=True):
+            for metric in chosen:
+                key = (row["level"], row["variant"], metric.name)
+                slices[key] = _slice(row, metric, scope)
+    return Totals(slices)
+
+
+def read_aggregates(frame: pl.DataFrame, metrics: Iterable[Metric], *, level: int | None) -> Totals:
+    """Turn pre-aggregated counts into slices in which each impression stands alone.
+
+    Args:
+        frame: Rows of ``portable/aggregate_totals`` of one experiment.
+        metrics: What is wanted.
+        level: Depth of the category path, or None for everything together.
+    """
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in frame.iter_rows(named=True):
+        category = row["category"] or "unknown"
+        name = ALL if level is None else "/".join(category.split("/")[:level])
+        total = counts.setdefault((name, row["variant"]), {})
+        for column in ("impressions", "clicks", "conversions", "value_micros", "cost_micros"):
+            total[column] = total.get(column, 0) + int(row[column] or 0)
+    return Totals(
+        {
+            (name, variant, metric.name): _aggregate_slice(total, metric)
+            for (name, variant), total in counts.items()
+            for metric in metrics
+        }
+    )
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _category_pattern(level: int) -> str:
+    return rf"^[^/]+(/[^/]+){{0,{level - 1}}}"
+
+
+def _slice(row: Mapping[str, Any], metric: Metric, scope: Scope) -> Slice:
+    top, bottom = _COLUMNS[metric.numerator], _COLUMNS[metric.denominator]
+    units, n, k = int(row["units"]), int(row[bottom]), int(row[top])
+    if metric.incremental:
+        return Slice(units, n, k, Undetermined(_NOT_BUILT.format(metric.name)))
+    if metric.numerator == "matched_impressions" and scope.matched is None:
+        return Slice(units, n, k, Undetermined("no_lineage: no creative's lineage is known"))
+    sums = RatioSums(
+        units=units,
+        n=n,
+        k=k,
+        nn=int(row[f"{bottom}_sq"]),
+        kk=int(row[f"{top}_sq"]),
+        kn=int(row[f"{top}_x_{bottom}"]),
+        n_units=int(row[f"{bottom}_units"]),
+        k_units=int(row[f"{top}_units"]),
+    )
+    return Slice.of(sums)
+
+
+_NOT_BUILT = "not_built: {} compares totals per assigned unit, which is not built yet"
+_NO_UNITS = "no_unit_rows: pre-aggregated reports do not show how {} varies from unit to unit"
+
+
+def _aggregate_slice(total: Mapping[str, int], metric: Metric) -> Slice:
+    """Each impression is a unit; a click or conversion is 0 or 1 of it."""
+    known = {
+        "impressions": total["impressions"],
+        "clicked_impressions": total["clicks"],
+        "conversions": total["conversions"],
+        "net_value_micros": total["value_micros"],
+        "cost_micros": total["cost_micros"],
+        "profit_micros": total["value_micros"] - total["cost_micros"],
+    }
+    units = total["impressions"]
+    n, k = known.get(metric.denominator, 0), known.get(metric.numerator, 0)
+    if metric.name not in {"ctr", "cvr", "ctcvr"}:
+        return Slice(units, n, k, Undetermined(_NO_UNITS.format(metric.name)))
+    if not 0 <= k <= n <= units:
+        reason = f"not_a_share: {k} of {n} in {units} impressions cannot each be 0 or 1"
+        return Slice(units, n, k, Undetermined(reason))
+    return Slice.of(RatioSums.independent(n, k, units=units))

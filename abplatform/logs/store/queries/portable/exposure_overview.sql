@@ -1,0 +1,25 @@
+-- One row: what one experiment's exposures up to a moment consist of. Rows and units that count,
+-- those left out and why, and how many of the rows that count may still change.
+SELECT
+    COUNT(*) AS rows_seen,
+    COUNT(DISTINCT CASE WHEN counts THEN unit_id END) AS units,
+    SUM(CASE WHEN counts THEN 1 ELSE 0 END) AS rows_counted,
+    SUM(CASE WHEN counts AND NOT settled THEN 1 ELSE 0 END) AS rows_provisional,
+    MIN(CASE WHEN counts THEN ts END) AS first_at,
+    MAX(CASE WHEN counts THEN ts END) AS last_at,
+    MIN(source_watermark) AS watermark_low,
+    MAX(source_watermark) AS watermark_high,
+    COUNT(DISTINCT CASE WHEN bot THEN unit_id END) AS bot_units,
+    COUNT(DISTINCT CASE WHEN mixed THEN unit_id END) AS mixed_units,
+    SUM(CASE WHEN outside_phase THEN 1 ELSE 0 END) AS outside_phase_rows,
+    SUM(CASE WHEN reason = 'forced' THEN 1 ELSE 0 END) AS forced_rows,
+    SUM(CASE WHEN reason = 'fallback' THEN 1 ELSE 0 END) AS fallback_rows,
+    SUM(CASE WHEN reason = 'holdout' THEN 1 ELSE 0 END) AS holdout_rows
+FROM (
+    SELECT
+        *,
+        reason = 'assigned' AND NOT outside_phase AND NOT mixed AND ($bots OR NOT bot) AS counts,
+        final_at <= $known - $extra AND final_at <= source_watermark - $extra AS settled
+    FROM exposures
+    WHERE experiment = $experiment AND ts < $until
+) AS seen
