@@ -13,10 +13,10 @@ import click
 
 from abplatform.checkpoints import aliases
 from abplatform.cli.options import json_option, print_json, workspace_option
-from abplatform.domain.assignment import BUCKETS, Assignment, AssignmentPlan
+from abplatform.domain.assignment import BUCKETS, Assignment
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
-from abplatform.errors import RegistryError, SpecError
+from abplatform.errors import SpecError
 from abplatform.traffic.registry import RegisteredExperiment, Registry, resolve_aliases
 from abplatform.workspace import Workspace, open_workspace
 
@@ -208,7 +208,6 @@ def assign(
     registry.check_unedited(key)
     plan = registry.plan(key, _moment(at_text, registry.workspace))
     found = registry.find(key)
-    _refuse_no_traffic(plan, found)
     try:
         assigned = [assign_unit(plan, unit, context) for unit in units]
     except UnicodeEncodeError as error:
@@ -256,21 +255,6 @@ def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:
         if not (name and sign):
             raise click.BadParameter(f"{name!r} is not NAME=VALUE", param_hint="--context")
     return {name: value for name, _, value in split} or None
-
-
-def _refuse_no_traffic(plan: AssignmentPlan, found: RegisteredExperiment) -> None:
-    exposed = plan.phase.exposure.high - plan.phase.exposure.low
-    if exposed and plan.phase.slots:
-        return
-    raise RegistryError(
-        f"{found.key} has no traffic: {'its ramp stands at 0 %' if not exposed else 'no slot'}",
-        path=found.path,
-        remedy=(
-            f"run `abp ramp {found.key}`"
-            if found.phases
-            else "give the first step of `ramp` some traffic"
-        ),
-    )
 
 
 def _assignment_row(one: Assignment) -> dict[str, Any]:

@@ -1,0 +1,424 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abplatform.domain.assignment import BUCKETS, assign, assign_many
+from abplatform.domain.experiment import BucketRange, Layer, State, Verdict
+from abplatform.domain.spec import parse_experiment
+from abplatform.errors import RegistryError, SpecError
+from abplatform.traffic.registry import Registry, resolve_aliases
+from abplatform.traffic.registry.slots import free_ranges, take_slots, width
+from abplatform.workspace import Settings, Workspace
+
+MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+UNITS = [f"user-{number}" for number in range(2_000)]
+
+SPEC = """\
+key: {key}
+layer: {{name: feed, share: {share}}}
+variants:
+  base: {{control: true, weight: 50}}
+  gen: {{weight: 50}}
+metrics: {{primary: ctr}}
+ramp: [{{traffic: 10%, hold: 24h}}, {{traffic: 100%}}]
+"""
+
+
+def hours(number):
+    return MONDAY + timedelta(hours=number)
+
+
+@pytest.fixture
+def registry(tmp_path):
+    workspace = Workspace(tmp_path, Settings(), clock=lambda: hours(24 * 30))
+    workspace.experiments.mkdir()
+    return Registry(workspace)
+
+
+def draft(registry, key="beauty", share="40%", text=SPEC):
+    path = registry.workspace.experiments / f"{key}.yaml"
+    path.write_text(text.format(key=key, share=share))
+    return path
+
+
+def started(registry, key="beauty", share="40%", at=MONDAY):
+    path = draft(registry, key, share)
+    registry.start(key, at=at, who="ada")
+    return path
+
+
+def test_life_of_an_experiment(registry):
+    """From draft to running → paused → running → stopped → decided, with who, when and what."""
+    draft(registry)
+    assert registry.find("beauty").state is State.DRAFT
+    registry.start("beauty", at=hours(0), who="ada")
+    registry.pause("beauty", at=hours(5), who="bob", reason="shelf is empty")
+    assert registry.find("beauty").state is State.PAUSED
+    registry.resume("beauty", at=hours(9), who="ada")
+    registry.ramp("beauty", at=hours(30), who="ada")
+    assert registry.find("beauty").traffic == 1.0
+    registry.stop("beauty", at=hours(99), who="ada")
+    registry.decide("beauty", "ship", at=hours(100), who="ada", detail={"lift": 0.05})
+    found = registry.find("beauty")
+    assert (found.state, found.verdict) == (State.DECIDED, Verdict.SHIP)
+    assert (found.started_at, found.ended_at) == (hours(0), hours(99))
+    told = [(row.action, row.who, row.at) for row in registry.history("beauty")]
+    assert told == [
+        ("start", "ada", hours(0)),
+        ("pause", "bob", hours(5)),
+        ("resume", "ada", hours(9)),
+        ("ramp", "ada", hours(30)),
+        ("stop", "ada", hours(99)),
+        ("decide", "ada", hours(100)),
+    ]
+    spans = [(phase.number, phase.starts_at, phase.ends_at) for phase in found.phases]
+    assert spans == [(1, hours(0), hours(5)), (2, hours(9), hours(30)), (3, hours(30), hours(99))]
+
+
+def test_spec_bytes_are_kept(registry):
+    """The bytes that were started are kept under their sha256 and survive the file's end."""
+    path = started(registry)
+    content = path.read_bytes()
+    path.unlink()
+    found = registry.find("beauty")
+    kept = registry.workspace.specs / f"{found.spec_sha256}.yaml"
+    assert kept.read_bytes() == content
+    assert registry.history("beauty")[0].detail["spec_sha256"] == found.spec_sha256
+    kept.write_bytes(content + b"# more\n")
+    with pytest.raises(RegistryError, match="bytes were changed") as caught:
+        registry.find("beauty")
+    assert caught.value.path == kept
+
+
+def test_slots_are_the_lowest_free_ones(registry):
+    """A layer fills from below in order of start, and a gap is reused, split if need be."""
+    for key, share in (("one", "20%"), ("two", "30%"), ("three", "40%")):
+        started(registry, key, share)
+    registry.stop("one", at=hours(1), who="ada")
+    registry.stop("three", at=hours(1), who="ada")
+    started(registry, "four", "60%", at=hours(2))
+    fifth, half = BUCKETS // 5, BUCKETS // 2
+    (low, high) = registry.find("four").phases[0].slots
+    assert low == BucketRange(0, fifth)
+    assert high.low == registry.find("two").phases[0].slots[0].high
+    assert abs(high.low - half) <= 1
+    assert width((low, high)) == BUCKETS * 6 // 10
+
+
+def test_layer_keeps_units_apart(registry):
+    """No unit is ever in two running experiments of one layer."""
+    for key, share in (("one", "30%"), ("two", "50%"), ("three", "20%")):
+        draft(registry, key, share, SPEC.replace("traffic: 10%, hold: 24h", "traffic: 50%"))
+        registry.start(key, at=MONDAY, who="ada")
+    exposed = [assign_many(registry.plan(key), UNITS) >= 0 for key in ("one", "two", "three")]
+    assert all(each.any() for each in exposed)
+    assert (sum(each.astype(int) for each in exposed) <= 1).all()
+
+
+def test_overbooked_layer_is_refused(registry):
+    """An experiment for which its layer has no room is refused by file, line and who is there."""
+    started(registry, "one", "70%")
+    path = draft(registry, "two", "40%")
+    with pytest.raises(
+        RegistryError, match=r"40 % is asked for and 30 % is free.*one 70 %"
+    ) as caught:
+        registry.start("two", at=MONDAY, who="ada")
+    assert (caught.value.path, caught.value.line) == (path, 2)
+    assert "at most 30 %" in caught.value.remedy
+    assert registry.find("two").state is State.DRAFT
+    with pytest.raises(RegistryError, match="over-booked"):
+        registry.plan("two")
+
+
+def test_backdated_start_meets_who_was_there(registry):
+    """Slots that were freed since count as taken for a start dated before that."""
+    started(registry, "one", "70%", at=hours(0))
+    registry.stop("one", at=hours(10), who="ada")
+    draft(registry, "two", "70%")
+    with pytest.raises(RegistryError, match="over-booked"):
+        registry.start("two", at=hours(5), who="ada")
+    registry.start("two", at=hours(10), who="ada")
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=6), st.integers(1, 60))
+def test_taken_slots_are_free_and_lowest(held, percent):
+    """Whatever is taken, what comes next is free, as wide as asked, and leaves no lower gap."""
+    part = BUCKETS // 64
+    ranges = tuple(BucketRange(low * part, (low + wide) * part) for low, wide in held)
+    layer = Layer("feed", percent / 100)
+    free = width(free_ranges(ranges))
+    wanted = BUCKETS * percent // 100
+    if free < wanted:
+        with pytest.raises(RegistryError, match="over-booked"):
+            take_slots(layer, {"others": ranges})
+        return
+    taken = take_slots(layer, {"others": ranges})
+    assert width(taken) == wanted
+    assert not any(
+        mine.low < theirs.high and theirs.low < mine.high for mine in taken for theirs in ranges
+    )
+    below = [gap for gap in free_ranges([*ranges, *taken]) if gap.low < taken[-1].low]
+    assert below == []
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "told"),
+    [
+        ("{control: true, weight: 50}\n  gen: {weight: 50}",
+         "{control: true, weight: 60}\n  gen: {weight: 40}", 4, "variants.base.weight: 60, was 50"),
+        ("share: 40%", "share: 50%", 2, "layer.share: 0.5, was 0.4"),
+        ("primary: ctr", "primary: cvr", 6, "primary.metric: cvr, was ctr"),
+        ("key: beauty", "key: beauty\nowner: growth", 2, "owner: growth, was nothing"),
+        ("key: beauty", "key: beauty\ntargeting: {country: [CN]}", 2, "targeting.country is new"),
+        ("key: beauty", "key: beauty2", 1, "key: beauty2, was beauty"),
+        ("key: beauty", "key: beauty\nanalysis: {min_runtime: 3d}", 2, "runtime: 72h, was 168h"),
+    ],
+)  # fmt: skip
+def test_edit_of_a_running_spec_is_refused(registry, before, after, line, told):
+    """Any edit but the ramp's is refused by file, line and what differs; stopping still works."""
+    path = started(registry)
+    edit(path, before, after)
+    for act in (
+        lambda: registry.check_unedited("beauty"),
+        lambda: registry.ramp("beauty", at=hours(48), who="ada"),
+        lambda: registry.start("beauty", at=hours(48), who="ada"),
+    ):
+        with pytest.raises(RegistryError, match="was edited") as caught:
+            act()
+        assert (caught.value.path, caught.value.line) == (path, line)
+        assert told in caught.value.message
+    registry.pause("beauty", at=hours(48), who="ada")
+    with pytest.raises(RegistryError, match="was edited"):
+        registry.resume("beauty", at=hours(49), who="ada")
+    registry.stop("beauty", at=hours(50), who="ada")
+    assert registry.find("beauty").state is State.STOPPED
+
+
+def test_edit_beyond_repair_is_refused(registry):
+    """A running spec edited into nonsense refuses to act with the spec's own error."""
+    path = started(registry)
+    edit(path, "weight: 50}\nmetrics", "weight: 70}\nmetrics")
+    with pytest.raises(SpecError, match="120") as caught:
+        registry.ramp("beauty", at=hours(48), who="ada")
+    assert caught.value.path == path
+    registry.stop("beauty", at=hours(50), who="ada")
+
+
+def test_comments_are_no_edit(registry):
+    """Comments and blank lines may change while an experiment runs."""
+    path = started(registry)
+    path.write_text("# looks good\n\n" + path.read_text())
+    registry.check_unedited("beauty")
+    assert registry.edit("beauty") is None
+
+
+def test_ramp_may_be_edited(registry):
+    """The ramp follows the YAML on disk, even one that was edited after the start."""
+    path = started(registry)
+    edit(path, "{traffic: 100%}", "{traffic: 40%}, {traffic: 100%}")
+    assert registry.ramp("beauty", at=hours(24), who="ada").traffic == 0.4
+    assert registry.ramp("beauty", at=hours(24), who="ada").traffic == 1.0
+    with pytest.raises(RegistryError, match="last step"):
+        registry.ramp("beauty", at=hours(25), who="ada")
+
+
+def test_ramp_holds_its_step(registry):
+    """A step is held as long as the YAML says, and a pause does not reset it."""
+    started(registry)
+    registry.pause("beauty", at=hours(3), who="ada")
+    registry.resume("beauty", at=hours(4), who="ada")
+    with pytest.raises(RegistryError, match="2026-11-03T00:00") as caught:
+        registry.ramp("beauty", at=hours(23), who="ada")
+    assert caught.value.line == 7
+    registry.ramp("beauty", at=hours(24), who="ada")
+
+
+def test_ramping_keeps_variants(registry):
+    """Whoever was exposed before the ramp has the same variant after it."""
+    started(registry)
+    before = assign_many(registry.plan("beauty", hours(1)), UNITS)
+    registry.ramp("beauty", at=hours(24), who="ada")
+    after = assign_many(registry.plan("beauty", hours(25)), UNITS)
+    assert 0 < (before >= 0).sum() < (after >= 0).sum()
+    assert (after[before >= 0] == before[before >= 0]).all()
+    again = assign_many(registry.plan("beauty", hours(1)), UNITS)
+    assert (again == before).all()
+
+
+def test_draft_previews_what_start_gives(registry):
+    """A draft's preview is what the units get once it has started."""
+    started(registry, "other", "30%")
+    draft(registry)
+    preview = [assign(registry.plan("beauty"), unit) for unit in UNITS[:200]]
+    registry.start("beauty", at=MONDAY, who="ada")
+    assert [assign(registry.plan("beauty"), unit) for unit in UNITS[:200]] == preview
+    assert any(one.variant for one in preview)
+
+
+@pytest.mark.parametrize(
+    ("moment", "phase", "running"),
+    [(-1, 1, False), (0, 1, True), (5, 1, False), (9, 2, True), (30, 3, True), (99, 3, False)],
+)
+def test_plan_knows_the_moment(registry, moment, phase, running):
+    """At any moment the plan is the phase in force, running or not."""
+    started(registry)
+    registry.pause("beauty", at=hours(5), who="ada")
+    registry.resume("beauty", at=hours(9), who="ada")
+    registry.ramp("beauty", at=hours(30), who="ada")
+    registry.stop("beauty", at=hours(99), who="ada")
+    plan = registry.plan("beauty", hours(moment))
+    assert (plan.phase.number, plan.running) == (phase, running)
+
+
+def test_wrong_turns_are_refused(registry):
+    """What a state does not allow is refused and leaves no row."""
+    draft(registry)
+    for act in (registry.pause, registry.resume, registry.ramp, registry.stop):
+        with pytest.raises(RegistryError, match="is a draft"):
+            act("beauty", at=MONDAY, who="ada")
+    registry.start("beauty", at=MONDAY, who="ada")
+    for act in (registry.start, registry.resume):
+        with pytest.raises(RegistryError, match="is running"):
+            act("beauty", at=hours(1), who="ada")
+    registry.stop("beauty", at=hours(1), who="ada")
+    for act in (registry.start, registry.pause, registry.resume, registry.ramp, registry.stop):
+        with pytest.raises(RegistryError, match="is stopped"):
+            act("beauty", at=hours(2), who="ada")
+    assert len(registry.rows()) == 2
+
+
+def test_time_does_not_run_back(registry):
+    """A change dated before the last one is refused."""
+    started(registry, at=hours(10))
+    with pytest.raises(RegistryError, match="lies before its last change"):
+        registry.stop("beauty", at=hours(9), who="ada")
+
+
+def test_unknown_key_names_the_nearest(registry):
+    """A mistyped key is answered with the nearest one."""
+    draft(registry)
+    with pytest.raises(RegistryError, match="'beauty'"):
+        registry.plan("beuty")
+
+
+def test_broken_neighbour_stops_nobody(registry):
+    """A broken YAML file beside a running experiment hinders neither its plan nor its end."""
+    started(registry)
+    broken = registry.workspace.experiments / "broken.yaml"
+    broken.write_text("key: [")
+    assert registry.plan("beauty").running
+    with pytest.raises(SpecError) as caught:
+        registry.experiments()
+    assert caught.value.path == broken
+    assert len(registry.usable()[1]) == 1
+    registry.stop("beauty", at=hours(1), who="ada")
+
+
+def test_one_key_in_two_files_is_refused(registry):
+    """Two files with one key are refused, naming both."""
+    draft(registry)
+    (registry.workspace.experiments / "copy.yaml").write_text(
+        SPEC.format(key="beauty", share="40%")
+    )
+    with pytest.raises(SpecError, match=r"already in beauty\.yaml") as caught:
+        registry.experiments()
+    assert caught.value.code == "duplicate_experiment"
+
+
+def test_external_experiments_need_no_start(registry):
+    """An experiment assigned elsewhere counts as running, is not started and can be decided."""
+    text = "assignment: external\n" + SPEC.replace("layer: {{name: feed, share: {share}}}\n", "")
+    draft(
+        registry, text=text.replace("ramp: [{{traffic: 10%, hold: 24h}}, {{traffic: 100%}}]\n", "")
+    )
+    assert registry.find("beauty").state is State.RUNNING
+    for act in (
+        lambda: registry.start("beauty", at=MONDAY, who="ada"),
+        lambda: registry.plan("beauty"),
+    ):
+        with pytest.raises(RegistryError, match="come from the log"):
+            act()
+    registry.decide("beauty", "ship", at=MONDAY, who="ada")
+    found = registry.find("beauty")
+    assert (found.state, found.verdict, found.started_at) == (State.DECIDED, Verdict.SHIP, None)
+
+
+def test_deciding_stops_and_repeats_without_effect(registry):
+    """Deciding a running experiment stops it too; the same verdict again writes nothing."""
+    started(registry)
+    registry.decide("beauty", Verdict.REJECT, at=hours(200), who="ada")
+    registry.decide("beauty", Verdict.REJECT, at=hours(300), who="ada")
+    assert [row.action for row in registry.rows()] == ["start", "stop", "decide"]
+    with pytest.raises(RegistryError, match="is decided"):
+        registry.decide("beauty", Verdict.SHIP, at=hours(300), who="ada")
+
+
+def test_continue_decides_nothing(registry):
+    """The verdict `continue` is no decision."""
+    started(registry)
+    with pytest.raises(RegistryError, match="decides nothing"):
+        registry.decide("beauty", "continue", at=hours(200), who="ada")
+
+
+def test_newest_review_counts(registry):
+    """A creative's newest review is what counts; the older one stays in the journal."""
+    registry.record_review("c1", "rejected", at=hours(1), who="ada", reason="too dark")
+    registry.record_review("c1", "approved", at=hours(2), who="bob")
+    review = registry.reviews()["c1"]
+    assert (review.decision, review.who, review.reason) == ("approved", "bob", None)
+    assert len(registry.rows()) == 2
+
+
+def test_holdout_comes_from_the_settings(tmp_path):
+    """The workspace's holdout is part of every plan."""
+    registry = Registry(Workspace(tmp_path, Settings(holdout=1.0), clock=lambda: MONDAY))
+    registry.workspace.experiments.mkdir()
+    draft(registry)
+    assert assign(registry.plan("beauty"), "u").reason == "holdout"
+
+
+def test_aliases_are_resolved_at_the_start(registry):
+    """What `champion` stood for at the start is a fact in the journal."""
+    creatives = "creatives: {{source: generated, generator: caig, checkpoint: champion}}"
+    text = SPEC.replace("gen: {{weight: 50}}", f"gen: {{{{weight: 50, {creatives}}}}}")
+    experiment = parse_experiment(text.format(key="k", share="10%"), path="k.yaml")
+    known = {
+        "reward": {"champion": "a" * 64, "previous": "b" * 64},
+        "prompt": {"challenger": "c" * 64},
+    }
+    resolved = resolve_aliases(experiment, known)
+    assert resolved == {"reward/champion": "a" * 64}
+    draft(registry, text=text)
+    registry.start("beauty", at=MONDAY, who="ada", resolved=resolved)
+    assert registry.find("beauty").resolved == resolved
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from(["start", "pause", "resume", "ramp", "stop", "decide"]), max_size=12)
+)
+def test_any_order_of_calls_keeps_the_rules(tmp_path_factory, calls):
+    """However people call, states follow the picture and phases never overlap."""
+    registry = Registry(Workspace(tmp_path_factory.mktemp("w"), Settings(), clock=lambda: hours(0)))
+    registry.workspace.experiments.mkdir()
+    draft(registry)
+    for number, name in enumerate(calls):
+        more = ("ship",) if name == "decide" else ()
+        try:
+            getattr(registry, name)("beauty", *more, at=hours(30 * number), who="ada")
+        except RegistryError:
+            continue
+    found = registry.find("beauty")
+    ends = [phase.ends_at for phase in found.phases]
+    begins = [phase.starts_at for phase in found.phases]
+    assert all(end <= begin for end, begin in zip(ends, begins[1:], strict=False))
+    assert (found.state is State.RUNNING) == (bool(ends) and ends[-1] is None)
+    assert [phase.number for phase in found.phases] == list(range(1, len(ends) + 1))
