@@ -19,7 +19,7 @@ Plane: TypeAlias = NDArray[Any]
 
 def ramp(low: float, high: float, x: Plane) -> Plane:
     """Rise smoothly from 0 at ``low`` to 1 at ``high`` (3t² - 2t³)."""
-    t: Plane = np.clip((x - low) / (high - low), 0.0, 1.0)
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
 
 

@@ -25,7 +25,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "water",
         "acrylic",
         "snow",
-        "grass",
+        "moss",
     ),
     "backdrop": (
         "seamless",

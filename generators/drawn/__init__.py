@@ -13,7 +13,7 @@ from PIL import Image
 
 from generators.arrays import Pixels
 from generators.drawn import beauty, drinks, home
-from generators.drawn.paint import Colour, colour, mix
+from generators.paint import Colour, colour, mix
 
 __all__ = ["LARGEST_CATALOGUE", "draw_catalogue"]
 

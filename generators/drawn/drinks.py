@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from generators.arrays import Pixels, Plane, ramp
-from generators.drawn.paint import (
+from generators.paint import (
     Canvas,
     Colour,
     Shape,

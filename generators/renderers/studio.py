@@ -3,60 +3,169 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
-from generators.arrays import blend, ramp
+from abplatform.domain.catalog import Placement
+from generators.arrays import Pixels, Plane, blend, ramp
 from generators.intake import ReadyProduct
+from generators.renderers.backdrops import draw_backdrop
+from generators.renderers.lighting import grade, light_field
+from generators.renderers.noise import cloud
 from generators.renderers.placing import Rendered, compose, fit
-from generators.renderers.shadows import cast_shadow, contact_shadow, darken, reflect
+from generators.renderers.podium import draw_podium
+from generators.renderers.props import draw_items, items_of
+from generators.renderers.shadows import (
+    cast_shadow,
+    contact_shadow,
+    darken,
+    drop_shadow,
+    reflect,
+)
+from generators.renderers.stage import Stage, set_stage
+from generators.renderers.surfaces import GLOSS, lay_surface
 from generators.scene import Scene
 
 __all__ = ["NAME", "render"]
 
 NAME = "studio/1"
 
-_COLOURS = {
-    "cream": "f3e6d0",
-    "blush": "f4cfc9",
-    "sage": "b9c9b0",
-    "sky blue": "b5d6ef",
-    "lilac": "cfc0e8",
-    "terracotta": "c9714f",
-    "lemon": "f6df7a",
-    "mint": "bfe6d2",
-    "coral": "f68f76",
-    "sand": "d9bd93",
-    "ink": "2b3a5e",
-    "graphite": "3b3d42",
-    "emerald": "1f6a55",
-    "burgundy": "6e2338",
-    "white": "f4f4f2",
-}
+_WALLS = frozenset({"seamless", "plaster wall", "arch", "sun disc", "drapery", "tiled wall"})
+"""Backdrops that stand close behind the product and blur less."""
+
+_SHADE = np.array([0.30, 0.28, 0.32], dtype=np.float32)
+"""What a full shadow leaves of the light; a little blue, as skylight fills it."""
 
 
 def render(
     product: ReadyProduct, scene: Scene | None = None, *, seed: int, size: int = 512
 ) -> Rendered:
-    """Draw a product in a scene."""
-    scene = scene or Scene()
-    rng = np.random.default_rng([seed, 7])
-    cutout, placement = fit(product.cutout, box=(0.62, 0.62), centre=0.5, base=0.82, size=size)
-    wall = np.array(
-        [int(_COLOURS[scene.palette][i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32
+    """Draw a product in a scene.
+
+    Args:
+        product: The cut-out to show; its pixels are kept.
+        scene: What to draw around it; the vocabulary's defaults if None.
+        seed: Every random choice comes from it.
+        size: Width and height in pixels.
+
+    Returns:
+        The master, the resampled cut-out and its placement.
+    """
+    rng = np.random.default_rng([seed, 0x57D10])
+    stage = set_stage(scene or Scene(), size=size, rng=rng)
+    cutout, placement = _place(product.cutout, stage)
+    picture = _background(stage, rng)
+    items = items_of(stage, placement, rng)
+    picture = draw_items(picture, [item for item in items if not item.in_front], stage)
+    top = None
+    if stage.scene.props in {"podium", "steps"} and not stage.overhead:
+        picture, top = draw_podium(picture, stage, width=placement.width / size)
+    picture = _ground(picture, stage, cutout, placement, top)
+    picture = draw_items(picture, [item for item in items if item.in_front], stage)
+    return compose(grade(picture, stage, rng), cutout, placement)
+
+
+def _place(cutout: Pixels, stage: Stage) -> tuple[Pixels, Placement]:
+    if stage.overhead:
+        tall = min(1.0, cutout.shape[0] / cutout.shape[1])
+        return fit(cutout, box=(0.62, 0.66), centre=0.5, base=0.5 + 0.31 * tall + 0.02, size=stage.size)
+    raised = stage.scene.props in {"podium", "steps"}
+    box = (0.52, 0.54) if raised else (0.62, 0.62)
+    return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size)
+
+
+def _background(stage: Stage, rng: np.random.Generator) -> Plane:
+    backdrop = draw_backdrop(stage, rng)
+    light = light_field(stage, rng)
+    if stage.overhead:
+        return lay_surface(stage) * light
+    wall = stage.scene.backdrop in _WALLS
+    sigma = stage.blur * (0.35 if wall else 0.25)
+    if sigma > 0.4:
+        backdrop = ndimage.gaussian_filter(backdrop, (sigma, sigma, 0))
+    glowing = stage.scene.backdrop in {"city lights", "dark studio", "window"}
+    picture = backdrop * (0.5 + 0.5 * light if glowing else light)
+    first = round(stage.horizon * stage.size)
+    surface = lay_surface(stage) * light[first:]
+    surface = _mirror(surface, picture, stage)
+    _, y = stage.grid()
+    edge = 0.5 + 0.25 * stage.blur
+    if stage.scene.backdrop == "seamless" and stage.scene.surface == "plaster":
+        edge = 0.05 * stage.size
+    full = np.concatenate([np.repeat(surface[:1], first, axis=0), surface])
+    if stage.scene.depth != "deep":
+        full = _far_blur(full, stage)
+    joined = blend(picture, full, np.repeat(
+        ramp(first - edge, first + edge, y * stage.size), stage.size, axis=1))
+    seam = np.exp(-(((y - stage.horizon) / 0.022) ** 2)) * (0.02 if edge > 9 else 0.16)
+    return np.asarray(joined * (1.0 - seam)[..., None])
+
+
+def _mirror(surface: Plane, picture: Plane, stage: Stage) -> Plane:
+    """Let a shiny surface show the backdrop upside down."""
+    gloss = GLOSS.get(stage.scene.surface, 0.0)
+    if gloss < 0.12:
+        return surface
+    rows = surface.shape[0]
+    first = stage.size - rows
+    source = np.clip(first - 1 - np.arange(rows), 0, stage.size - 1)
+    mirrored = picture[source]
+    if stage.scene.surface == "water":
+        mirrored = _rippled(mirrored, stage)
+        surface = surface * np.array([0.62, 0.80, 0.88], np.float32)
+    else:
+        mirrored = ndimage.gaussian_filter(mirrored, (0.012 * stage.size, 0.006 * stage.size, 0))
+    down = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / rows
+    share = np.clip(gloss * (1.35 - 0.75 * down), 0, 0.92)
+    return blend(surface, mirrored, np.repeat(share, stage.size, axis=1))
+
+
+def _rippled(mirrored: Plane, stage: Stage) -> Plane:
+    rows, columns = mirrored.shape[:2]
+    waves = cloud(140 + stage.variety, smooth=1.7, along_x=3.0)
+    depth = 1.0 / ((np.arange(rows, dtype=np.float32) + 1) / rows + 0.16)
+    y = (np.arange(rows) * 0 + depth * 190.0)[:, None]
+    x = (np.arange(columns)[None, :] / columns - 0.5) * depth[:, None] * 210.0
+    height = ndimage.map_coordinates(waves, [y + 0 * x, x], order=1, mode="grid-wrap")
+    push = height * stage.size * 0.020 / depth[:, None]
+    at_y = np.clip(np.arange(rows)[:, None] + push, 0, rows - 1).astype(np.intp)
+    at_x = np.clip(np.arange(columns)[None, :] + 0.6 * push, 0, columns - 1).astype(np.intp)
+    crest = 0.10 * ramp(0.8, 2.2, height)
+    return np.asarray(mirrored[at_y, at_x] * (1.0 + 0.05 * height)[..., None] + crest[..., None])
+
+
+def _far_blur(full: Plane, stage: Stage) -> Plane:
+    """Blur the surface towards its far edge, and a little at the near one."""
+    sigma = 0.55 * stage.blur
+    soft = ndimage.gaussian_filter(full, (sigma, sigma, 0))
+    _, y = stage.grid()
+    far = ramp(stage.base - 0.06, stage.horizon, y)
+    near = 0.7 * ramp(stage.base + 0.08, 1.02, y)
+    return blend(full, soft, np.repeat(np.maximum(far, near), stage.size, axis=1))
+
+
+def _ground(
+    picture: Plane, stage: Stage, cutout: Pixels, placement: Placement, top: Plane | None
+) -> Plane:
+    """Join the product to what it stands on: cast shadow, reflection, contact."""
+    light = stage.light
+    if stage.overhead:
+        shift = (-0.022 * (light.side or 0.4), 0.020)
+        shadow = drop_shadow(cutout, placement, stage.size, shift=shift, softness=light.softness)
+        return darken(picture, shadow, _SHADE, 0.85)
+    cast = cast_shadow(
+        cutout, placement, stage.size,
+        direction=-1.15 * light.side, length=light.length, softness=light.softness,
     )
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    side = -1.0 if "right" in scene.light else 1.0
-    light = 1.08 - 0.35 * np.hypot(x - (0.5 - 0.3 * side), y - 0.25)
-    picture = wall * light[..., None]
-    floor = np.clip(wall * 1.08, 0, 1) * (1.0 - 0.1 * (y - 0.62))[..., None]
-    picture = blend(picture, floor, ramp(0.6, 0.64, y))
-    picture = np.clip(picture + rng.normal(0, 0.004, (size, size, 1)).astype(np.float32), 0, 1)
-    shadow = cast_shadow(cutout, placement, size, direction=0.9 * side, length=0.35, softness=0.6)
-    picture = darken(picture, shadow, np.array([0.4, 0.38, 0.42], np.float32), 0.5)
-    picture = reflect(picture, cutout, placement, strength=0.1, blur=2.0)
-    picture = darken(
-        picture,
-        contact_shadow(cutout, placement, size, softness=0.5),
-        np.array([0.2, 0.2, 0.22], np.float32),
-        0.8,
-    )
-    return compose(picture, cutout, placement)
+    if top is not None:
+        cast = cast * top
+    _, y = stage.grid()
+    cast = cast * ramp(stage.horizon - 0.01, stage.horizon + 0.05, y)
+    picture = darken(picture, cast, _SHADE, light.shadow)
+    gloss = 0.04 if top is not None else GLOSS.get(stage.scene.surface, 0.0)
+    if gloss > 0.03:
+        picture = reflect(
+            picture, cutout, placement, strength=min(0.75, 1.5 * gloss),
+            blur=(2.4 if gloss < 0.4 else 1.2) * stage.size / 512,
+        )
+    contact = contact_shadow(cutout, placement, stage.size, softness=light.softness)
+    return darken(picture, contact, _SHADE * 0.5, 0.85)
