@@ -1,4 +1,4 @@
-"""The dashboard's routes; `abp dashboard` starts this file with Streamlit."""
+"""The dashboard's routes and its top line; `abp dashboard` starts this file with Streamlit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import streamlit as st
 
 _HERE = Path(__file__).parent
 
-page = st.navigation(
-    [
-        st.Page(_HERE / "home_page.py", title="Home", url_path="home", default=True),
-        st.Page(_HERE / "scorecard_page.py", title="Scorecard", url_path="scorecard"),
-        st.Page(_HERE / "creatives_page.py", title="Creatives", url_path="creatives"),
-    ],
-    position="top",
-)
+pages = [
+    st.Page(_HERE / "home_page.py", title="Home", url_path="home", default=True),
+    st.Page(_HERE / "scorecard_page.py", title="Scorecard", url_path="scorecard"),
+    st.Page(_HERE / "creatives_page.py", title="Creatives", url_path="creatives"),
+]
+page = st.navigation(pages, position="hidden")
 st.set_page_config(
     page_title=f"{page.title} · abplatform", page_icon=str(_HERE / "icon.svg"), layout="wide"
 )
-st.logo(_HERE / "wordmark.svg", size="large", icon_image=_HERE / "icon.svg")
+st.html(_HERE / "style.css")
+with st.container(key="abp-top", horizontal=True, vertical_alignment="center", gap="small"):
+    st.html('<span class="abp-brand"><i></i><i></i>abplatform</span>', width="content")
+    for linked in pages:
+        st.page_link(linked)
 page.run()

@@ -15,6 +15,7 @@ from dashboards.creatives_view import (
     creative_cards,
 )
 from dashboards.html_pieces import badge, facts, notice, picture, shown
+from dashboards.number_words import share
 from dashboards.page_frame import Data, footer, open_page
 from dashboards.pictures import thumbnail
 
@@ -81,18 +82,23 @@ def _counted(number: int, first: int, visible: int) -> str:
 
 def _card(card: CreativeCard, data: Data) -> str:
     review = badge(card.review, card.review) if card.review else ""
+    standing = badge(card.standing, card.standing) if card.standing else ""
+    if card.p_win is not None:
+        standing += f"<small>better than the control's with {share(card.p_win)}</small>"
     alt = f"{card.source} creative for {card.title}"
     lineage = facts(card.lineage) if card.lineage else "<p>Nothing is known about its making.</p>"
+    image = picture(thumbnail(data.workspace.root, card.picture), alt)
     predicted = shown(card.predicted)
+    place = dict.fromkeys([card.category, card.experiment, card.variant])
+    place.pop(card.source, None)
     return (
-        f'<article class="abp-creative">{picture(thumbnail(data.workspace.root, card.picture), alt)}'
+        f'<article class="abp-creative">{image}'
         f"<div class='abp-body'><h3>{escape(card.title)}</h3>"
-        f"<p>{badge(card.source, card.source)}{review}</p>"
+        f"<p>{badge(card.source, card.source)}{review}{standing}</p>"
         f'<div class="abp-row"><div><span class="abp-label">CTR</span>{shown(card.ctr)}'
         f'<small>{escape(card.interval)}</small></div><div><span class="abp-label">Seen</span>'
         f'{shown(card.impressions)}</div><div><span class="abp-label">Predicted</span>{predicted}'
-        f"</div></div><p class='abp-quiet'>{escape(card.category or '')} · "
-        f"{escape(card.experiment)} · {escape(card.variant)}</p>"
+        f"</div></div><p class='abp-quiet'>{escape(' · '.join(place))}</p>"
         f"<details><summary>Lineage</summary>{lineage}</details></div></article>"
     )
 

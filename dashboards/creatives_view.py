@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import polars as pl
+
 from abplatform.logs.store.published import Published
 from dashboards.number_words import MINUS, Shown, count, plain, rate
 
@@ -74,6 +76,9 @@ class CreativeCard:
         interval: The rate's interval as text; empty when there is none.
         impressions: How often it was seen.
         predicted: The reward model's score before the experiment.
+        standing: ``better``, ``worse`` or ``unclear`` against the control's creative of the same
+            product, or None where it is not compared.
+        p_win: Probability that it is better, or None where it is not compared.
         lineage: Name to value in plain words, in the order in which it came to be.
     """
 
@@ -89,6 +94,8 @@ class CreativeCard:
     interval: str
     impressions: Shown
     predicted: Shown
+    standing: str | None
+    p_win: float | None
     lineage: Mapping[str, str]
 
 
@@ -122,17 +129,37 @@ def creative_cards(published: Published, filters: Filters) -> list[CreativeCard]
         descending=[filters.order != "title", False, False],
         nulls_last=True,
     )
-    return [_card(row) for row in rows.iter_rows(named=True)]
+    standings = _standings(published, filters.experiment)
+    return [
+        _card(row, standings.get((row["experiment"], row["variant"], row["creative_id"]), {}))
+        for row in rows.iter_rows(named=True)
+    ]
 
 
-def _card(row: Mapping[str, Any]) -> CreativeCard:
+def _standings(
+    published: Published, experiment: str | None
+) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    """Return (experiment, variant, creative) to how it compares, as the scorecards say."""
+    scorecards = published.table("scorecards").select("experiment", "scorecard")
+    if experiment is not None:
+        scorecards = scorecards.filter(experiment=experiment)
+    drawn = published.table("creatives").get_column("experiment").unique().implode()
+    found = {}
+    for key, text in scorecards.filter(pl.col("experiment").is_in(drawn)).iter_rows():
+        verdict = json.loads(text or "{}").get("verdict") or {}
+        for row in verdict.get("by_creative") or []:
+            found[key, row["variant"], row["creative_id"]] = row
+    return found
+
+
+def _card(row: Mapping[str, Any], standing: Mapping[str, Any]) -> CreativeCard:
     low, high = row["ctr_low"], row["ctr_high"]
     return CreativeCard(
         creative_id=row["creative_id"],
         experiment=row["experiment"],
         variant=row["variant"],
         title=row["title"] or row["product_id"],
-        category=row["category"],
+        category=row["category"] or "no category",
         source=row["source"],
         review=row["review"],
         picture=row["picture"],
@@ -140,6 +167,8 @@ def _card(row: Mapping[str, Any]) -> CreativeCard:
         interval="" if low is None or high is None else f"{low:.2%} … {high:.2%}",
         impressions=count(row["impressions"]),
         predicted=_predicted(row["predicted"]),
+        standing=standing.get("verdict"),
+        p_win=standing.get("p_win"),
         lineage=_lineage(row["lineage"]),
     )
 

@@ -10,7 +10,16 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from dashboards.home_view import ExperimentCard, Overview, SourceHealth, overview
-from dashboards.html_pieces import badge, headline, lamp, notice, section, shown, table
+from dashboards.html_pieces import (
+    badge,
+    headline,
+    lamp,
+    notice,
+    section,
+    shown,
+    table,
+    with_code,
+)
 from dashboards.number_words import Shown, count, moment, plain
 from dashboards.page_frame import footer, open_page
 
@@ -50,7 +59,8 @@ def _top(view: Overview) -> str:
     numbers.append(headline("Health", attention, note))
     concerns = "".join(f"<li>{lamp(light)}</li>" for light in view.concerns)
     below = f'<ul class="abp-concerns">{concerns}</ul>' if concerns else ""
-    return f'<h1 class="abp-title">What runs</h1><div class="abp-headlines">{"".join(numbers)}</div>{below}'
+    title = '<h1 class="abp-title">What runs</h1>'
+    return f'{title}<div class="abp-headlines">{"".join(numbers)}</div>{below}'
 
 
 def _states(view: Overview) -> list[str]:
@@ -75,12 +85,12 @@ def _card(card: ExperimentCard, zone: ZoneInfo) -> str:
     return (
         f'<a class="abp-card" href="scorecard?experiment={quote(card.key)}" target="_self">'
         f"<header><h3>{escape(card.key)}</h3><span>{badge(card.state, card.state)}{verdict}</span>"
-        f"</header>{hypothesis}<p class='abp-sentence'>{escape(card.sentence)}</p>"
+        f"</header>{hypothesis}<p class='abp-sentence'>{with_code(card.sentence)}</p>"
         f'<div class="abp-row"><div><span class="abp-label">Lift of {escape(card.metric.upper())}'
         f"</span>{shown(card.lift)}</div><div><span class='abp-label'>Interval</span>"
         f"{shown(card.interval) if card.interval.why is None else ''}</div>"
         f'<div><span class="abp-label">Since</span>{escape(_since(card, zone))}</div></div>'
-        f"<footer>{lamp(card.srm)}</footer></a>"
+        f"<footer>{lamp(card.srm, with_label=False)}</footer></a>"
     )
 
 
@@ -99,7 +109,7 @@ def _list(cards: Sequence[ExperimentCard]) -> str:
         }
         for card in cards
     ]
-    return table(rows, label="Further experiments", numbers=["Lift"])
+    return table(rows, label="Further experiments")
 
 
 def _sources(sources: Sequence[SourceHealth], zone: ZoneInfo) -> str:

@@ -7,7 +7,7 @@ never by colour alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
@@ -40,7 +40,8 @@ _VERDICTS = {
 
 def badge(word: str, kind: str = "plain") -> str:
     """Return a small label; ``kind`` picks its colour: a verdict, a state or a source."""
-    return f'<span class="abp-badge abp-{_name(kind)}">{escape(_VERDICTS.get(word, plain(word)))}</span>'
+    words = escape(_VERDICTS.get(word, plain(word)))
+    return f'<span class="abp-badge abp-{_name(kind)}">{words}</span>'
 
 
 def lamp(light: Light, *, with_label: bool = True) -> str:
@@ -53,10 +54,17 @@ def lamp(light: Light, *, with_label: bool = True) -> str:
     )
 
 
-def shown(number: Shown) -> str:
-    """Return a number; a missing one with its reason under it."""
+def shown(number: Shown, *, reason: bool = True) -> str:
+    """Return a number; a missing one with its reason under it.
+
+    Args:
+        number: The number.
+        reason: False where the reason stands beside it already.
+    """
     if number.why is None:
         return f'<span class="abp-number">{escape(number.text)}</span>'
+    if not reason:
+        return f'<span class="abp-number abp-missing">{escape(number.text)}</span>'
     return (
         f'<span class="abp-number abp-missing">{escape(number.text)}'
         f"<small>{escape(number.why)}</small></span>"
@@ -78,21 +86,17 @@ def section(title: str, note: str = "") -> str:
     return f'<div class="abp-section"><h2>{escape(title)}</h2>{under}</div>'
 
 
-def table(rows: Sequence[Mapping[str, str]], *, label: str, numbers: Iterable[str] = ()) -> str:
-    """Return a table.
+def table(rows: Sequence[Mapping[str, str]], *, label: str) -> str:
+    """Return a table; the first column names the row, the others are aligned to the right.
 
     Args:
         rows: Column heading to cell, as HTML that is already escaped; all with the same columns.
         label: What the table holds, for those who hear the page.
-        numbers: Columns that are aligned to the right.
     """
-    frame = pd.DataFrame(rows)
-    html = frame.to_html(index=False, border=0, escape=False, classes="abp-table", na_rep="")
-    places = [list(frame.columns).index(name) + 1 for name in numbers if name in frame.columns]
-    classes = " ".join(f"abp-right-{place}" for place in places)
+    html = pd.DataFrame(rows).to_html(index=False, border=0, escape=False, classes="abp-table")
     return (
-        f'<div class="abp-scroll {classes}" role="region" tabindex="0" '
-        f'aria-label="{escape(label)}">{html}</div>'
+        f'<div class="abp-scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
+        f"{html}</div>"
     )
 
 
@@ -118,7 +122,7 @@ def notice(title: str, text: str) -> str:
 
 
 def with_code(text: str) -> str:
-    """Return escaped text in which ``\\`command\\``` is set as code."""
+    """Return escaped text in which what stands between backticks is set as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

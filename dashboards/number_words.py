@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ __all__ = [
 MISSING = "—"
 MINUS = "\N{MINUS SIGN}"
 _UNKNOWN = "not computed"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ class Shown:
 
 
 def plain(word: str) -> str:
-    """Return a stable word such as ``no_clicks`` as people write it."""
+    """Return a stable word such as ``no_clicks`` as people write it.
+
+    Of a word with its explanation, ``no_traffic: no unit has been seen yet``, the explanation.
+    """
+    code, colon, explanation = word.partition(": ")
+    if colon and code.replace("_", "").isalnum():
+        return explanation
     return word.replace("_", " ")
 
 
@@ -81,12 +89,18 @@ def interval(low: float | None, high: float | None, why: str | None = None) -> S
 
 
 def p_value(value: float | None, log10: float | None = None, why: str | None = None) -> Shown:
-    """Return a p-value; where it underflows, its power of ten."""
+    """Return a p-value; a very small one as a power of ten, also where it underflows to 0."""
     if value is None:
         return Shown.missing(why)
     if value >= 0.0001:
-        return Shown(f"{value:.4f}".rstrip("0").rstrip(".") if value < 1 else "1")
-    return Shown(f"10^{log10:.0f}".replace("-", MINUS)) if log10 is not None else Shown("<0.0001")
+        return Shown(f"{value:.3f}" if value >= 0.001 else f"{value:.4f}")
+    if log10 is None:
+        if value == 0:
+            return Shown("<0.0001")
+        log10 = math.log10(value)
+    exponent = math.floor(log10)
+    mantissa = f"{10 ** (log10 - exponent):.1f}"
+    return Shown(f"{mantissa}·10{str(exponent).translate(_RAISED)}")
 
 
 def moment(value: datetime, zone: ZoneInfo) -> str:

@@ -1,4 +1,4 @@
-"""What every page begins with: its style, its data, and a helpful word when there is none."""
+"""What every page begins with: its data, or a helpful word when there is none."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from abplatform.workspace import Workspace, open_workspace
 from dashboards.html_pieces import notice
 from dashboards.number_words import moment
 
-__all__ = ["Data", "open_page"]
-
-_STYLE = Path(__file__).with_name("style.css")
+__all__ = ["Data", "footer", "open_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,7 @@ class Data:
 
 
 def open_page() -> Data:
-    """Set the page's style and read its data; with none, say what to do and end the page."""
-    st.html(_STYLE)
+    """Read the page's data; where there is none, say what to do and end the page."""
     try:
         workspace = open_workspace()
         version = current_version(workspace.published)

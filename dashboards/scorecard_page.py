@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
 import streamlit as st
 
 from dashboards.html_pieces import (
@@ -73,6 +74,7 @@ def _verdict(view: ScorecardView, data: Data) -> str:
     kind = view.verdict or "none"
     label = badge(view.verdict or "no verdict", kind)
     reasons = "".join(f"<li>{escape(plain(reason))}</li>" for reason in view.reasons)
+    gaps = "".join(f"<p>{escape(gap)}</p>" for gap in view.gaps)
     facts = [badge(view.state, view.state)]
     if view.status:
         facts.append(badge(view.status, view.status))
@@ -90,9 +92,11 @@ def _verdict(view: ScorecardView, data: Data) -> str:
         f'<section class="abp-verdict abp-{kind.replace("_", "-")}"><p>{label}</p>'
         f"<h1>{escape(view.sentence)}</h1>{hypothesis}"
         f'<div class="abp-meta">{"".join(facts)}</div>'
-        f'<div class="abp-meta">{lamp(view.srm)}</div>'
+        f'<div class="abp-meta">{lamp(view.srm, with_label=False)}<span>{escape(view.split)}</span>'
+        "</div>"
         + (f'<ul class="abp-reasons">{reasons}</ul>' if reasons else "")
         + (f'<ul class="abp-warnings">{warnings}</ul>' if warnings else "")
+        + (f"<details><summary>What is not computed</summary>{gaps}</details>" if gaps else "")
         + "</section>"
     )
 
@@ -103,8 +107,8 @@ def _numbers(view: ScorecardView) -> None:
     st.html(
         section(
             "Lift by category",
-            f"{view.treatment} against {view.control}, relative change of {view.metric.upper()}; "
-            "the line is the interval, the middle is no change.",
+            f"{view.treatment} against {view.control}, relative change of {view.metric.upper()}. "
+            f"{view.p_note}",
         )
     )
     st.html(_lift_table(view.lifts, "Lifts by category"))
@@ -117,12 +121,25 @@ def _numbers(view: ScorecardView) -> None:
 
 
 def _lift_table(rows: Sequence[LiftRow], label: str) -> str:
+    judged = any(row.verdict for row in rows)
     lines = [
-        {"": escape(row.label)} | {name: shown(cell) for name, cell in row.cells.items()}
+        {"": _label(row)}
+        | {name: shown(cell, reason=False) for name, cell in row.cells.items()}
+        | ({"Verdict": _ruling(row)} if judged else {})
         for row in rows
     ]
-    numbers = [name for name in lines[0] if name] if lines else []
-    return table(lines, label=label, numbers=numbers)
+    return table(lines, label=label)
+
+
+def _label(row: LiftRow) -> str:
+    why = f"<small>{escape(row.why)}</small>" if row.why else ""
+    return f"{escape(row.label)}{why}"
+
+
+def _ruling(row: LiftRow) -> str:
+    if row.verdict is None:
+        return ""
+    return f'<span title="{escape(row.verdict_reason)}">{badge(row.verdict, row.verdict)}</span>'
 
 
 def _days(data: Data, key: str) -> None:
@@ -130,30 +147,40 @@ def _days(data: Data, key: str) -> None:
     if frame["day"].nunique() < 2:
         return
     st.html(section("Day by day", "CTR of each variant; single days are noisy."))
-    st.vega_lite_chart(
-        frame,
-        {
-            "mark": {"type": "line", "point": True, "interpolate": "monotone"},
-            "height": 240,
-            "encoding": {
-                "x": {"field": "day", "type": "temporal", "title": None},
-                "y": {
-                    "field": "ctr",
-                    "type": "quantitative",
-                    "title": None,
-                    "axis": {"format": ".1%"},
-                    "scale": {"zero": False},
-                },
-                "color": {"field": "variant", "type": "nominal", "title": None},
-                "tooltip": [
-                    {"field": "variant"},
-                    {"field": "day", "type": "temporal"},
-                    {"field": "ctr", "format": ".2%"},
-                    {"field": "impressions", "format": ","},
-                ],
+    st.vega_lite_chart(_day_chart(frame))
+
+
+def _day_chart(frame: pd.DataFrame) -> dict[str, object]:
+    # A date with a time of day is read in the viewer's zone, so that a day keeps its name there.
+    days = frame.assign(day=frame["day"].map(lambda day: f"{day:%Y-%m-%d}T00:00:00"))
+    ticks = {"format": "%-d %b", "tickCount": {"interval": "day", "step": 1}, "grid": False}
+    return {
+        "data": {"values": days.to_dict("records")},
+        "mark": {"type": "line", "point": True, "strokeWidth": 2},
+        "height": 240,
+        "encoding": {
+            "x": {"field": "day", "type": "temporal", "title": None, "axis": ticks},
+            "y": {
+                "field": "ctr",
+                "type": "quantitative",
+                "title": None,
+                "axis": {"format": ".1%", "tickCount": 5},
+                "scale": {"zero": False},
             },
+            "color": {
+                "field": "variant",
+                "type": "nominal",
+                "title": None,
+                "legend": {"orient": "top"},
+            },
+            "tooltip": [
+                {"field": "variant"},
+                {"field": "day", "type": "temporal"},
+                {"field": "ctr", "format": ".2%"},
+                {"field": "impressions", "format": ","},
+            ],
         },
-    )
+    }
 
 
 def _pictures(view: ScorecardView, data: Data) -> None:
@@ -185,8 +212,9 @@ def _side(side: Side, fate: str, title: str, data: Data) -> str:
     source = badge(side.source, side.source) if side.source else ""
     text = f"<p>{escape(side.text)}</p>" if side.text else ""
     alt = f"{side.source or 'unknown'} creative for {title}, {fate}"
+    image = picture(thumbnail(data.workspace.root, side.picture), alt)
     return (
-        f'<div class="abp-side abp-{fate}">{picture(thumbnail(data.workspace.root, side.picture), alt)}'
+        f'<div class="abp-side abp-{fate}">{image}'
         f"{text}<p>{shown(side.ctr)} {source}</p>"
         f"<small>{escape(side.impressions.text)} impressions</small></div>"
     )

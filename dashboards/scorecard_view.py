@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,8 @@ __all__ = [
     "scorecard_view",
 ]
 
+_UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
+_GAPS = {"not_built", "plan_not_built"}
 _NO_SCORECARD = "no traffic has been analysed yet"
 
 
@@ -40,6 +43,8 @@ class LiftRow:
         high: Its interval's upper end, or None where open or unknown.
         significant: Whether the experiment's test rejects; None when it cannot be computed.
         why: Why there is no lift; None when there is one.
+        verdict: What the rules say of this slice, or None where they are not asked.
+        verdict_reason: What that rests on; empty without a verdict.
         cells: Column heading to what is shown in it.
     """
 
@@ -49,6 +54,8 @@ class LiftRow:
     high: float | None
     significant: bool | None
     why: str | None
+    verdict: str | None
+    verdict_reason: str
     cells: Mapping[str, Shown]
 
 
@@ -142,13 +149,16 @@ class ScorecardView:
         as_of: Until when events count, or None.
         data_version: What the numbers were computed from, or None.
         srm: The sample-ratio light.
+        split: Variant to units seen and units planned, as a sentence; empty when unknown.
         warnings: Sentences.
+        gaps: Sentences on what is not computed at all, whatever the data.
         treatments: Every contrast that can be chosen.
         treatment: The contrast that is shown, or None before the first scorecard.
         control: What it is compared with.
         metric: The primary metric.
         headlines: The large numbers.
         lifts: Primary metric: the whole first, then each category.
+        p_note: What the categories' p-values are.
         others: Every other metric, over all categories.
         breakdowns: Dimension to its slices, for the dimensions other than category.
         duels: Winning and losing creatives, the surest first.
@@ -166,13 +176,16 @@ class ScorecardView:
     as_of: datetime | None
     data_version: str | None
     srm: Light
+    split: str
     warnings: tuple[str, ...]
+    gaps: tuple[str, ...]
     treatments: tuple[str, ...]
     treatment: str | None
     control: str
     metric: str
     headlines: tuple[Headline, ...]
     lifts: tuple[LiftRow, ...]
+    p_note: str
     others: tuple[LiftRow, ...]
     breakdowns: Mapping[str, tuple[LiftRow, ...]]
     duels: tuple[Duel, ...]
@@ -213,6 +226,8 @@ def scorecard_view(
     creatives = {row["creative_id"]: row for row in _only(published, "creatives", experiment=key)}
     pairs = _only(published, "pairs", experiment=key)
     shown = scorecard or {}
+    detail = json.loads(shown.get("scorecard") or "{}")
+    notes = detail.get("warnings") or []
     return ScorecardView(
         key=key,
         hypothesis=facts["hypothesis"],
@@ -225,13 +240,16 @@ def scorecard_view(
         as_of=shown.get("as_of"),
         data_version=shown.get("data_version"),
         srm=srm_light(scorecard, key),
-        warnings=tuple(shown.get("warnings") or ()),
+        split=_split(detail.get("srm") or {}),
+        warnings=tuple(note["message"] for note in notes if note["code"] not in _GAPS),
+        gaps=tuple(note["message"] for note in notes if note["code"] in _GAPS),
         treatments=treatments,
         treatment=chosen,
         control=facts["control"],
         metric=metric,
-        headlines=_headlines(primary, scorecard),
-        lifts=_by_category(primary),
+        headlines=_headlines(primary, scorecard, facts["unit"]),
+        lifts=_by_category(primary, _rulings(detail, chosen)),
+        p_note=_p_note(primary),
         others=_other_metrics(contrast, metric),
         breakdowns=_breakdowns(primary),
         duels=tuple(_duels(pairs, creatives, most=most_duels)),
@@ -243,7 +261,7 @@ def daily_rates(published: Published, key: str) -> pd.DataFrame:
     """Return CTR by day and variant over all categories.
 
     Returns:
-        Columns ``day``, ``variant``, ``ctr``, ``impressions``, ``clicks``; a day without
+        Columns ``day``, ``variant``, ``impressions``, ``clicks``, ``ctr``; a day without
         impressions is left out.
     """
     rows = published.table("daily").filter(
@@ -259,7 +277,7 @@ def _only(published: Published, table: str, **where: str) -> list[dict[str, Any]
 
 
 def _headlines(
-    primary: Sequence[Mapping[str, Any]], scorecard: Mapping[str, Any] | None
+    primary: Sequence[Mapping[str, Any]], scorecard: Mapping[str, Any] | None, unit: str
 ) -> tuple[Headline, ...]:
     row = next((row for row in primary if _is_whole(row)), None)
     if row is None:
@@ -279,7 +297,7 @@ def _headlines(
             f"{name} of {row['treatment']}", rate(row["rate_treatment"], why), _of(row, "treatment")
         ),
         Headline("p-value", p_value(row["p_value"], row["log10_p"], why), _test_note(row)),
-        Headline("Units", count(scorecard["units"] if scorecard else None), "people or requests"),
+        Headline("Units", count(scorecard["units"] if scorecard else None), _UNITS.get(unit, unit)),
     )
 
 
@@ -297,12 +315,43 @@ def _is_whole(row: Mapping[str, Any]) -> bool:
     return row["category"] is None and row["breakdown"] is None
 
 
-def _by_category(primary: Iterable[Mapping[str, Any]]) -> tuple[LiftRow, ...]:
+def _by_category(
+    primary: Iterable[Mapping[str, Any]], rulings: Mapping[str, Mapping[str, Any]]
+) -> tuple[LiftRow, ...]:
     rows = list(primary)
     whole = [_lift_row(row, "All categories") for row in rows if _is_whole(row)]
-    slices = [row for row in rows if row["breakdown"] == "category" or row["category"] is not None]
-    slices.sort(key=lambda row: row["category"])
-    return (*whole, *(_lift_row(row, row["category"]) for row in slices))
+    slices = sorted(
+        (row for row in rows if row["breakdown"] == "category"), key=lambda row: row["category"]
+    )
+    return (
+        *whole,
+        *(_lift_row(row, row["category"], rulings.get(row["category"])) for row in slices),
+    )
+
+
+def _rulings(detail: Mapping[str, Any], treatment: str | None) -> dict[str, Mapping[str, Any]]:
+    """Return category to what the verdict's rules say of it for one treatment."""
+    rows = (detail.get("verdict") or {}).get("by_category") or []
+    return {row["category"]: row for row in rows if row["treatment"] == treatment}
+
+
+def _p_note(primary: Iterable[Mapping[str, Any]]) -> str:
+    slices = [row for row in primary if row["breakdown"] == "category"]
+    computed = [row for row in slices if row["p_value"] is not None]
+    if not computed:
+        return ""
+    if all(row["p_adjusted"] is not None for row in computed):
+        return "p of a category is adjusted for the number of categories."
+    return "p of a category is not adjusted yet, so it decides nothing."
+
+
+def _split(srm: Mapping[str, Any]) -> str:
+    observed, expected = srm.get("observed") or {}, srm.get("expected") or {}
+    return ", ".join(
+        f"{variant} {number:,} of {expected[variant]:,.0f} planned"
+        for variant, number in observed.items()
+        if expected.get(variant) is not None
+    )
 
 
 def _breakdowns(primary: Iterable[Mapping[str, Any]]) -> dict[str, tuple[LiftRow, ...]]:
@@ -322,7 +371,9 @@ def _other_metrics(contrast: Iterable[Mapping[str, Any]], primary: str) -> tuple
     )
 
 
-def _lift_row(row: Mapping[str, Any], label: str) -> LiftRow:
+def _lift_row(
+    row: Mapping[str, Any], label: str, ruling: Mapping[str, Any] | None = None
+) -> LiftRow:
     why = row["undetermined"]
     return LiftRow(
         label=label,
@@ -331,16 +382,24 @@ def _lift_row(row: Mapping[str, Any], label: str) -> LiftRow:
         high=row["ci_high"],
         significant=row["significant"],
         why=plain(why) if why else None,
+        verdict=ruling["verdict"] if ruling else None,
+        verdict_reason=ruling.get("reason") or "" if ruling else "",
         cells={
             row["control"]: rate(row["rate_control"], why),
             row["treatment"]: rate(row["rate_treatment"], why),
             "Lift": lift(row["relative_lift"], why),
             "Interval": interval(row["ci_low"], row["ci_high"], why),
-            "p": p_value(row["p_value"], row["log10_p"], why),
-            "p adjusted": p_value(row["p_adjusted"], None, why or "only slices are adjusted"),
+            "p": _adjusted(row, why),
             "Units": count(_sum(row["units_control"], row["units_treatment"]), why),
         },
     )
+
+
+def _adjusted(row: Mapping[str, Any], why: str | None) -> Shown:
+    """Return the p-value that counts: a slice's is adjusted for the number of slices."""
+    if row["p_adjusted"] is not None:
+        return p_value(row["p_adjusted"])
+    return p_value(row["p_value"], row["log10_p"], why)
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

@@ -52,7 +52,7 @@ def write_example(root):
     creatives = make_creatives(root)
     tables = {
         "experiments": make_experiments(),
-        "scorecards": make_scorecards(),
+        "scorecards": make_scorecards(creatives),
         "lifts": make_lifts(),
         "daily": make_daily(),
         "health": make_health(),
@@ -112,8 +112,8 @@ def make_experiments():
     return rows("experiments", [common | change for change in changes])
 
 
-def make_scorecards():
-    common = {"as_of": NOW - timedelta(hours=6), "data_version": "3f9a1c77d0e2", "scorecard": "{}"}
+def make_scorecards(creatives):
+    common = {"as_of": NOW - timedelta(hours=6), "data_version": "3f9a1c77d0e2"}
     return rows(
         "scorecards",
         [
@@ -127,7 +127,8 @@ def make_scorecards():
                 "reasons": ["ctr wins over all categories", "guardrails hold"],
                 "srm_verdict": "ok",
                 "srm_p_value": 0.61,
-                "warnings": ["12 units were seen in two variants and are left out"],
+                "warnings": ["mixed_units: 12 units were seen in two variants and are left out"],
+                "scorecard": json.dumps(make_detail(creatives)),
             },
             common
             | {
@@ -151,10 +152,44 @@ def make_scorecards():
                 "reasons": ["srm"],
                 "srm_verdict": "alarm",
                 "srm_p_value": 3e-9,
-                "warnings": ["bot traffic in variant generated was left out"],
+                "warnings": ["bots: 31 units flagged as bots are left out"],
             },
         ],
     )
+
+
+def make_detail(creatives):
+    """Make the parts of the analyze object that only its JSON holds."""
+    by_category = [
+        {
+            "category": category,
+            "treatment": "generated",
+            "verdict": "ship" if category.startswith("beauty") else "continue",
+            "reason": f"ctr in {category}: see its interval",
+        }
+        for category in COUNTS
+        if category
+    ]
+    by_creative = [
+        {
+            "variant": row["variant"],
+            "creative_id": row["creative_id"],
+            "verdict": "better" if row["impressions"] else "unclear",
+            "p_win": 0.99 if row["impressions"] else 0.5,
+        }
+        for row in creatives.filter(source="generated").to_dicts()
+    ]
+    return {
+        "srm": {
+            "observed": {"baseline": 48046, "generated": 47966},
+            "expected": {"baseline": 48006.0, "generated": 48006.0},
+        },
+        "warnings": [
+            {"code": "mixed_units", "message": "12 units were seen in two variants"},
+            {"code": "not_built", "message": "null in every lift: shrunken_lift"},
+        ],
+        "verdict": {"by_category": by_category, "by_creative": by_creative},
+    }
 
 
 def make_lift(experiment, category, counts, **changes):
@@ -200,7 +235,7 @@ def make_lifts():
         make_lift("beauty-generated-2026w47", "toys", (1, 9, 1, 9))
         | nothing
         | {"k_control": 0, "log10_p": None, "p_adjusted": None, "significant": None}
-        | {"undetermined": "no_clicks_in_control"}
+        | {"undetermined": "no_traffic: a rate needs at least two units and a denominator"}
     )
     shipped.append(
         make_lift("beauty-generated-2026w47", None, (401, 5321, 450, 5894), metric="cvr")
@@ -328,7 +363,7 @@ def make_creatives(root):
                     "ctr": ctr,
                     "ctr_low": ctr * 0.93,
                     "ctr_high": ctr * 1.07,
-                    "predicted": 0.1 * take - 0.02 * number if number != 5 else None,
+                    "predicted": None if number == 5 else 0.02 * number - 0.1 * take * (number - 1),
                     "review": "approved",
                     "picture": f"data/creatives/{creative_id}.webp",
                     "lineage": json.dumps(lineage),
