@@ -1,0 +1,33 @@
+"""What is loaded before anybody asked for it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["torch", "transformers", "diffusers", "pandas", "statsmodels", "streamlit"]
+ABP = "import sys; sys.argv = ['abp', *{words}]; from abplatform.cli.main import main; main()"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import abplatform",
+        ABP.format(words=["--help"]),
+        ABP.format(words=["--version"]),
+        ABP.format(words=["assign", "--help"]),
+        ABP.format(words=["status", "--help"]),
+    ],
+    ids=["import", "help", "version", "assign", "status"],
+)
+def test_starting_loads_nothing_heavy(program):
+    """Importing abplatform, ``abp --help`` and the traffic verbs load no heavy package."""
+    code = (
+        "import atexit, json, sys\n"
+        f"heavy = {HEAVY!r}\n"
+        "told = lambda: print(json.dumps([m for m in heavy if m in sys.modules]), file=sys.stderr)\n"
+        "atexit.register(told)\n" + program
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr) == []
