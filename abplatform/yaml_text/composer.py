@@ -91,13 +91,13 @@ def parse(text: str, *, path: Path) -> Node:
 
     Raises:
         SpecError: The text is no YAML, or uses what is refused here. Codes: ``too_large``,
-            ``too_deep``, ``syntax``, ``bad_encoding``, ``control_character``, ``anchor``,
+            ``too_deep``, ``syntax``, ``tab``, ``bad_encoding``, ``control_character``, ``anchor``,
             ``alias``, ``tag``, ``directive``, ``second_document``, ``duplicate_key``,
             ``complex_key``, ``not_finite``.
     """
     text = text.removeprefix("\ufeff")
     _check_text(text, path)
-    return _Composer(path).compose(text)
+    return _Composer(text, path).compose()
 
 
 def _refuse_size(path: Path) -> NoReturn:
@@ -128,12 +128,13 @@ def _check_text(text: str, path: Path) -> None:
 class _Composer:
     """Builds nodes from PyYAML's events; every refusal names line and column."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, text: str, path: Path) -> None:
+        self._text = text
         self._path = path
 
-    def compose(self, text: str) -> Node:
+    def compose(self) -> Node:
         try:
-            return self._document(yaml.parse(text, Loader=yaml.CSafeLoader))
+            return self._document(yaml.parse(self._text, Loader=yaml.CSafeLoader))
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
 
@@ -231,8 +232,15 @@ class _Composer:
         unclosed = "flow" in (error.context or "") or "quoted" in (error.context or "")
         mark = error.context_mark if unclosed else error.problem_mark
         problem = " ".join(part for part in (error.problem, error.context) if part)
+        if self._is_indented_by_tab(error.problem_mark):
+            self._raise("tab", "a tab indents this line", error.problem_mark)
         code = "directive" if "directive" in problem else "syntax"
         self._raise(code, f"this is not YAML: {problem}", mark or error.problem_mark)
+
+    def _is_indented_by_tab(self, mark: _Mark | None) -> bool:
+        lines = self._text.split("\n")
+        line = lines[mark.line] if mark and mark.line < len(lines) else ""
+        return "\t" in line[: len(line) - len(line.lstrip())]
 
     def _raise(self, code: str, message: str, mark: _Mark | None) -> NoReturn:
         line, column = _position(mark)
@@ -282,5 +290,6 @@ _REMEDIES = {
     "too_deep": "check the brackets and the indentation",
     "control_character": "delete it",
     "not_finite": "write a number",
+    "tab": "indent with spaces",
     "syntax": "check indentation, colons, quotes and brackets here and just above",
 }

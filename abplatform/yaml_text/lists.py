@@ -44,8 +44,7 @@ class ListOf(Shape):
         if not self.min_items <= len(items) <= self.max_items:
             problems.append(
                 node.error(
-                    f"{name} has {len(items)} entries, it needs {self.min_items} to "
-                    f"{self.max_items}",
+                    f"{name} needs {self.min_items} to {self.max_items} entries, not {len(items)}",
                     code="wrong_length",
                     remedy="add or delete entries, or delete the key",
                 )
@@ -106,8 +105,8 @@ class MapOf(Shape):
         if not self.min_items <= len(node.value) <= self.max_items:
             problems.append(
                 node.error(
-                    f"{name} has {len(node.value)} entries, it needs {self.min_items} to "
-                    f"{self.max_items}",
+                    f"{name} needs {self.min_items} to {self.max_items} entries, "
+                    f"not {len(node.value)}",
                     code="wrong_length",
                     remedy="add or delete entries",
                 )

@@ -73,5 +73,8 @@ def plain(node: Node) -> object:
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that a person most likely meant, or None if none is close."""
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    close = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return by_folded[close[0]] if close else None
+    folded = word.casefold()[:100]
+    close = difflib.get_close_matches(folded, by_folded, n=3, cutoff=0.6)
+    # Letters in the wrong order are the commonest slip: crt means ctr, not cvr.
+    swapped = [candidate for candidate in close if sorted(candidate) == sorted(folded)]
+    return by_folded[(swapped or close)[0]] if close else None

@@ -63,6 +63,7 @@ class Number(Leaf):
 
 
 _LARGEST_SHARE = 10
+_LONGEST_PERCENT = 12
 _PERCENT = re.compile(r"([+-]?[0-9]{1,40}(?:\.[0-9]{1,80})?) ?%")
 
 
@@ -105,9 +106,10 @@ class Share(Leaf):
         number = _bounded("number", self.minimum, self.maximum, open_minimum=self.open_minimum)
         return {"anyOf": [{"type": "string", "pattern": f"^{_PERCENT.pattern}$"}, number]}
 
-    def write(self, value: float) -> str:
-        """Return the share in percent."""
-        return write_share(value)
+    def write(self, value: float) -> str | float:
+        """Return the share in percent, or as it is if that would be long."""
+        percent = write_share(value)
+        return percent if len(percent) <= _LONGEST_PERCENT else value
 
 
 def write_share(value: float) -> str:

@@ -79,7 +79,7 @@ class Table(Shape):
     def read_values(self, node: Node, problems: list[SpecError], *, name: str) -> dict[str, Any]:
         """Read every key; the answer holds those that are valid."""
         children = node.value
-        if self.shorthand and isinstance(children, str):
+        if self.shorthand and isinstance(children, str | int | float):
             children = {self.shorthand: node}
         if not isinstance(children, dict):
             problems.append(no_mapping(node, name))

@@ -1,0 +1,76 @@
+"""abp.yaml."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from abplatform.errors import SpecError, WorkspaceError
+from abplatform.workspace import Settings, check_settings, open_workspace
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    return tmp_path / "abp.yaml"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}"])
+def test_everything_has_a_default(settings_file, text):
+    """An empty abp.yaml is a workspace."""
+    settings_file.write_text(text)
+    assert open_workspace(settings_file.parent).settings == Settings(
+        time_zone=ZoneInfo("UTC"), currency="USD", rates={}, holdout=0.0
+    )
+
+
+def test_every_setting_is_read(settings_file):
+    """Time zone, currency, rates and holdout arrive as they are written."""
+    settings_file.write_text(
+        "time_zone: Asia/Shanghai\ncurrency: CNY\nrates: {USD: 7.1, EUR: 8}\nholdout: 2%\n"
+    )
+    assert open_workspace(settings_file.parent).settings == Settings(
+        time_zone=ZoneInfo("Asia/Shanghai"),
+        currency="CNY",
+        rates={"USD": 7.1, "EUR": 8.0},
+        holdout=0.02,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place", "hint"),
+    [
+        ("timezone: UTC", "unknown_key", "1:1", "time_zone"),
+        ("\ntime_zone: Asia/Shangai", "unknown_value", "2:12", "Asia/Shanghai"),
+        ("time_zone: America", "unknown_value", "1:12", "America/"),
+        ("time_zone: ../../etc/passwd", "unknown_value", "1:12", "Asia/Shanghai"),
+        ("time_zone: 8", "wrong_type", "1:12", "Asia/Shanghai"),
+        ("currency: usd", "bad_value", "1:11", "USD"),
+        ("rates: {EUR: 0}", "out_of_range", "1:14", "number"),
+        ("rates: {euro: 1}", "bad_value", "1:9", "EUR"),
+        ("holdout: 80%", "out_of_range", "1:10", "50%"),
+        ("holdout: on", "wrong_type", "1:10", "40%"),
+        ("roles: {owner: [a]}", "not_available", "1:1", "Delete the key"),
+        ("- time_zone", "wrong_type", "1:1", "key: value"),
+    ],
+)
+def test_a_wrong_setting_names_its_place(settings_file, text, code, place, hint):
+    """Each mistake in abp.yaml is named with line, column and a remedy."""
+    settings_file.write_text(text)
+    with pytest.raises(SpecError) as caught:
+        open_workspace(settings_file.parent)
+    assert caught.value.code == code
+    assert caught.value.place == f"{settings_file}:{place}"
+    assert hint in str(caught.value)
+
+
+def test_all_mistakes_are_listed(settings_file):
+    """check_settings returns every mistake; a file that is no YAML is one."""
+    settings_file.write_text("currency: x\nholdout: 2\n")
+    assert [error.line for error in check_settings(settings_file)] == [1, 2]
+    settings_file.write_text("a: [")
+    assert [error.code for error in check_settings(settings_file)] == ["syntax"]
+
+
+def test_a_folder_without_settings_is_no_workspace(tmp_path):
+    """A folder without abp.yaml is refused, naming the command that makes one."""
+    with pytest.raises(WorkspaceError, match="abp init"):
+        open_workspace(tmp_path)
