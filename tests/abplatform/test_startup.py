@@ -26,7 +26,7 @@ def test_starting_loads_nothing_heavy(program):
     code = (
         "import atexit, json, sys\n"
         f"heavy = {HEAVY!r}\n"
-        "told = lambda: print(json.dumps([m for m in heavy if m in sys.modules]), file=sys.stderr)\n"
+        "told = lambda: sys.stderr.write(json.dumps([m for m in heavy if m in sys.modules]))\n"
         "atexit.register(told)\n" + program
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
