@@ -1,0 +1,118 @@
+"""A scorecard in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from abplatform.analysis.report.wording import MISSING, Line, describe_srm, headline, lines
+from abplatform.analysis.scorecard import Scorecard
+from abplatform.domain.experiment import Experiment, Verdict
+
+__all__ = ["print_scorecard"]
+
+_COLOURS = {
+    Verdict.SHIP: "green",
+    Verdict.REJECT: "red",
+    Verdict.INVALID: "magenta",
+    Verdict.NO_DIFFERENCE: "white",
+    Verdict.CONTINUE: "cyan",
+}
+_TONES = {"better": "bold green", "worse": "bold red", "open": "", "missing": "dim"}
+
+
+def print_scorecard(
+    scorecard: Scorecard, experiment: Experiment, *, console: Console | None = None
+) -> None:
+    """Print a judged scorecard: verdict first, then lifts, SRM, guardrails and warnings.
+
+    Args:
+        scorecard: Judged.
+        experiment: As its YAML says.
+        console: Where to print; default the terminal.
+    """
+    console = console or Console()
+    for part in _parts(scorecard, experiment):
+        console.print(part)
+
+
+def _parts(scorecard: Scorecard, experiment: Experiment) -> list[RenderableType]:
+    decision = scorecard.decision
+    verdict = decision.verdict if decision else Verdict.CONTINUE
+    colour = _COLOURS[verdict]
+    sentence = Text(headline(scorecard, experiment), style="bold")
+    reasons = [Text(f"- {reason}") for reason in (decision.reasons if decision else ())]
+    parts: list[RenderableType] = [
+        Panel(
+            Group(sentence, *reasons),
+            title=f"[bold {colour}]{verdict.value.upper()}[/]  {experiment.key}",
+            title_align="left",
+            border_style=colour,
+        ),
+        _lift_table(scorecard, experiment),
+    ]
+    others = list(dict.fromkeys(lift.metric for lift in scorecard.lifts))[1:]
+    if others:
+        parts.append(_guardrail_table(scorecard, experiment, others))
+    parts.append(Text(f"SRM {describe_srm(scorecard)}", style=_srm_style(scorecard)))
+    parts += [
+        Text(f"{note.code}: {note.message}", style="dim" if note.code == "not_built" else "yellow")
+        for note in scorecard.warnings
+    ]
+    parts.append(
+        Text(
+            f"as of {scorecard.as_of:%Y-%m-%d %H:%M} UTC · {scorecard.status} · "
+            f"{scorecard.units:,} units · data {scorecard.data_version}",
+            style="dim",
+        )
+    )
+    return parts
+
+
+def _lift_table(scorecard: Scorecard, experiment: Experiment) -> Table:
+    table = _new_table(f"{experiment.primary.metric} by category")
+    for line in lines(scorecard, experiment):
+        _add(table, line)
+    return table
+
+
+def _guardrail_table(scorecard: Scorecard, experiment: Experiment, metrics: list[str]) -> Table:
+    table = _new_table("guardrails")
+    for metric in metrics:
+        for line in lines(scorecard, experiment, metric=metric):
+            if line.lift.breakdown is None:
+                _add(table, line, label=metric)
+    return table
+
+
+def _new_table(first: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in ("control", "treatment", "lift", "95 % interval", "p", "units"):
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _add(table: Table, line: Line, *, label: str | None = None) -> None:
+    style = _TONES[line.tone]
+    units = f"{line.lift.units_control + line.lift.units_treatment:,}"
+    interval = line.interval
+    if line.why and interval == MISSING:
+        interval = line.why.partition(":")[0]
+    name = label or line.label
+    summary = line.lift.breakdown is None and label is None
+    table.add_row(
+        Text(name, style="bold" if summary else ""),
+        line.control,
+        line.treatment,
+        Text(line.relative, style=style),
+        Text(interval, style="dim" if interval != line.interval else ""),
+        line.p,
+        units,
+    )
+
+
+def _srm_style(scorecard: Scorecard) -> str:
+    return {"ok": "green", "alarm": "bold red"}.get(scorecard.srm.verdict, "yellow")

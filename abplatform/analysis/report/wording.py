@@ -1,0 +1,227 @@
+"""A scorecard in words: the verdict in one sentence, numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from abplatform.analysis.scorecard import LiftEstimate, Scorecard
+from abplatform.domain.experiment import Experiment, Verdict
+from abplatform.domain.metrics import METRICS
+from abplatform.figures import Tone, percent
+
+__all__ = [
+    "MISSING",
+    "Line",
+    "describe_srm",
+    "headline",
+    "lines",
+    "primary_lifts",
+    "rate_text",
+    "tone_of",
+    "unit_noun",
+]
+
+MISSING = "\N{EM DASH}"
+
+_UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
+
+
+def headline(scorecard: Scorecard, experiment: Experiment) -> str:
+    """Return the verdict in one sentence that needs no knowledge of statistics."""
+    decision = scorecard.decision
+    verdict = decision.verdict if decision else Verdict.CONTINUE
+    codes = {note.code for note in scorecard.warnings}
+    if verdict is Verdict.INVALID:
+        return (
+            "Do not use this experiment: its users did not arrive in the planned shares, so no "
+            "difference can be trusted."
+        ).replace("users", unit_noun(scorecard, experiment))
+    if "no_traffic" in codes:
+        return "Nothing to say yet: no traffic has been counted."
+    lift = _telling_lift(scorecard)
+    if lift is None:
+        return "Nothing to say yet: the experiment has no treatment to compare."
+    if verdict is Verdict.CONTINUE:
+        return _open_sentence(scorecard, lift, plan_built="plan_not_built" not in codes)
+    if verdict is Verdict.NO_DIFFERENCE:
+        mde = experiment.primary.mde or 0.0
+        return (
+            f"No difference worth having: {_name(lift)} of {lift.treatment} is within "
+            f"{mde:.1%} of {lift.control}, {_evidence(scorecard, experiment, lift)}."
+        )
+    word = "Ship" if verdict is Verdict.SHIP else "Reject"
+    return (
+        f"{word} {lift.treatment}: {_movement(lift)} {_interval(lift)}, "
+        f"{_evidence(scorecard, experiment, lift)}.{_harm(scorecard, verdict)}"
+    )
+
+
+def unit_noun(scorecard: Scorecard, experiment: Experiment) -> str:
+    """Return what is counted as a unit, in the plural."""
+    codes = {note.code for note in scorecard.warnings}
+    if "variance_assumes_independent_impressions" in codes:
+        return "impressions"
+    return _UNITS[experiment.unit]
+
+
+def tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
+    """Return whether a lift is proven better, proven worse, open or missing."""
+    if lift.p_value is None or lift.absolute_lift is None:
+        return "missing"
+    if not lift.significant:
+        return "open"
+    primary = experiment.primary
+    direction = (
+        primary.direction if lift.metric == primary.metric else METRICS[lift.metric].direction
+    )
+    return "better" if (lift.absolute_lift > 0) == (direction == "increase") else "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One lift as text, ready for any table.
+
+    Args:
+        lift: The lift itself.
+        label: What it is about.
+        tone: Whether it is proven.
+        control: The control's rate.
+        treatment: The treatment's rate.
+        relative: The relative lift.
+        interval: Its interval.
+        p: The p-value that counts, adjusted where there is one.
+        why: Why a number is missing, or an empty text.
+    """
+
+    lift: LiftEstimate
+    label: str
+    tone: Tone
+    control: str
+    treatment: str
+    relative: str
+    interval: str
+    p: str
+    why: str
+
+
+def lines(scorecard: Scorecard, experiment: Experiment, *, metric: str | None = None) -> list[Line]:
+    """Return the lifts of one metric (default the primary one) as text, overall first."""
+    wanted = metric or experiment.primary.metric
+    return [_line(lift, experiment) for lift in scorecard.lifts if lift.metric == wanted]
+
+
+def primary_lifts(scorecard: Scorecard) -> Iterator[LiftEstimate]:
+    """Yield the primary metric's lifts without a breakdown, one per treatment."""
+    first = scorecard.lifts[0].metric if scorecard.lifts else None
+    for lift in scorecard.lifts:
+        if lift.metric == first and lift.breakdown is None:
+            yield lift
+
+
+def rate_text(metric: str, value: float | None) -> str:
+    """Write a rate: a share as a percentage, money with two decimals."""
+    if value is None:
+        return MISSING
+    if metric in {"rpm", "cpa", "roi", "satisfaction"}:
+        return f"{value:,.3g}"
+    return f"{value:.2%}"
+
+
+def describe_srm(scorecard: Scorecard) -> str:
+    """Say how units arrived against the plan."""
+    srm = scorecard.srm
+    seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
+    if srm.p_value is None:
+        return f"unavailable: {seen or 'nothing seen'}"
+    plan = ", ".join(f"{name} {count:,.0f}" for name, count in srm.expected.items())
+    return f"{srm.verdict}: seen {seen}; planned {plan} (p = {srm.p_value:.2g})"
+
+
+def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
+    treatments = len(experiment.treatments) > 1
+    label = lift.level or ("all" if lift.breakdown else "All traffic")
+    if lift.breakdown and lift.breakdown != "category":
+        label = f"{lift.breakdown}: {label}"
+    p = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
+    return Line(
+        lift=lift,
+        label=f"{label} · {lift.treatment}" if treatments else label,
+        tone=tone_of(lift, experiment),
+        control=rate_text(lift.metric, lift.rate_control),
+        treatment=rate_text(lift.metric, lift.rate_treatment),
+        relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
+        interval=_range(lift) if lift.p_value is not None else MISSING,
+        p=MISSING if p is None else _p_text(p),
+        why=lift.undetermined or "",
+    )
+
+
+def _p_text(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def _range(lift: LiftEstimate) -> str:
+    low = "\N{MINUS SIGN}\N{INFINITY}" if lift.ci_low is None else percent(lift.ci_low)
+    high = "+\N{INFINITY}" if lift.ci_high is None else percent(lift.ci_high)
+    return f"{low} \N{HORIZONTAL ELLIPSIS} {high}"
+
+
+def _telling_lift(scorecard: Scorecard) -> LiftEstimate | None:
+    """Return the treatment that the verdict is about: the strongest proven one, else the first."""
+    lifts = list(primary_lifts(scorecard))
+    shipped = [
+        facts.treatment for facts in scorecard.facts if facts.category is None and facts.wins
+    ]
+    for group in ([lift for lift in lifts if lift.treatment in shipped], lifts):
+        if group:
+            return max(group, key=lambda lift: (lift.significant, lift.relative_lift or 0.0))
+    return None
+
+
+def _name(lift: LiftEstimate) -> str:
+    return lift.metric.upper() if len(lift.metric) <= 5 else lift.metric.replace("_", " ")
+
+
+def _movement(lift: LiftEstimate) -> str:
+    if lift.relative_lift is None:
+        return f"{_name(lift)} changes"
+    verb = "rises" if lift.relative_lift >= 0 else "falls"
+    return f"{_name(lift)} {verb} by {abs(lift.relative_lift):.1%}"
+
+
+def _interval(lift: LiftEstimate) -> str:
+    return f"({_range(lift)})" if lift.ci_low is not None else "(interval unbounded)"
+
+
+def _evidence(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) -> str:
+    units = lift.units_control + lift.units_treatment
+    return f"measured on {units:,} {unit_noun(scorecard, experiment)}"
+
+
+def _harm(scorecard: Scorecard, verdict: Verdict) -> str:
+    if verdict is not Verdict.REJECT:
+        return ""
+    harmed = [
+        guard.metric
+        for facts in scorecard.facts
+        if facts.category is None
+        for guard in facts.guardrails
+        if guard.harmed
+    ]
+    return f" Harmed: {', '.join(dict.fromkeys(harmed))}." if harmed else ""
+
+
+def _open_sentence(scorecard: Scorecard, lift: LiftEstimate, *, plan_built: bool) -> str:
+    if lift.p_value is None:
+        return f"Nothing to say yet: {_plain(lift.undetermined)}."
+    so_far = f"{lift.treatment}: {_movement(lift)} {_interval(lift)} so far"
+    if not plan_built:
+        return f"Keep running; {so_far}, but the sequential test that may decide is not built yet."
+    if not scorecard.look.reached:
+        return f"Keep running; {so_far}; {scorecard.look.sentence}."
+    return f"Undecided; {so_far}, and the data allow neither a win, a loss nor a draw."
+
+
+def _plain(reason: str | None) -> str:
+    return (reason or "no result").partition(": ")[2] or (reason or "no result")
