@@ -133,6 +133,21 @@ def test_every_key_arrives_where_it_belongs():
     )
 
 
+def test_what_is_not_built_says_so():
+    """Keys of features to come are refused one by one, as not available, not as unknown."""
+    text = FULL.replace(
+        "{choose: uniform, floor: 5%}", "{choose: thompson, frequency_cap: 4/7d, hours: all}"
+    ).replace("alpha: 0.1", "cuped: {window: 14d}")
+    errors = check_experiment(text, path=HERE).errors
+    assert [error.message.split(" is not available yet")[0] for error in errors] == [
+        "policy.choose: thompson",
+        "policy.frequency_cap",
+        "policy.hours",
+        "analysis.cuped",
+    ]
+    assert {error.code for error in errors} == {"not_available"}
+
+
 def test_three_keys_suffice():
     """Only key, variants and metrics.primary are required; all else has the stated default."""
     experiment = parse_experiment(MINIMAL, path=HERE)
@@ -450,7 +465,7 @@ _EXPERIMENT = st.builds(
             words.Breakdown,
             by=st.sampled_from(["category", "segment", "channel", "country", "bots"]),
             level=st.integers(1, 10),
-            correction=st.sampled_from(["bh", "none"]),
+            correction=st.sampled_from(["bh", "by", "holm", "none"]),
             shrink=st.booleans(),
         ),
         max_size=3,

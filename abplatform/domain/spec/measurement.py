@@ -120,7 +120,6 @@ MEASURES = Table(
     ),
 )
 
-_CORRECTION_LATER = "only Benjamini-Hochberg is built"
 BREAKDOWNS = ListOf(
     Table(
         make=Breakdown,
@@ -143,8 +142,12 @@ BREAKDOWNS = ListOf(
             Field(
                 "correction",
                 Choice(
-                    {"bh": "Benjamini-Hochberg", "none": "every slice on its own"},
-                    later=dict.fromkeys(("by", "holm"), _CORRECTION_LATER),
+                    {
+                        "bh": "Benjamini-Hochberg",
+                        "by": "Benjamini-Yekutieli",
+                        "holm": "Holm",
+                        "none": "every slice on its own",
+                    }
                 ),
                 "How the p-values of one family are adjusted.",
             ),

@@ -9,6 +9,7 @@ from typing import Any
 from abplatform.domain.experiment import Analysis, CreativeChoice, Experiment, RampStep, Variant
 from abplatform.errors import SpecError
 from abplatform.yaml_text import Node
+from abplatform.yaml_text.quantities import write_share
 
 __all__ = ["find_conflicts", "find_warnings"]
 
@@ -120,7 +121,8 @@ def _ramp(node: Node, steps: tuple[RampStep, ...]) -> Iterator[SpecError]:
     for index, (before, after) in enumerate(pairwise(steps), start=1):
         if after.traffic <= before.traffic:
             yield node.child(index).error(
-                f"a ramp step of {after.traffic:.6g} follows one of {before.traffic:.6g}",
+                f"a step of {write_share(after.traffic)} follows one of "
+                f"{write_share(before.traffic)}",
                 code="ramp_order",
                 remedy="order the steps so that traffic rises",
                 key="traffic",
