@@ -15,6 +15,10 @@ from abplatform.yaml_text.shapes import INVALID, Schema, Shape
 __all__ = ["Field", "Table", "in_one"]
 
 
+_MOST_GUESSES = 50
+"""A file with thousands of unknown keys is no experiment, and guessing takes time."""
+
+
 def in_one(problems: Sequence[SpecError]) -> SpecError:
     """Make one error of several: the first in the file, saying how many more there are."""
     first = min(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
@@ -85,26 +89,26 @@ class Table(Shape):
             problems.append(no_mapping(node, name))
             return {}
         known = {field.name: field for field in self.fields}
+        strangers = [key for key in children if key not in known]
+        meant = {key: nearest(key, known) for key in strangers[:_MOST_GUESSES]}
         values = {}
         for key, child in children.items():
             if key not in known:
-                problems.append(self._unknown(node, key, name))
+                problems.append(self._unknown(node, key, name, meant.get(key)))
             elif known[key].later:
                 problems.append(_not_available(node, known[key], name))
             else:
                 full_name = f"{name}.{key}" if name else key
                 values[key] = known[key].shape.read(child, problems, name=full_name)
         # A misspelt key has been named already; that its right spelling is missing is no news.
-        misspelt = {nearest(key, known) for key in children if key not in known}
         problems.extend(
             _missing(node, field, name)
             for field in self.fields
-            if field.required and field.name not in children and field.name not in misspelt
+            if field.required and field.name not in children and field.name not in meant.values()
         )
         return {key: value for key, value in values.items() if value is not INVALID}
 
-    def _unknown(self, node: Node, key: str, name: str) -> SpecError:
-        meant = nearest(key, [field.name for field in self.fields])
+    def _unknown(self, node: Node, key: str, name: str, meant: str | None) -> SpecError:
         allowed = ", ".join(field.name for field in self.fields if not field.later)
         where = f" in {name}" if name else ""
         return node.error(

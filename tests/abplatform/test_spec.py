@@ -332,6 +332,14 @@ def test_thirds_sum_to_a_hundred():
     assert set(parse_experiment(equal, path=HERE).weights.values()) == {100 / 3}
 
 
+def test_thousands_of_mistakes_are_all_listed():
+    """A file of unknown keys only gets one error for each, and guesses for the first ones."""
+    text = "".join(f"hypothesi{i}: 1\n" for i in range(10_000)) + MINIMAL
+    errors = check_experiment(text, path=HERE).errors
+    assert [error.line for error in errors] == list(range(1, 10_001))
+    assert "hypothesis" in errors[0].remedy
+
+
 def test_a_key_may_stand_in_one_file_only(tmp_path):
     """The second file with the same key gets the error, which names the first one."""
     (tmp_path / "one.yaml").write_text(MINIMAL)
