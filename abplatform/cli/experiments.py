@@ -12,17 +12,21 @@ from typing import Any
 import click
 
 from abplatform.checkpoints import aliases
+from abplatform.cli.experiment_tables import (
+    local_time,
+    print_status,
+    print_table,
+    status_row,
+    tell_detail,
+)
 from abplatform.cli.options import json_option, print_json, workspace_option
-from abplatform.domain.assignment import BUCKETS, Assignment
+from abplatform.domain.assignment import Assignment
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
-from abplatform.errors import SpecError
-from abplatform.traffic.registry import RegisteredExperiment, Registry, resolve_aliases
+from abplatform.traffic.registry import Registry, resolve_aliases
 from abplatform.workspace import Workspace, open_workspace
 
 __all__ = ["assign", "history", "pause", "ramp", "start", "status", "stop"]
-
-PIPE_WIDTH = 200
 
 by_option = click.option("--by", "who", default=None, help="Who decides; default $USER.")
 at_option = click.option(
@@ -137,11 +141,12 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     registry = Registry(open_workspace(folder))
     known, problems = registry.usable()
     chosen = [registry.find(key) for key in keys] or list(known.values())
-    rows = [_status_row(registry, found) for found in chosen]
+    edits, root = registry.edits(), registry.workspace.root
+    rows = [status_row(found, edits.get(found.key), root) for found in chosen]
     if as_json:
         print_json({"experiments": rows, "problems": [str(problem) for problem in problems]})
         return
-    _print_status(registry.workspace, rows)
+    print_status(registry.workspace, rows)
     for row in rows:
         if row["edited"]:
             place = f"{row['edited']['path']}:{row['edited']['line']}"
@@ -169,15 +174,15 @@ def history(*, key: str, folder: Path | None, as_json: bool) -> None:
     lines = (
         (
             str(row.sequence),
-            _local(row.at, workspace),
+            local_time(row.at, workspace),
             row.who,
             row.action,
-            _told(row.detail),
+            tell_detail(row.detail),
             row.sha256[:12],
         )
         for row in rows
     )
-    _print_table(("row", "at", "who", "action", "detail", "sha256"), lines)
+    print_table(("row", "at", "who", "action", "detail", "sha256"), lines)
 
 
 @click.command()
@@ -217,7 +222,7 @@ def assign(
         return
     if found.state is State.DRAFT:
         click.echo(f"{key} is a draft; this previews its first phase")
-    _print_table(
+    print_table(
         ("unit", "variant", "reason", "bucket", "layer bucket", "phase"),
         (
             (
@@ -268,114 +273,11 @@ def _assignment_row(one: Assignment) -> dict[str, Any]:
     }
 
 
-def _status_row(registry: Registry, found: RegisteredExperiment) -> dict[str, Any]:
-    experiment = found.experiment
-    edited = _edited(registry, found.key)
-    root = registry.workspace.root
-    return {
-        "experiment": found.key,
-        "state": found.state.value,
-        "assignment": experiment.assignment,
-        "owner": experiment.owner,
-        "layer": experiment.own_layer.name,
-        "layer_share": experiment.own_layer.share,
-        "slots": [[s.low, s.high] for s in found.phases[-1].slots] if found.phases else None,
-        "traffic": found.traffic if found.phases else None,
-        "phase": found.phases[-1].number if found.phases else None,
-        "variants": experiment.weights,
-        "control": experiment.control.name,
-        "started_at": _iso(found.started_at),
-        "ended_at": _iso(found.ended_at),
-        "verdict": found.verdict,
-        "resolved": dict(found.resolved),
-        "spec": str(found.path.relative_to(root)) if found.path else None,
-        "spec_sha256": found.spec_sha256,
-        "edited": edited,
-    }
-
-
-def _edited(registry: Registry, key: str) -> dict[str, Any] | None:
-    try:
-        edit = registry.edit(key)
-    except SpecError as error:
-        told = f"it cannot be used any more: {error.message}"
-        return {"path": str(error.path), "line": error.line, "differences": [told]}
-    if edit is None:
-        return None
-    path = edit.path.relative_to(registry.workspace.root)
-    return {"path": str(path), "line": edit.line, "differences": list(edit.differences)}
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
-
-
-def _local(moment: datetime, workspace: Workspace) -> str:
-    return f"{moment.astimezone(workspace.settings.time_zone):%Y-%m-%d %H:%M}"
-
-
-def _told(detail: Mapping[str, Any]) -> str:
-    parts = [
-        f"{name}: {value[:12] if name.endswith('sha256') else value}"
-        for name, value in detail.items()
-        if isinstance(value, str)
-    ]
-    phase = detail.get("phase")
-    if phase:
-        low, high = phase["exposure"]
-        parts.append(f"phase {phase['number']} at {100 * (high - low) / BUCKETS:.3g} % traffic")
-    return "; ".join(parts)
-
-
 def _show_change(registry: Registry, key: str, done: str, *, as_json: bool) -> None:
     found = registry.find(key)
-    row = _status_row(registry, found)
+    row = status_row(found, registry.edits().get(key), registry.workspace.root)
     if as_json:
         print_json(row)
         return
     click.echo(f"{key} {done}")
-    _print_status(registry.workspace, [row])
-
-
-def _print_status(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> None:
-    _print_table(
-        ("experiment", "state", "traffic", "layer", "variants", "started", "ended", "note"),
-        (_status_cells(workspace, row) for row in rows),
-    )
-
-
-def _status_cells(workspace: Workspace, row: Mapping[str, Any]) -> tuple[str, ...]:
-    since, until = (
-        _local(datetime.fromisoformat(row[name]), workspace) if row[name] else ""
-        for name in ("started_at", "ended_at")
-    )
-    external = row["assignment"] == "external"
-    notes = [row["verdict"], "edited" if row["edited"] else None]
-    if not (row["spec"] or row["edited"]):
-        notes.append("its YAML is gone")
-    return (
-        row["experiment"],
-        row["state"],
-        "" if row["traffic"] is None else f"{100 * row['traffic']:.3g} %",
-        "external" if external else f"{row['layer']} {100 * row['layer_share']:.3g} %",
-        " ".join(f"{name} {weight:g}" for name, weight in row["variants"].items()),
-        since,
-        until,
-        ", ".join(note for note in notes if note),
-    )
-
-
-def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    if not console.is_terminal:  # nobody reads a pipe by its width: cells are not folded there
-        console.width = PIPE_WIDTH
-    console.print(table)
+    print_status(registry.workspace, [row])

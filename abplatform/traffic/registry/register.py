@@ -95,30 +95,31 @@ class Register:
         """Return the newest review of every creative that people have looked at."""
         return replay_reviews(self.rows())
 
-    def edit(self, key: str) -> Edit | None:
-        """Return how the YAML of a running or paused experiment was edited since its start.
+    def edits(self) -> dict[str, Edit | SpecError]:
+        """Return how the YAML of running and paused experiments was edited since their start.
 
-        Raises:
-            SpecError: It was edited into something that cannot be used.
+        Returns:
+            Key to what differs, or to what is wrong with a file that cannot be used any more;
+            experiments whose YAML says what it said, or is gone altogether, are left out.
         """
-        past = replay(self.rows()).get(key)
-        if past is None or past.state not in {State.RUNNING, State.PAUSED}:
-            return None
         files, problems = read_spec_files(self.workspace.experiments)
-        path = self.workspace.root / past.spec_file
-        for problem in problems:
-            if key not in files and problem.path == path:
-                raise problem
-        return find_edit(key, self._started(past), files, path)
+        found = {
+            key: self._edit(key, past, files, problems)
+            for key, past in replay(self.rows()).items()
+            if past.state in {State.RUNNING, State.PAUSED}
+        }
+        return {key: edit for key, edit in found.items() if edit}
 
     def check_unedited(self, key: str) -> None:
         """Refuse to act on an experiment whose YAML says something else than what was started.
 
         Raises:
             RegistryError: It was edited; names the file, the line and what differs.
-            SpecError: As for :meth:`edit`.
+            SpecError: It was edited into something that cannot be used.
         """
-        edit = self.edit(key)
+        edit = self.edits().get(key)
+        if isinstance(edit, SpecError):
+            raise edit
         if edit:
             raise edit.refusal(key)
 
@@ -171,6 +172,19 @@ class Register:
             if key not in known:
                 known[key] = _untouched(file)
         return known
+
+    def _edit(
+        self,
+        key: str,
+        past: Past,
+        files: Mapping[str, SpecFile],
+        problems: list[SpecError],
+    ) -> Edit | SpecError | None:
+        path = self.workspace.root / past.spec_file
+        broken = next((problem for problem in problems if problem.path == path), None)
+        if broken and key not in files:
+            return broken
+        return find_edit(key, self._started(past), files, path)
 
     def _started(self, past: Past) -> SpecFile:
         return kept_spec(self.workspace, past.spec_sha256)
