@@ -68,8 +68,10 @@ REASONS: Final[Mapping[str, str]] = {
 Name = Annotated[str, Meta(min_length=1, max_length=1024)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
-Micros = Annotated[int, Meta(ge=-(10**18), le=10**18)]
-PositiveMicros = Annotated[int, Meta(ge=0, le=10**18)]
+Micros = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+PositiveMicros = Annotated[int, Meta(ge=0, le=10**15)]
+Total = Annotated[int, Meta(ge=-(10**18), le=10**18)]
+PositiveTotal = Annotated[int, Meta(ge=0, le=10**18)]
 Position = Annotated[int, Meta(ge=0, le=10**6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Score = Annotated[float, Meta(ge=-1, le=1)]
@@ -279,8 +281,8 @@ class Aggregate(_Fact, frozen=True, gc=False, kw_only=True, tag="aggregate"):
     impressions: Count
     clicks: Count
     conversions: Count = 0
-    value_micros: Micros = 0
-    cost_micros: PositiveMicros = 0
+    value_micros: Total = 0
+    cost_micros: PositiveTotal = 0
     revision: Annotated[int, Meta(ge=0, le=2**62)] | None = None
     creative_text: Text | None = None
 

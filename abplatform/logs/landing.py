@@ -1,7 +1,7 @@
 """The landing: what happened, as bytes on the disk, append-only and immutable once sealed.
 
 ``data/landing/open/<source>/<utc-hour>/`` holds segments that are being written, ``sealed/…`` those
-that never change again: a data file, its ``.sha256`` (in the form of sha256sum) and a ``.json`` with
+that never change again: a data file, its ``.sha256`` (as sha256sum writes it) and a ``.json`` with
 where it comes from. The data file is renamed into its place last, so a segment is there whole or
 not at all. Segments are numbered in the order in which they are sealed; loading them in that order
 rebuilds the warehouse.

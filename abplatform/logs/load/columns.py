@@ -1,0 +1,332 @@
+"""Events → columns: one polars frame for each table of the warehouse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+import polars_hash  # noqa: F401 -- importing it registers Expr.nchash
+import xxhash
+
+from abplatform.domain.assignment import unit_slices
+from abplatform.domain.events import (
+    Aggregate,
+    Behaviour,
+    Click,
+    Conversion,
+    Cost,
+    Decision,
+    Event,
+    Feedback,
+    Impression,
+    content_of,
+)
+from abplatform.logs.facts import to_micros
+from abplatform.logs.validate import Batch
+
+__all__ = ["KNOWN_BOTS", "Place", "keys_of", "tables_of"]
+
+KNOWN_BOTS: Final = (
+    r"(?i)(^|[^u])bot|crawl|spider|slurp|headless|phantomjs|lighthouse|preview|monitor"
+    r"|^curl/|^wget/|^python|^go-http|^java/|^libwww|^axios/|^node-fetch|^okhttp/"
+)
+"""User agents that say themselves that nobody looks. ``[^u]bot`` spares the phones called Cubot."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UNIT: Final = "\x1f"
+_EXPOSURE_TEXTS: Final = (
+    "unit_id",
+    "creative_id",
+    "product_id",
+    "category",
+    "decision_id",
+    "channel",
+    "placement",
+    "country",
+    "segment",
+    "reason",
+    "user_agent",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a batch stands and how its days and money are read.
+
+    Args:
+        segment_number: The segment.
+        source: The segment's source; an event may name another.
+        landed_at: When the segment was sealed: the revision of reports that name none.
+        time_zone: Where a workspace day begins.
+        rates: Currency to its worth in the workspace's currency, that one included.
+    """
+
+    segment_number: int
+    source: str
+    landed_at: datetime
+    time_zone: str
+    rates: Mapping[str, Decimal]
+
+
+def keys_of(batch: Batch, place: Place) -> pl.DataFrame:
+    """Return what tells events apart: a row an event, in the batch's order.
+
+    Returns:
+        ``row``, ``line``, ``source``, ``event_id``, ``event_key`` (what makes two events one),
+        ``key_hash`` and ``content_hash``.
+    """
+    landed = to_micros(place.landed_at)
+    here = place.source
+    keys = [
+        _aggregate_key(event, event.source or here, landed)
+        if type(event) is Aggregate
+        else event.event_id
+        for event in batch.events
+    ]
+    contents = [
+        xxhash.xxh3_64_intdigest(
+            _aggregate_content(event) if type(event) is Aggregate else content_of(event)
+        )
+        for event in batch.events
+    ]
+    frame = pl.DataFrame(
+        {
+            "line": pl.Series(batch.lines, dtype=pl.Int64),
+            "source": pl.Series([event.source or here for event in batch.events], dtype=pl.String),
+            "event_id": pl.Series([event.event_id for event in batch.events], dtype=pl.String),
+            "event_key": pl.Series(keys, dtype=pl.String),
+            "content_hash": pl.Series(contents, dtype=pl.UInt64),
+        }
+    )
+    # The namespace is registered at run time, so its type is unknown.
+    hashed = pl.col("event_key").nchash.xxh3_64()  # type: ignore[attr-defined]
+    return frame.with_row_index("row").with_columns(key_hash=hashed)
+
+
+def tables_of(events: Sequence[Event], keys: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
+    """Return the rows to insert, by table.
+
+    Args:
+        events: The accepted ones.
+        keys: Their rows of :func:`keys_of`, in the same order.
+        place: Where they stand.
+    """
+    rows: dict[type, list[int]] = defaultdict(list)
+    for index, event in enumerate(events):
+        rows[type(event)].append(index)
+    common = keys.select(
+        "event_id",
+        "key_hash",
+        "content_hash",
+        "line",
+        "source",
+        "event_key",
+        segment_number=pl.lit(place.segment_number, dtype=pl.Int64),
+    )
+    tables: dict[str, pl.DataFrame] = {}
+    for kind, indices in rows.items():
+        chosen = [events[index] for index in indices]
+        frame = common if len(indices) == len(events) else common[indices]
+        tables |= _BUILDERS[kind](chosen, frame, place)
+    return tables
+
+
+def _column(events: Sequence[Any], name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return pl.Series(name, list(map(attrgetter(name), events)), dtype=dtype)
+
+
+def _texts(events: Sequence[Any], *names: str) -> list[pl.Series]:
+    return [_column(events, name, pl.String) for name in names]
+
+
+def _moments(events: Sequence[Any]) -> pl.Series:
+    micros = [(event.ts - _EPOCH) // _MICROSECOND for event in events]
+    return pl.Series("ts_micros", micros, dtype=pl.Int64)
+
+
+def _days(ts_micros: pl.Series, time_zone: str) -> pl.Series:
+    moments = ts_micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return moments.dt.convert_time_zone(time_zone).dt.date().alias("day")
+
+
+def _exposures(
+    events: Sequence[Impression | Decision], common: pl.DataFrame, place: Place
+) -> dict[str, pl.DataFrame]:
+    ts_micros = _moments(events)
+    frame = common.drop("event_key").with_columns(
+        ts_micros,
+        _days(ts_micros, place.time_zone),
+        *_texts(events, *_EXPOSURE_TEXTS),
+        _column(events, "position", pl.Int32),
+        _column(events, "propensity", pl.Float64),
+        _column(events, "explored", pl.Boolean),
+        pl.Series("attributes", [_as_json(event.attributes) for event in events], dtype=pl.String),
+    )
+    frame = frame.with_columns(
+        pl.Series("unit_slice", unit_slices(frame["unit_id"])).cast(pl.Int32),
+        known_bot=pl.col("user_agent").str.contains(KNOWN_BOTS).fill_null(value=False),
+    )
+    if isinstance(events[0], Decision):
+        frame = frame.with_columns(_column(events, "action", pl.String))
+    table = "decisions" if isinstance(events[0], Decision) else "impressions"
+    tables = {table: _by_assignment(events, frame)}
+    tables["covariates"] = _covariates(events, common)
+    tables["creative_texts"] = _creative_texts(events)
+    return tables
+
+
+def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame) -> pl.DataFrame:
+    """Repeat a row for each of its experiments; one without any stays once."""
+    index: list[int] = []
+    ordinals: list[int] = []
+    experiments: list[str | None] = []
+    variants: list[str | None] = []
+    for row, event in enumerate(events):
+        if event.assignments is None:
+            index.append(row)
+            ordinals.append(0)
+            experiments.append(event.experiment)
+            variants.append(event.variant)
+            continue
+        for ordinal, assigned in enumerate(event.assignments or (None,)):
+            index.append(row)
+            ordinals.append(ordinal)
+            experiments.append(assigned.experiment if assigned else None)
+            variants.append(assigned.variant if assigned else None)
+    if len(index) > len(events):
+        frame = frame[index]
+    return frame.with_columns(
+        pl.Series("ordinal", ordinals, dtype=pl.Int16),
+        pl.Series("experiment", experiments, dtype=pl.String),
+        pl.Series("variant", variants, dtype=pl.String),
+    )
+
+
+def _covariates(events: Sequence[Impression | Decision], common: pl.DataFrame) -> pl.DataFrame:
+    lines = common["line"].to_list()
+    rows = [
+        (line, name, round(value * 1_000_000))
+        for line, event in zip(lines, events, strict=True)
+        for name, value in (event.attributes or {}).items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 10**12
+    ]
+    schema = {"line": pl.Int64, "name": pl.String, "value_micros": pl.Int64}
+    number = common["segment_number"][0]
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(segment_number=pl.lit(number, dtype=pl.Int64))
+
+
+def _creative_texts(events: Sequence[Event]) -> pl.DataFrame:
+    texts = {
+        event.creative_id: event.creative_text
+        for event in events
+        if isinstance(event, Impression | Aggregate) and event.creative_text
+    }
+    schema = {"creative_id": pl.String, "text": pl.String}
+    return pl.DataFrame(list(texts.items()), schema=schema, orient="row")
+
+
+def _clicks(events: Sequence[Click], common: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
+    del place
+    columns = [_moments(events), *_texts(events, "impression_id", "decision_id")]
+    columns.append(_column(events, "position", pl.Int32))
+    return {"clicks": common.drop("event_key").with_columns(columns)}
+
+
+def _conversions(
+    events: Sequence[Conversion], common: pl.DataFrame, place: Place
+) -> dict[str, pl.DataFrame]:
+    names = ("impression_id", "unit_id", "kind", "currency", "order_id", "reverses")
+    paid = _column(events, "value_micros", pl.Int64).alias("paid_micros")
+    value = _in_own_currency(events, "value_micros", place)
+    columns = [_moments(events), *_texts(events, *names), paid, value]
+    return {"conversions": common.drop("event_key").with_columns(columns)}
+
+
+def _costs(events: Sequence[Cost], common: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
+    names = ("impression_id", "experiment", "variant", "currency")
+    paid = _column(events, "cost_micros", pl.Int64).alias("paid_micros")
+    value = _in_own_currency(events, "cost_micros", place)
+    columns = [_moments(events), *_texts(events, *names), _column(events, "day", pl.Date)]
+    return {"costs": common.drop("event_key").with_columns(*columns, paid, value)}
+
+
+def _feedback(
+    events: Sequence[Feedback], common: pl.DataFrame, place: Place
+) -> dict[str, pl.DataFrame]:
+    del place
+    scores = [round(event.score * 1_000_000) for event in events]
+    columns = [_moments(events), *_texts(events, "impression_id")]
+    columns.append(pl.Series("score_micros", scores, dtype=pl.Int64))
+    return {"feedback": common.drop("event_key").with_columns(columns)}
+
+
+def _behaviour(
+    events: Sequence[Behaviour], common: pl.DataFrame, place: Place
+) -> dict[str, pl.DataFrame]:
+    del place
+    ratings = [None if e.rating is None else round(e.rating * 1_000_000) for e in events]
+    columns = [_moments(events), *_texts(events, "unit_id", "action", "item_id", "query", "text")]
+    columns.append(pl.Series("rating_micros", ratings, dtype=pl.Int64))
+    columns.append(_column(events, "value_micros", pl.Int64))
+    return {"behaviour": common.drop("event_key").with_columns(columns)}
+
+
+def _aggregates(
+    events: Sequence[Aggregate], common: pl.DataFrame, place: Place
+) -> dict[str, pl.DataFrame]:
+    landed = to_micros(place.landed_at)
+    revisions = [landed if event.revision is None else event.revision for event in events]
+    counts = ("impressions", "clicks", "conversions", "value_micros", "cost_micros")
+    columns = [
+        _moments(events),
+        *_texts(events, "experiment", "variant", "category", "product_id", "creative_id"),
+        _column(events, "day", pl.Date),
+        pl.Series("revision", revisions, dtype=pl.Int64),
+        *(_column(events, name, pl.Int64) for name in counts),
+    ]
+    rows = common.with_columns(columns)
+    return {"aggregates": rows, "creative_texts": _creative_texts(events)}
+
+
+def _aggregate_key(event: Aggregate, source: str, landed_micros: int) -> str:
+    revision = landed_micros if event.revision is None else event.revision
+    parts = (event.experiment, event.variant, event.category, event.product_id, event.creative_id)
+    return _UNIT.join(("aggregate", source, *parts, event.day.isoformat(), str(revision)))
+
+
+def _aggregate_content(event: Aggregate) -> bytes:
+    counts = (event.impressions, event.clicks, event.conversions)
+    return msgspec.json.encode((*counts, event.value_micros, event.cost_micros))
+
+
+def _in_own_currency(events: Sequence[Conversion | Cost], name: str, place: Place) -> pl.Series:
+    values = [
+        int((getattr(event, name) * place.rates[event.currency]).to_integral_value())
+        for event in events
+    ]
+    return pl.Series(name, values, dtype=pl.Int64)
+
+
+def _as_json(attributes: Mapping[str, Any] | None) -> str | None:
+    return msgspec.json.encode(attributes).decode() if attributes else None
+
+
+_BUILDERS: Final[Mapping[type, Any]] = {
+    Impression: _exposures,
+    Decision: _exposures,
+    Click: _clicks,
+    Conversion: _conversions,
+    Cost: _costs,
+    Feedback: _feedback,
+    Behaviour: _behaviour,
+    Aggregate: _aggregates,
+}

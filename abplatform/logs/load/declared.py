@@ -1,0 +1,72 @@
+"""Experiments that no YAML describes: mapping files declare them, the log tells their variants."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from abplatform.domain.experiment import Experiment, PrimaryMetric, Unit, Variant
+from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.store.warehouse import Warehouse
+
+__all__ = ["declare", "declared_experiments", "declared_facts"]
+
+
+def declared_experiments(warehouse: Warehouse) -> dict[str, Experiment]:
+    """Return the experiments that mapping files declare, by key.
+
+    Variants stand in the order in which the logs named them, with equal weights; the control is the
+    first one, or the one that the mapping names. One with a single variant so far is left out,
+    since there is nothing to compare.
+    """
+    rows = warehouse.query("load/declared")
+    found = {}
+    for (key,), part in rows.group_by("experiment", maintain_order=True):
+        names = part["variant"].to_list()
+        rule = part["control"][0]
+        control = rule if rule in names else names[0]
+        if len(names) > 1:
+            found[str(key)] = _experiment(str(key), names, control, unit=part["unit"][0])
+    return found
+
+
+def declared_facts(warehouse: Warehouse) -> dict[str, ExperimentFacts]:
+    """Return the facts of every declared experiment, also of those with one variant so far."""
+    rows = warehouse.query("load/declared")
+    facts = {}
+    for (key,), part in rows.group_by("experiment", maintain_order=True):
+        names = part["variant"].to_list()
+        weight = 100 / len(names)
+        facts[str(key)] = ExperimentFacts(
+            key=str(key),
+            weights=dict.fromkeys(names, weight),
+            control=part["control"][0] if part["control"][0] in names else names[0],
+            unit=part["unit"][0],
+            assignment="external",
+        )
+    return facts
+
+
+def declare(warehouse: Warehouse, pairs: pl.DataFrame, *, control: str, unit: Unit) -> None:
+    """Add experiments and variants in order of appearance.
+
+    Args:
+        warehouse: The open warehouse.
+        pairs: ``experiment``, ``variant``, ``appeared``.
+        control: ``first``, or a variant's name.
+        unit: What was randomised.
+    """
+    with warehouse.stage("declared", pairs):
+        warehouse.execute("load/declare_experiments", control=control, unit=unit)
+        warehouse.execute("load/add_declared")
+
+
+def _experiment(key: str, names: list[str], control: str, *, unit: Unit) -> Experiment:
+    return Experiment(
+        key=key,
+        variants=tuple(
+            Variant(name=name, weight=100 / len(names), control=name == control) for name in names
+        ),
+        primary=PrimaryMetric("ctr"),
+        unit=unit,
+        assignment="external",
+    )

@@ -1,0 +1,222 @@
+"""``ingest``: files and sealed segments in, events in the store, a receipt out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from abplatform.logs.attribution import refresh_exposures
+from abplatform.logs.facts import ExperimentFacts, to_micros
+from abplatform.logs.landing import (
+    Landing,
+    MappingText,
+    Segment,
+    append_ingest,
+    check_source,
+    land_file,
+    read_ingests,
+    sealed_segments,
+)
+from abplatform.logs.load.columns import Place
+from abplatform.logs.load.declared import declared_facts
+from abplatform.logs.load.receipt import Receipt, write_receipt
+from abplatform.logs.load.segments import Store, load_segment
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.validate import Door
+from abplatform.workspace import Workspace
+
+__all__ = ["DEFAULT_SOURCE", "ingest"]
+
+DEFAULT_SOURCE = "files"
+"""Where files land that name no source."""
+
+
+def ingest(
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    *,
+    files: Sequence[Path] = (),
+    mapping: MappingText | None = None,
+    source: str | None = None,
+    as_of: datetime | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> Receipt:
+    """Land files, load every sealed segment that is not loaded yet, refresh the exposures.
+
+    Doing it again changes nothing but the watermark. A warehouse that is missing or damaged is
+    made anew on the way. Takes the workspace lock.
+
+    Args:
+        workspace: Where to.
+        experiments: What the registry knows, by key.
+        files: Logs to land first; none: load what is sealed.
+        mapping: What reads the files; None for wire events.
+        source: Where the files come from; default :data:`DEFAULT_SOURCE`.
+        as_of: Lowers the watermark that the sources get; default the workspace clock.
+        advance: Called with bytes done and bytes in all.
+
+    Raises:
+        IngestError: A file cannot be read at all.
+        WorkspaceLocked: Another job does not end.
+    """
+    origin = check_source(source or DEFAULT_SOURCE)
+    with workspace.lock("ingest"):
+        landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
+        Landing(workspace).seal()
+        with Warehouse.open(workspace) as warehouse:
+            aside = warehouse.moved_aside
+            doubtful = not _fits(warehouse, sealed_segments(workspace))
+        if doubtful:
+            aside = Warehouse.move_aside(workspace)
+        with Warehouse.open(workspace) as warehouse:
+            return _Job(workspace, warehouse, experiments, aside).run(
+                landed,
+                named=[origin] if files or source else None,
+                moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
+                advance=advance,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One ingest over an open warehouse."""
+
+    workspace: Workspace
+    warehouse: Warehouse
+    experiments: Mapping[str, ExperimentFacts]
+    moved_aside: Path | None
+
+    def run(
+        self,
+        landed: Sequence[tuple[Segment, bool]],
+        *,
+        named: Sequence[str] | None,
+        moment: datetime,
+        advance: Callable[[int, int], None] | None,
+    ) -> Receipt:
+        """Load what is pending, note what came again, refresh, and say what was done.
+
+        Args:
+            landed: Segments of the files, and whether each is new.
+            named: Sources that were read; None for every one that the store knows.
+            moment: The watermark they get.
+            advance: Called with bytes done and bytes in all.
+        """
+        segments = sealed_segments(self.workspace)
+        before = self.warehouse.query("load/ledger")
+        loaded = set(self.warehouse.query("load/segments")["segment_number"].to_list())
+        pending = [segment for segment in segments if segment.number not in loaded]
+        self._load(pending, segments, advance)
+        # A file that landed but was never loaded (the job was killed) is not delivered twice.
+        there = loaded | {segment.number for segment, is_new in landed if is_new}
+        again = [segment.number for segment, is_new in landed if not is_new]
+        repeated = [number for number in again if number in there]
+        self._note_ingest(pending, repeated, named=named, moment=moment)
+        facts = {**declared_facts(self.warehouse), **self.experiments}
+        refresh_exposures(self.warehouse, facts.values())
+        self.warehouse.checkpoint()
+        return write_receipt(
+            self.warehouse,
+            new={segment.number: segment for segment in pending},
+            repeated=repeated,
+            before=before,
+            moved_aside=self.moved_aside,
+        )
+
+    def _load(
+        self,
+        pending: Sequence[Segment],
+        segments: Sequence[Segment],
+        advance: Callable[[int, int], None] | None,
+    ) -> None:
+        store = Store(self.warehouse, {segment.number: segment for segment in segments})
+        total = sum(segment.path.stat().st_size for segment in pending)
+        done = 0
+        for segment in pending:
+            size, read = segment.path.stat().st_size, 0
+            door = _door(self.warehouse, self.experiments, segment, self._rates)
+            for step in load_segment(store, segment, door, self._place(segment)):
+                read = min(read + step, size)
+                if advance is not None:
+                    advance(done + read, total)
+            done += size
+
+    def _place(self, segment: Segment) -> Place:
+        return Place(
+            segment_number=segment.number,
+            source=segment.source,
+            landed_at=segment.landed_at,
+            time_zone=str(self.workspace.settings.time_zone),
+            rates=self._rates,
+        )
+
+    @property
+    def _rates(self) -> dict[str, Decimal]:
+        settings = self.workspace.settings
+        told = {name: Decimal(str(rate)) for name, rate in settings.rates.items()}
+        return {**told, settings.currency: Decimal(1)}
+
+    def _note_ingest(
+        self,
+        pending: Sequence[Segment],
+        repeated: Sequence[int],
+        *,
+        named: Sequence[str] | None,
+        moment: datetime,
+    ) -> None:
+        """Remember what no segment can tell, on the disk first, then in the store."""
+        ledger = self.warehouse.query("load/ledger")
+        touched = [*(segment.number for segment in pending), *repeated]
+        read = ledger.filter(pl.col("segment_number").is_in(touched))["source"].to_list()
+        if named is None:
+            read += self.warehouse.query("load/watermarks")["source"].to_list()
+        row = {
+            "at": self.workspace.clock().astimezone(UTC).isoformat(),
+            "watermark": moment.astimezone(UTC).isoformat(),
+            "sources": sorted({*read, *(named or ())}),
+            "repeated": list(repeated),
+        }
+        if row["sources"]:
+            append_ingest(self.workspace, row)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Apply what ingests remembered and the store does not know yet."""
+        rows = read_ingests(self.workspace)
+        known = dict(self.warehouse.query("load/meta").iter_rows())
+        with self.warehouse.transaction():
+            for row in rows[int(known.get("ingests", 0)) :]:
+                mark = to_micros(datetime.fromisoformat(row["watermark"]))
+                for source in row["sources"]:
+                    self.warehouse.execute(
+                        "load/raise_watermark", source=source, watermark_micros=mark
+                    )
+                for number in row["repeated"]:
+                    self.warehouse.execute("load/add_redelivery", segment_number=number)
+            self.warehouse.execute("load/set_meta", name="ingests", value=str(len(rows)))
+
+
+def _door(
+    warehouse: Warehouse,
+    experiments: Mapping[str, ExperimentFacts],
+    segment: Segment,
+    currencies: Iterable[str],
+) -> Door:
+    known = {**declared_facts(warehouse), **experiments}
+    return Door(
+        variants={key: frozenset(facts.variants) for key, facts in known.items()},
+        landed_at=segment.landed_at,
+        currencies=frozenset(currencies),
+    )
+
+
+def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:
+    """Whether everything that is loaded still stands in the landing."""
+    there = {(segment.number, segment.identity) for segment in segments}
+    loaded = warehouse.query("load/segments").select("segment_number", "identity")
+    return set(loaded.iter_rows()) <= there

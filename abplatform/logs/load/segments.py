@@ -1,0 +1,204 @@
+"""Load one segment into the warehouse: one transaction, one identity that must hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from abplatform.errors import StoreError
+from abplatform.logs.facts import to_micros
+from abplatform.logs.landing import Segment, check_bytes
+from abplatform.logs.load.columns import Place, keys_of, tables_of
+from abplatform.logs.load.dedupe import Sorted, sort_out
+from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version_of
+from abplatform.logs.validate import RAW_BYTES, Batch, Door, read_lines, validate_lines
+
+__all__ = ["Store", "load_segment", "raw_lines", "read_batches"]
+
+_QUARANTINE: dict[str, type[pl.DataType]] = {
+    "segment_number": pl.Int64,
+    "line": pl.Int64,
+    "source": pl.String,
+    "reason": pl.String,
+    "detail": pl.String,
+    "raw": pl.Binary,
+    "event_key": pl.String,
+    "key_hash": pl.UInt64,
+    "content_hash": pl.UInt64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where segments are loaded to.
+
+    Args:
+        warehouse: The open warehouse.
+        segments: Every sealed segment by its number, to read raw bytes back.
+    """
+
+    warehouse: Warehouse
+    segments: Mapping[int, Segment]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been counted while reading, by source."""
+
+    received: Counter[str] = field(default_factory=Counter)
+    duplicate: Counter[str] = field(default_factory=Counter)
+
+
+def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> Iterator[int]:
+    """Load a segment; all of it or nothing.
+
+    Args:
+        store: Where to.
+        segment: What to load.
+        door: What a line must fit.
+        place: Where its events stand.
+
+    Yields:
+        The bytes read since the last time; the segment is in once this ends.
+
+    Raises:
+        StoreError: The segment's bytes are damaged, or the identity does not hold.
+    """
+    check_bytes(segment)
+    tally = _Tally()
+    with store.warehouse.transaction():
+        for batch in read_batches(segment, door):
+            _load_batch(store, batch, segment=segment, place=place, tally=tally)
+            yield sum(map(len, batch.raws)) + sum(len(bad.raw) for bad in batch.rejects)
+        _close_ledger(store.warehouse, segment, tally)
+
+
+def read_batches(segment: Segment, door: Door) -> Iterator[Batch]:
+    """Read a segment, whatever its form, as batches of events and rejects."""
+    return validate_lines(segment.path, door)
+
+
+def raw_lines(segment: Segment, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the raw bytes of some of a segment's lines."""
+    for line, raw, _ in read_lines(segment.path):
+        if line in wanted:
+            yield line, raw
+
+
+def _load_batch(
+    store: Store, batch: Batch, *, segment: Segment, place: Place, tally: _Tally
+) -> None:
+    warehouse = store.warehouse
+    keys = keys_of(batch, place)
+    tally.received.update(keys["source"].to_list())
+    tally.received[segment.source] += len(batch.rejects)
+    found = sort_out(warehouse, keys)
+    tally.duplicate.update(keys[found.duplicate]["source"].to_list())
+    if len(found.accepted) == len(keys):
+        events, chosen = batch.events, keys
+    else:
+        events = [batch.events[row] for row in found.accepted.to_list()]
+        chosen = keys[found.accepted]
+    tables = tables_of(events, chosen, place)
+    with warehouse.stage("texts", tables.pop("creative_texts", _NO_TEXTS)):
+        warehouse.execute("load/add_texts")
+    for table, rows in tables.items():
+        warehouse.fill(table, rows)
+    _quarantine_rejects(warehouse, batch, segment)
+    if len(found.conflicting):
+        _quarantine_conflicts(store, batch, keys, found, segment=segment)
+
+
+_NO_TEXTS = pl.DataFrame(schema={"creative_id": pl.String, "text": pl.String})
+
+
+def _quarantine_rejects(warehouse: Warehouse, batch: Batch, segment: Segment) -> None:
+    rows = [
+        (
+            segment.number,
+            bad.line,
+            segment.source,
+            bad.reason,
+            bad.detail,
+            bad.raw,
+            None,
+            None,
+            None,
+        )
+        for bad in batch.rejects
+    ]
+    warehouse.fill("quarantine", pl.DataFrame(rows, schema=_QUARANTINE, orient="row"))
+
+
+def _quarantine_conflicts(
+    store: Store, batch: Batch, keys: pl.DataFrame, found: Sorted, *, segment: Segment
+) -> None:
+    """Put the batch's contradicting versions aside, and those that counted until now."""
+    rows = keys[found.conflicting]
+    raws = [batch.raws[row][:RAW_BYTES] for row in found.conflicting.to_list()]
+    new = rows.with_columns(
+        pl.Series("raw", raws, dtype=pl.Binary),
+        segment_number=pl.lit(segment.number, dtype=pl.Int64),
+    )
+    old = found.withdrawn
+    if old is None or old.is_empty():
+        versions = new
+    else:
+        warehouse = store.warehouse
+        with warehouse.stage("withdrawn", old):
+            for table in EVENT_TABLES:
+                warehouse.execute("load/withdraw", table=table, segment_number=segment.number)
+        versions = pl.concat([new.select(_VERSION), _with_raw_bytes(store, old).select(_VERSION)])
+    aside = versions.with_columns(
+        reason=pl.lit("conflicting_id"),
+        detail=pl.format("the id {} came with different content", pl.col("event_key")),
+    )
+    store.warehouse.fill("quarantine", aside.select(list(_QUARANTINE)))
+
+
+_VERSION = [name for name in _QUARANTINE if name not in {"reason", "detail"}]
+
+
+def _with_raw_bytes(store: Store, rows: pl.DataFrame) -> pl.DataFrame:
+    """Read the raw bytes of accepted events back from their segments."""
+    raws: dict[tuple[int, int], bytes] = {}
+    for (number,), part in rows.group_by("segment_number"):
+        wanted = set(part["line"].to_list())
+        for line, raw in raw_lines(store.segments[int(str(number))], wanted):
+            raws[int(str(number)), line] = raw[:RAW_BYTES]
+    places = rows.select("segment_number", "line").iter_rows()
+    column = pl.Series("raw", [raws.get(place, b"") for place in places], dtype=pl.Binary)
+    return rows.with_columns(column)
+
+
+def _close_ledger(warehouse: Warehouse, segment: Segment, tally: _Tally) -> None:
+    number = segment.number
+    for source in sorted(tally.received):
+        warehouse.execute(
+            "load/add_ledger_row",
+            segment_number=number,
+            source=source,
+            received=tally.received[source],
+            duplicate=tally.duplicate[source],
+        )
+    identities = {*warehouse.query("load/segments")["identity"].to_list(), segment.identity}
+    warehouse.execute(
+        "load/add_segment",
+        segment_number=number,
+        source=segment.source,
+        path=segment.path.name,
+        identity=segment.identity,
+        landed_micros=to_micros(segment.landed_at),
+        data_version=data_version_of(identities),
+    )
+    warehouse.execute("load/settle_ledger")
+    broken = warehouse.query("load/broken_identities")
+    if len(broken):
+        raise StoreError(
+            f"the counts do not add up: {broken.to_dicts()[0]}",
+            path=segment.path,
+            remedy="nothing was stored of this segment; please report this with the segment",
+        )

@@ -1,0 +1,2 @@
+-- Empties a table that is written anew; nothing comes back.
+DELETE FROM {table};

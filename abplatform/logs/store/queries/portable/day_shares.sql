@@ -1,0 +1,24 @@
+-- Costs of a variant's day, spread evenly over its impressions of that day so that they add up to
+-- the last millionth: experiment, event_id, cost_micros.
+SELECT
+    s.experiment, s.event_id,
+    CAST((d.cost_micros - d.cost_micros % s.shown) / s.shown AS BIGINT)
+        + CASE WHEN s.place <= d.cost_micros % s.shown THEN 1 ELSE 0 END AS cost_micros
+FROM (
+    SELECT
+        experiment, variant, day, event_id,
+        row_number() OVER (
+            PARTITION BY experiment, variant, day ORDER BY ts_micros, event_id
+        ) AS place,
+        count(*) OVER (PARTITION BY experiment, variant, day) AS shown
+    FROM stood
+    WHERE impressions = 1
+) AS s
+JOIN (
+    SELECT experiment, variant, day, CAST(sum(cost_micros) AS BIGINT) AS cost_micros
+    FROM costs
+    WHERE impression_id IS NULL
+      AND segment_number <= $known_until
+      AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+    GROUP BY experiment, variant, day
+) AS d ON d.experiment = s.experiment AND d.variant = s.variant AND d.day = s.day;

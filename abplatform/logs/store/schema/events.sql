@@ -1,0 +1,110 @@
+-- The accepted events, one table a type. Every row knows its segment and line in the landing.
+-- A row whose id turned out to be in conflict keeps its place and gets withdrawn_by, the number of
+-- the segment that brought the conflict, so that what was known earlier can still be told.
+-- No primary key: on random ids it costs four times the load; dedupe is a pass over key hashes.
+-- Times are microseconds since 1970 in UTC; money is in millionths of the workspace's currency.
+
+CREATE TABLE impressions (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ordinal SMALLINT,              -- 0 for the first assignment; count events where ordinal = 0
+    experiment VARCHAR, variant VARCHAR,
+    ts_micros BIGINT, day DATE,    -- the workspace's day
+    unit_id VARCHAR, unit_slice INTEGER,
+    creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
+    decision_id VARCHAR, channel VARCHAR, placement VARCHAR, position INTEGER,
+    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
+    user_agent VARCHAR, known_bot BOOLEAN,
+    attributes VARCHAR             -- the flat map as JSON; its numbers are in covariates too
+);
+
+CREATE TABLE decisions (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ordinal SMALLINT,
+    experiment VARCHAR, variant VARCHAR,
+    ts_micros BIGINT, day DATE,
+    unit_id VARCHAR, unit_slice INTEGER,
+    creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
+    decision_id VARCHAR, channel VARCHAR, placement VARCHAR, position INTEGER,
+    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
+    user_agent VARCHAR, known_bot BOOLEAN,
+    attributes VARCHAR,
+    action VARCHAR
+);
+
+-- Numbers among an event's attributes (pre-period totals), in millionths so that sums are exact.
+CREATE TABLE covariates (segment_number BIGINT, line BIGINT, name VARCHAR, value_micros BIGINT);
+
+CREATE TABLE clicks (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ts_micros BIGINT,
+    impression_id VARCHAR, decision_id VARCHAR, position INTEGER
+);
+
+CREATE TABLE conversions (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ts_micros BIGINT,
+    impression_id VARCHAR, unit_id VARCHAR, kind VARCHAR,
+    value_micros BIGINT,           -- in the workspace's currency
+    paid_micros BIGINT, currency VARCHAR, -- as the event said it
+    order_id VARCHAR, reverses VARCHAR
+);
+
+CREATE TABLE costs (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ts_micros BIGINT,
+    impression_id VARCHAR, experiment VARCHAR, variant VARCHAR, day DATE,
+    cost_micros BIGINT,
+    paid_micros BIGINT, currency VARCHAR
+);
+
+CREATE TABLE feedback (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ts_micros BIGINT,
+    impression_id VARCHAR, score_micros BIGINT
+);
+
+CREATE TABLE behaviour (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    ts_micros BIGINT,
+    unit_id VARCHAR, action VARCHAR, item_id VARCHAR,
+    query VARCHAR, rating_micros BIGINT, text VARCHAR, value_micros BIGINT
+);
+
+CREATE TABLE aggregates (
+    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_key VARCHAR,             -- all but the counts, and the revision: what makes two rows one
+    ts_micros BIGINT,
+    experiment VARCHAR, variant VARCHAR, category VARCHAR, product_id VARCHAR, creative_id VARCHAR,
+    day DATE, revision BIGINT,
+    impressions BIGINT, clicks BIGINT, conversions BIGINT, value_micros BIGINT, cost_micros BIGINT
+);
+
+CREATE TABLE creative_texts (creative_id VARCHAR, text VARCHAR);
+
+CREATE VIEW event_keys AS
+SELECT event_id AS event_key, key_hash, content_hash, segment_number, line, source, withdrawn_by
+FROM impressions WHERE ordinal = 0
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by
+FROM decisions WHERE ordinal = 0
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM clicks
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM conversions
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM costs
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM feedback
+UNION ALL
+SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM behaviour
+UNION ALL
+SELECT event_key, key_hash, content_hash, segment_number, line, source, withdrawn_by
+FROM aggregates;

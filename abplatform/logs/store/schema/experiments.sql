@@ -1,0 +1,15 @@
+-- What the loader is told about experiments, and what mapping files declare.
+
+CREATE TABLE experiments (
+    experiment VARCHAR, unit VARCHAR, assignment VARCHAR, control VARCHAR,
+    attribution_micros BIGINT, conversion_micros BIGINT, refund_micros BIGINT, late_micros BIGINT
+);
+
+CREATE TABLE variants (experiment VARCHAR, variant VARCHAR, ordinal BIGINT, weight DOUBLE);
+
+-- The stretches of time in which an experiment runs: from (included) to (excluded).
+CREATE TABLE running (experiment VARCHAR, starts_micros BIGINT, ends_micros BIGINT);
+
+CREATE TABLE declared_experiments (experiment VARCHAR, control VARCHAR, unit VARCHAR);
+
+CREATE TABLE declared_variants (experiment VARCHAR, variant VARCHAR, ordinal BIGINT);

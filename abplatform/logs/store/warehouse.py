@@ -1,0 +1,315 @@
+"""The warehouse: a DuckDB file that is a cache of the landing and can always be made anew.
+
+One process opens it at a time, under the workspace lock, and never holds it between jobs. A file
+that is missing begins empty; one that is damaged, or was made by another schema, is moved aside
+(never deleted) and begins empty; the next ingest then loads every sealed segment.
+
+SQL lives in ``schema/*.sql`` and ``queries/**.sql``. Values are bound by ``$name``; a table's name
+takes the place of ``{table}`` only if it is one of :data:`TABLES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import duckdb
+import polars as pl
+from duckdb.func import PythonUDFType
+
+from abplatform.domain.assignment import buckets
+from abplatform.errors import StoreError
+from abplatform.workspace import Workspace
+
+__all__ = ["TABLES", "Warehouse", "data_version", "data_version_of", "read_query"]
+
+EVENT_TABLES: Final = (
+    "impressions",
+    "decisions",
+    "clicks",
+    "conversions",
+    "costs",
+    "feedback",
+    "behaviour",
+    "aggregates",
+)
+STEP_TABLES: Final = (
+    "stood",
+    "click_targets",
+    "first_clicks",
+    "busy_minutes",
+    "bot_units",
+    "mixed_units",
+    "first_exposures",
+    "placed_conversions",
+    "reversals",
+    "outcomes",
+    "day_shares",
+    "impression_costs",
+    "scores",
+)
+TABLES: Final = frozenset(
+    {
+        *EVENT_TABLES,
+        *STEP_TABLES,
+        "exposure_rows",
+        "left_over",
+        "quarantine",
+        "experiments",
+        "variants",
+        "running",
+        "declared_experiments",
+        "covariates",
+        "declared_variants",
+    }
+)
+"""Names that may take the place of ``{table}``."""
+
+_HERE: Final = Path(__file__).parent
+_SCHEMA: Final = ("ledger", "events", "experiments", "exposures")
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "preserve_insertion_order": "false",
+}
+
+
+@cache
+def read_query(name: str) -> str:
+    """Return the text of ``queries/<name>.sql``.
+
+    Raises:
+        StoreError: There is no such query.
+    """
+    path = _HERE / "queries" / f"{name}.sql"
+    if not path.is_file():
+        raise StoreError(f"there is no query {name!r}", path=path)
+    return path.read_text(encoding="utf-8")
+
+
+class Warehouse:
+    """An open warehouse. Use :meth:`open`.
+
+    Args:
+        connection: The DuckDB connection.
+        moved_aside: Where a damaged or outdated file went, or None.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, moved_aside: Path | None = None
+    ) -> None:
+        self._connection = connection
+        self.moved_aside = moved_aside
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.create_function(
+            "unit_bucket",
+            _unit_bucket,
+            ["varchar", "varchar"],
+            "bigint",
+            type=PythonUDFType.ARROW,
+        )
+
+    @classmethod
+    @contextmanager
+    def open(cls, workspace: Workspace) -> Iterator[Warehouse]:
+        """Open the workspace's warehouse; the caller holds the workspace lock.
+
+        Args:
+            workspace: Whose warehouse. Its time zone cuts the days in the tables.
+
+        Raises:
+            StoreError: Another process has it open.
+        """
+        path = workspace.warehouse
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stamp = _stamp(str(workspace.settings.time_zone), workspace.settings.currency)
+        moved_aside = None
+        connection = _connect(path, stamp)
+        if connection is None:
+            moved_aside = cls.move_aside(workspace)
+            connection = _connect(path, stamp)
+            if connection is None:
+                raise StoreError("a new warehouse cannot be made", path=path)
+        try:
+            yield cls(connection, moved_aside=moved_aside)
+        finally:
+            connection.close()
+
+    @staticmethod
+    def move_aside(workspace: Workspace) -> Path:
+        """Move the closed warehouse aside, so that the next :meth:`open` begins empty."""
+        return _move_aside(workspace.warehouse, workspace.clock().strftime("%Y%m%dT%H%M%S"))
+
+    @classmethod
+    @contextmanager
+    def in_memory(cls) -> Iterator[Warehouse]:
+        """Open an empty warehouse that leaves nothing behind, for a dry run."""
+        connection = duckdb.connect(":memory:", config=_CONFIG)
+        try:
+            _create(connection, "")
+            yield cls(connection)
+        finally:
+            connection.close()
+
+    def query(self, name: str, /, **values: object) -> pl.DataFrame:
+        """Run ``queries/<name>.sql`` with values bound by name and return its rows."""
+        table = self._connection.sql(read_query(name), params=values).to_arrow_table()
+        frame = pl.from_arrow(table)
+        if not isinstance(frame, pl.DataFrame):
+            raise StoreError(f"the query {name!r} returns no table")
+        return frame
+
+    def execute(self, name: str, /, *, table: str | None = None, **values: object) -> None:
+        """Run ``queries/<name>.sql`` for what it does.
+
+        Args:
+            name: The query.
+            table: Takes the place of ``{table}``; one of :data:`TABLES`.
+            **values: Bound by name.
+        """
+        text = read_query(name)
+        if table is not None:
+            text = text.replace("{table}", _allowed(table))
+        self._connection.execute(text, values)
+
+    def materialise(self, table: str, name: str, /, **values: object) -> None:
+        """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends."""
+        text = f"CREATE OR REPLACE TEMP TABLE {_allowed(table)} AS {read_query(name)}"
+        self._connection.execute(text, values)
+
+    def drop_steps(self) -> None:
+        """Drop the temporary tables of :meth:`materialise`."""
+        for table in STEP_TABLES:
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+    @contextmanager
+    def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:
+        """Show rows to queries as the table ``staged_<name>``."""
+        self._connection.register(f"staged_{name}", rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(f"staged_{name}")
+
+    @contextmanager
+    def instead_of(
+        self, view: Literal["exposures", "aggregates_current"], rows: pl.DataFrame
+    ) -> Iterator[None]:
+        """Let queries read rows in place of a view, such as what was known earlier."""
+        # A registered frame is a temporary view, and those are found before all others.
+        self._connection.register(view, rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(view)
+
+    def fill(self, table: str, rows: pl.DataFrame) -> None:
+        """Insert rows into a table, column by column name."""
+        if len(rows):
+            with self.stage(table, rows):
+                self.execute("load/insert", table=table)
+
+    def fill_from(self, table: str, name: str, /, **values: object) -> None:
+        """Insert the rows of ``queries/<name>.sql`` into a table, column by column name."""
+        self._connection.execute(
+            f"INSERT INTO {_allowed(table)} BY NAME {read_query(name)}", values
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do all of it or nothing."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def checkpoint(self) -> None:
+        """Write the log into the file, so that nothing hangs on a separate WAL."""
+        self._connection.execute("CHECKPOINT")
+
+
+def data_version_of(identities: set[str]) -> str:
+    """Return the version of a set of segments: 12 hex digits over their sorted identities."""
+    return hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest()[:12]
+
+
+def data_version(warehouse: Warehouse) -> str:
+    """Return the version of what is loaded."""
+    return data_version_of(set(warehouse.query("load/segments")["identity"].to_list()))
+
+
+def _allowed(table: str) -> str:
+    if table not in TABLES:
+        raise StoreError(f"{table!r} is not a table that queries may name")
+    return table
+
+
+def _stamp(*settings: str) -> str:
+    """What the tables depend on besides the segments: the schema's text and some settings."""
+    texts = [(_HERE / "schema" / f"{name}.sql").read_text(encoding="utf-8") for name in _SCHEMA]
+    return hashlib.sha256("\0".join([*texts, *settings]).encode()).hexdigest()
+
+
+def _create(connection: duckdb.DuckDBPyConnection, stamp: str) -> None:
+    connection.begin()
+    for name in _SCHEMA:
+        connection.execute((_HERE / "schema" / f"{name}.sql").read_text(encoding="utf-8"))
+    connection.execute(read_query("load/set_meta"), {"name": "stamp", "value": stamp})
+    connection.commit()
+
+
+def _connect(path: Path, stamp: str) -> duckdb.DuckDBPyConnection | None:
+    """Open the file; None when it is damaged or was made by another schema."""
+    connection = None
+    try:
+        is_new = not path.exists()
+        connection = duckdb.connect(path, config=_CONFIG)
+        if is_new:
+            _create(connection, stamp)
+        facts = dict(connection.execute(read_query("load/meta")).fetchall())
+        if facts.get("stamp") == stamp:
+            return connection
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise StoreError(
+                "another process has the warehouse open",
+                path=path,
+                remedy="close it; the workspace's jobs open it one at a time",
+            ) from None
+    except duckdb.Error:
+        # Whatever is wrong inside, the truth is in the landing: the file is moved aside.
+        pass
+    if connection is not None:
+        connection.close()
+    return None
+
+
+def _move_aside(path: Path, moment: str) -> Path:
+    number = 1
+    while True:
+        target = path.with_name(f"{path.name}.aside-{moment}-{number}")
+        if not target.exists():
+            break
+        number += 1
+    path.rename(target)
+    log = path.with_name(path.name + ".wal")
+    if log.exists():
+        log.rename(target.with_name(target.name + ".wal"))
+    return target
+
+
+def _unit_bucket(unit_ids: Any, salts: Any) -> Any:
+    """Answer ``unit_bucket(unit_id, salt)`` for Arrow vectors; one hash pass a distinct salt."""
+    frame = pl.DataFrame({"unit": pl.Series(unit_ids), "salt": pl.Series(salts)}).with_row_index()
+    parts = [
+        pl.DataFrame({"index": part["index"], "bucket": buckets(part["unit"], str(salt))})
+        for (salt,), part in frame.group_by("salt")
+    ]
+    return pl.concat(parts).sort("index")["bucket"].cast(pl.Int64).to_arrow()

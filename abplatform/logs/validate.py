@@ -1,0 +1,236 @@
+"""Bytes in, events or one exact reason out, with bounded memory.
+
+Lines are read in blocks; one that is longer than 1 MB is never held whole. Nothing here looks at
+what has been loaded before: whether a line is accepted depends on the line, the experiments and the
+moment at which it landed, so any order and any batching give the same answer.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from abplatform.domain.catalog import Category
+from abplatform.domain.events import (
+    Aggregate,
+    Conversion,
+    Cost,
+    Decision,
+    Event,
+    EventRejected,
+    Impression,
+    convert_event,
+    decode_event,
+)
+
+__all__ = [
+    "BATCH_LINES",
+    "LONGEST_LINE",
+    "Batch",
+    "Door",
+    "Reject",
+    "read_lines",
+    "validate_fields",
+    "validate_lines",
+]
+
+LONGEST_LINE: Final = 1_000_000
+"""Bytes of a line; a longer one is quarantined."""
+
+RAW_BYTES: Final = 4096
+"""How much of a quarantined line is kept."""
+
+BATCH_LINES: Final = 100_000
+
+_BLOCK: Final = 1 << 20
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that is no event.
+
+    Args:
+        line: Counted from 1 in its segment.
+        raw: Its bytes, capped.
+        reason: A word of :data:`abplatform.domain.events.REASONS`.
+        detail: What exactly is wrong.
+    """
+
+    line: int
+    raw: bytes
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came out of a stretch of lines; the first three lists run in parallel.
+
+    Args:
+        events: The valid ones.
+        lines: The line of each.
+        raws: The bytes of each, for the quarantine should its id be in conflict.
+        rejects: The others.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    raws: list[bytes] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """How many events were received: good and bad ones."""
+        return len(self.events) + len(self.rejects)
+
+    def reject(self, line: int, raw: bytes, error: EventRejected) -> None:
+        """Add a line that is no event."""
+        self.rejects.append(Reject(line, raw[:RAW_BYTES], error.reason, error.detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a line must fit to get in.
+
+    Args:
+        variants: Experiment to its variants.
+        landed_at: When the segment was sealed; ``ts`` may be 24 h later at most.
+        currencies: Those that can be converted into the workspace's.
+        is_open: Whether experiments that nobody knows are taken as they come, since the mapping
+            declares them.
+    """
+
+    variants: Mapping[str, frozenset[str]]
+    landed_at: datetime
+    currencies: frozenset[str]
+    is_open: bool = False
+    _categories: set[str] = field(default_factory=set)
+
+    def check(self, event: Event) -> None:
+        """Refuse an event that is well formed but cannot be right here.
+
+        Raises:
+            EventRejected: With the first reason that applies.
+        """
+        if event.ts < _EARLIEST:
+            raise EventRejected("before_2000", f"ts is {event.ts.isoformat()}")
+        if event.ts > self.landed_at + _AHEAD:
+            now = self.landed_at.isoformat()
+            raise EventRejected("from_the_future", f"ts is {event.ts.isoformat()}, landed {now}")
+        if isinstance(event, Impression | Decision):
+            for assigned in event.all_assignments:
+                self._check_variant(assigned.experiment, assigned.variant)
+            if event.category not in self._categories and event.category is not None:
+                self._check_category(event.category)
+        elif isinstance(event, Conversion | Cost):
+            if event.currency not in self.currencies:
+                detail = f"`currency` is {event.currency}; set rates: {{{event.currency}: …}}"
+                raise EventRejected("unknown_currency", f"{detail} in abp.yaml")
+            if isinstance(event, Cost) and event.experiment and event.variant:
+                self._check_variant(event.experiment, event.variant)
+        elif isinstance(event, Aggregate):
+            self._check_variant(event.experiment, event.variant)
+            self._check_category(event.category)
+
+    def _check_variant(self, experiment: str, variant: str) -> None:
+        known = self.variants.get(experiment)
+        if known is None:
+            if self.is_open:
+                return
+            raise EventRejected("unknown_experiment", f"`experiment` is {experiment!r}")
+        if variant not in known:
+            detail = f"`variant` is {variant!r}, {experiment!r} has {', '.join(sorted(known))}"
+            raise EventRejected("unknown_variant", detail)
+
+    def _check_category(self, path: str) -> None:
+        try:
+            Category(path)
+        except ValueError as error:
+            raise EventRejected("wrong_value", f"`category`: {error}") from None
+        if len(self._categories) < BATCH_LINES:
+            self._categories.add(path)
+
+
+def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Iterator[Batch]:
+    """Read a JSON-lines segment, plain or gzipped, as batches.
+
+    Args:
+        path: The segment.
+        door: What a line must fit.
+        limit: Lines in a batch.
+    """
+    batch = Batch()
+    for number, line, problem in read_lines(path):
+        if problem is not None:
+            batch.reject(number, line, problem)
+        elif line.strip():
+            try:
+                event = decode_event(line)
+                door.check(event)
+            except EventRejected as error:
+                batch.reject(number, line, error)
+            else:
+                batch.events.append(event)
+                batch.lines.append(number)
+                batch.raws.append(line)
+        if len(batch) >= limit:
+            yield batch
+            batch = Batch()
+    if len(batch):
+        yield batch
+
+
+def validate_fields(fields: Mapping[str, Any], door: Door) -> Event:
+    """Make an event of a mapped row's fields.
+
+    Raises:
+        EventRejected: They are no event, or it cannot be right here.
+    """
+    event = convert_event(fields)
+    door.check(event)
+    return event
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes, EventRejected | None]]:
+    """Yield a file's lines: number from 1, bytes without the newline, and what is wrong already.
+
+    A line that is too long comes with its beginning only. Where a compressed file breaks off, the
+    rest counts as one truncated line.
+    """
+    number = 1
+    carry = b""
+    for block in _blocks(path):
+        if isinstance(block, EventRejected):
+            yield number, carry, block
+            return
+        *lines, rest = block.split(b"\n")
+        for line in lines:
+            whole = carry + line if carry else line
+            yield number, whole, _too_long(whole)
+            carry = b""
+            number += 1
+        carry = (carry + rest)[: LONGEST_LINE + 1]
+    if carry:
+        yield number, carry, _too_long(carry)
+
+
+def _too_long(line: bytes) -> EventRejected | None:
+    if len(line) <= LONGEST_LINE:
+        return None
+    return EventRejected("too_long", f"the line is longer than {LONGEST_LINE} bytes")
+
+
+def _blocks(path: Path) -> Iterator[bytes | EventRejected]:
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rb") as file:
+        try:
+            while block := file.read(_BLOCK):
+                yield block
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield EventRejected("truncated", f"the file cannot be decompressed further: {error}")
