@@ -104,7 +104,7 @@ def picture(source: str | None, alt: str) -> str:
     """Return a picture, or a quiet frame that says that it is not there."""
     if source is None:
         return '<div class="abp-picture abp-absent"><span>picture not found</span></div>'
-    return f'<div class="abp-picture"><img src="{source}" alt="{escape(alt)}" loading="lazy"></div>'
+    return f'<div class="abp-picture"><img src="{source}" alt="{escape(alt)}"></div>'
 
 
 def facts(values: Mapping[str, str]) -> str:

@@ -99,8 +99,10 @@ def p_value(value: float | None, log10: float | None = None, why: str | None = N
             return Shown("<0.0001")
         log10 = math.log10(value)
     exponent = math.floor(log10)
-    mantissa = f"{10 ** (log10 - exponent):.1f}"
-    return Shown(f"{mantissa}·10{str(exponent).translate(_RAISED)}")
+    mantissa = round(10 ** (log10 - exponent), 1)
+    if mantissa >= 10:
+        mantissa, exponent = mantissa / 10, exponent + 1
+    return Shown(f"{mantissa:.1f}·10{str(exponent).translate(_RAISED)}")
 
 
 def moment(value: datetime, zone: ZoneInfo) -> str:

@@ -5,14 +5,18 @@ import io
 import json
 import math
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
+from streamlit.testing.v1 import AppTest
 
-from abplatform.logs.store.published import TABLES, publish_tables
+import dashboards
+from abplatform.logs.store.published import TABLES, publish_tables, read_published
 
+APP = Path(dashboards.__file__).with_name("app.py")
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 STARTED = datetime(2026, 11, 16, tzinfo=UTC)
 
@@ -44,6 +48,57 @@ def example(tmp_path_factory):
     root = tmp_path_factory.mktemp("example")
     write_example(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def published(example):
+    """Return what the example has published."""
+    return read_published(example / "data" / "published")
+
+
+@pytest.fixture
+def now():
+    """Return when the example was published."""
+    return NOW
+
+
+@pytest.fixture
+def table_of():
+    """Return the maker of a published table from rows."""
+    return rows
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Return a function that publishes tables into a fresh workspace and returns its folder."""
+
+    def write(**tables):
+        (tmp_path / "abp.yaml").touch()
+        publish_tables(tmp_path / "data" / "published", tables, clock=lambda: NOW)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def open_page(monkeypatch):
+    """Return a function that runs one page of the app on a workspace."""
+
+    def run(root, page=None, **query):
+        monkeypatch.setenv("ABP_WORKSPACE", str(root))
+        app = AppTest.from_file(str(APP), default_timeout=30).run()
+        if page is not None:
+            app.switch_page(page)
+        app.query_params.update(query)
+        return app.run()
+
+    return run
+
+
+@pytest.fixture
+def html():
+    """Return the function that joins everything a page shows as HTML."""
+    return lambda app: "\n".join(element.body for element in app.html)
 
 
 def write_example(root):
