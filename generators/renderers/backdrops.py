@@ -102,7 +102,7 @@ def _sun_disc(stage: Stage, rng: np.random.Generator) -> Plane:
 
 def _window(stage: Stage, rng: np.random.Generator) -> Plane:
     room = mix(stage.palette.wall, (0.95, 0.93, 0.9), 0.35)
-    sheet = Image.new("RGB", (256, 256), _code(mix(room, stage.palette.deep, 0.12)))
+    sheet = Image.new("RGB", (256, 256), _code(mix(room, stage.palette.deep, 0.24)))
     pen = ImageDraw.Draw(sheet)
     left = int(rng.integers(96, 128)) if stage.light.side > 0 else int(rng.integers(10, 36))
     for column in range(2):
@@ -114,7 +114,7 @@ def _window(stage: Stage, rng: np.random.Generator) -> Plane:
     for fold in range(5):
         pale = mix((0.98, 0.97, 0.95), room, 0.25 * (fold % 2))
         pen.rectangle((drape + fold * 9, 0, drape + fold * 9 + 8, 190), fill=_code(pale))
-    return _far_away(stage, sheet, blur=0.016, glow=0.35)
+    return _far_away(stage, sheet, blur=0.014, glow=0.22)
 
 
 def _far_away(stage: Stage, sheet: Image.Image, *, blur: float, glow: float) -> Plane:
@@ -153,8 +153,14 @@ def _bokeh(
 def _city_lights(stage: Stage, rng: np.random.Generator) -> Plane:
     half = stage.size // 2
     dusk = resize(
-        _vertical(stage, mix(stage.palette.deep, (0.05, 0.06, 0.13), 0.55),
-                  mix(stage.palette.deep, (0.20, 0.13, 0.17), 0.5), middle=0.4), half, half,
+        _vertical(
+            stage,
+            mix(stage.palette.deep, (0.05, 0.06, 0.13), 0.55),
+            mix(stage.palette.deep, (0.20, 0.13, 0.17), 0.5),
+            middle=0.4,
+        ),
+        half,
+        half,
     )
     warm = [colour("ffcf87"), colour("ff9f5a"), colour("ffe6bd"), colour("ff7a6b")]
     cool = [colour("8fc7ff"), colour("c3a5ff"), stage.palette.accent]
@@ -164,8 +170,15 @@ def _city_lights(stage: Stage, rng: np.random.Generator) -> Plane:
         y = float(np.clip(rng.normal(0.43, 0.16), 0.0, 0.72))
         tints = warm if rng.random() < 0.68 else cool
         radius = scale * float(rng.uniform(0.012, 0.05)) * (0.75 + 0.5 * rng.random())
-        lights.append((float(rng.uniform(-0.03, 1.03)), y, radius,
-                       tints[int(rng.integers(len(tints)))], float(rng.uniform(0.12, 0.62))))
+        lights.append(
+            (
+                float(rng.uniform(-0.03, 1.03)),
+                y,
+                radius,
+                tints[int(rng.integers(len(tints)))],
+                float(rng.uniform(0.12, 0.62)),
+            )
+        )
     return resize(_bokeh(stage, dusk, lights), stage.size, stage.size)
 
 
@@ -173,7 +186,7 @@ def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
     half = stage.size // 2
     greens = {
         "autumn": ("5a4a1f", "c98a35", "e8b04a", "b5552a"),
-        "winter": ("4d5f66", "9fb3b8", "d5e0e2", "7b9096"),
+        "winter": ("6d8794", "b4cbd6", "eef5f8", "93b0c0"),
         "spring": ("5d8a4a", "a9cf79", "e9f3c4", "f3bfd0"),
     }.get(stage.scene.season, ("2f5a33", "6f9f4d", "c4dd86", "3d7a4b"))
     dark, middle, pale, extra = (colour(code) for code in greens)
@@ -188,8 +201,15 @@ def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
     for _ in range(72):
         tints = (pale, middle, extra, (1.0, 1.0, 0.9))
         radius = float(rng.uniform(0.018, 0.062)) * (1.2 if stage.scene.depth == "shallow" else 0.8)
-        lights.append((float(rng.uniform(0, 1)), float(rng.beta(1.4, 2.0)) * 0.8, radius,
-                       tints[int(rng.integers(4))], float(rng.uniform(0.08, 0.34))))
+        lights.append(
+            (
+                float(rng.uniform(0, 1)),
+                float(rng.beta(1.4, 2.0)) * 0.8,
+                radius,
+                tints[int(rng.integers(4))],
+                float(rng.uniform(0.08, 0.34)),
+            )
+        )
     picture = _bokeh(stage, ground, lights)
     picture = ndimage.gaussian_filter(picture, (1.6, 1.6, 0))
     return resize(picture, stage.size, stage.size)
@@ -197,7 +217,9 @@ def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
 
 def _sky(stage: Stage, _rng: np.random.Generator) -> Plane:
     warm = "golden" in stage.scene.light
-    top, low = (colour("7fa3d6"), colour("ffd9b0")) if warm else (colour("5fa4e3"), colour("dff0fb"))
+    top, low = (
+        (colour("7fa3d6"), colour("ffd9b0")) if warm else (colour("5fa4e3"), colour("dff0fb"))
+    )
     sky = _vertical(stage, mix(top, stage.palette.wall, 0.18), low, middle=0.32)
     puffs = _noise(stage, 120, 1.75) + 0.25 * _noise(stage, 121, 1.0)
     cover = ramp(0.25, 1.7, puffs) * 0.85
@@ -250,8 +272,10 @@ def _tiles(stage: Stage, rng: np.random.Generator) -> Plane:
     tones = rng.normal(0, 1, (12, 12)).astype(np.float32)
     leans = rng.normal(0, 1, (2, 12, 12)).astype(np.float32)
     picked = (row.astype(int) + 0 * column.astype(int), column.astype(int))
-    grey = 1.0 + 0.05 * tones[picked] + 0.05 * (
-        leans[0][picked] * (within_x - 0.5) + leans[1][picked] * (within_y - 0.5)
+    grey = (
+        1.0
+        + 0.05 * tones[picked]
+        + 0.05 * (leans[0][picked] * (within_x - 0.5) + leans[1][picked] * (within_y - 0.5))
     )
     grey = grey + 0.05 * ramp(0.10, 0.03, edge) * (within_y < 0.5)
     tile = _flat(stage, mix(stage.palette.wall, stage.palette.accent, 0.22)) * grey[..., None]

@@ -60,8 +60,10 @@ def _window_pattern(stage: Stage, rng: np.random.Generator) -> Plane:
             x, y = left + column * (width + gap), 0.06 + row * (tall + gap)
             corners = [(x, y), (x + width, y), (x + width, y + tall), (x, y + tall)]
             pen.polygon(
-                [((px + lean * (py - 0.4) * 0.5) * side, (py + 0.16 * (px - x)) * side)
-                 for px, py in corners],
+                [
+                    ((px + lean * (py - 0.4) * 0.5) * side, (py + 0.16 * (px - x)) * side)
+                    for px, py in corners
+                ],
                 fill=255,
             )
     return 0.84 + 0.30 * _finish(stage, sheet, 0.009)

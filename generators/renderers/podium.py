@@ -32,18 +32,42 @@ def draw_podium(picture: Plane, stage: Stage, *, width: float) -> tuple[Plane, P
     if stage.scene.props == "steps":
         side = stage.light.side or -1.0
         x = 0.5 - side * 0.6 * radius
-        result, _ = _cylinder(result, stage, (x, lower + 0.005), radius * 0.98, 0.10,
-                              mix(stage.palette.accent, stage.palette.wall, 0.35))
-        return _cylinder(result, stage, (0.5, middle), radius * 0.9, 0.17,
-                         mix(stage.palette.floor, (1, 1, 1), 0.22))
-    result, _ = _cylinder(result, stage, (0.5, lower), radius * 1.18, 0.06,
-                          mix(stage.palette.floor, stage.palette.accent, 0.22))
-    return _cylinder(result, stage, (0.5, middle), radius, 0.085,
-                     mix(stage.palette.floor, (1, 1, 1), 0.28))
+        result, _ = _cylinder(
+            result,
+            stage,
+            (x, lower + 0.005),
+            radius * 0.98,
+            0.10,
+            mix(stage.palette.accent, stage.palette.wall, 0.35),
+        )
+        return _cylinder(
+            result,
+            stage,
+            (0.5, middle),
+            radius * 0.9,
+            0.17,
+            mix(stage.palette.floor, (1, 1, 1), 0.22),
+        )
+    result, _ = _cylinder(
+        result,
+        stage,
+        (0.5, lower),
+        radius * 1.18,
+        0.06,
+        mix(stage.palette.floor, stage.palette.accent, 0.22),
+    )
+    return _cylinder(
+        result, stage, (0.5, middle), radius, 0.085, mix(stage.palette.floor, (1, 1, 1), 0.28)
+    )
 
 
 def _cylinder(
-    picture: Plane, stage: Stage, top: tuple[float, float], radius: float, tall: float, paint: Colour
+    picture: Plane,
+    stage: Stage,
+    top: tuple[float, float],
+    radius: float,
+    tall: float,
+    paint: Colour,
 ) -> tuple[Plane, Plane]:
     x, y = top
     x_of, y_of = stage.grid()
@@ -68,7 +92,9 @@ def _cylinder(
 
 
 def _over(picture: Plane, lit: Plane, cover: Plane, stage: Stage) -> Plane:
-    return blend(picture, _sized(np.asarray(lit), stage) * tone(stage.light.tint), _sized(cover, stage))
+    return blend(
+        picture, _sized(np.asarray(lit), stage) * tone(stage.light.tint), _sized(cover, stage)
+    )
 
 
 def _sized(plane: Plane, stage: Stage) -> Plane:

@@ -83,7 +83,9 @@ class _Room:
         """A y on the ground near the product's foot."""
         if self.stage.overhead:
             return float(self.rng.uniform(0.12, 0.9))
-        return float(np.clip(self.stage.base + self.rng.uniform(low, high), self.stage.horizon + 0.05, 0.97))
+        return float(
+            np.clip(self.stage.base + self.rng.uniform(low, high), self.stage.horizon + 0.05, 0.97)
+        )
 
     def anywhere(self) -> tuple[float, float]:
         """A place on the surface that keeps clear of the product."""
@@ -108,30 +110,43 @@ def _leaves(room: _Room) -> list[Item]:
         turned = side if number == 0 else -side
         sprite = sprites.branch(kind, int(rng.integers(3)))
         sprite = sprite if turned < 0 else sprite[:, ::-1]
-        items.append(Item(
-            sprite, 0.5 + turned * float(rng.uniform(0.36, 0.42)),
-            float(rng.uniform(0.18, 0.34)) if number == 0 else float(rng.uniform(0.88, 0.96)),
-            float(rng.uniform(0.44, 0.56)), turn=turned * float(rng.uniform(-20, 25)),
-            floats=not stage.overhead, lies=stage.overhead,
-            blur=stage.size * (0.004 if number == 0 else 0.012) * (not stage.overhead),
-            in_front=number == 1,
-        ))
+        items.append(
+            Item(
+                sprite,
+                0.5 + turned * float(rng.uniform(0.36, 0.42)),
+                float(rng.uniform(0.18, 0.34)) if number == 0 else float(rng.uniform(0.88, 0.96)),
+                float(rng.uniform(0.44, 0.56)),
+                turn=turned * float(rng.uniform(-20, 25)),
+                floats=not stage.overhead,
+                lies=stage.overhead,
+                blur=stage.size * (0.004 if number == 0 else 0.012) * (not stage.overhead),
+                in_front=number == 1,
+            )
+        )
     return items
 
 
 def _branches(room: _Room) -> list[Item]:
     rng, stage = room.rng, room.stage
-    kind = {"spring": "blossoms", "autumn": "autumn", "winter": "fir"}.get(stage.scene.season, "eucalyptus")
+    kind = {"spring": "blossoms", "autumn": "autumn", "winter": "fir"}.get(
+        stage.scene.season, "eucalyptus"
+    )
     items = []
     for side in (-1.0, 1.0):
         sprite = sprites.branch(kind, int(rng.integers(3)))
         sprite = sprite if side < 0 else sprite[:, ::-1]
-        items.append(Item(
-            sprite, 0.5 + side * float(rng.uniform(0.34, 0.42)), float(rng.uniform(0.12, 0.26)),
-            float(rng.uniform(0.46, 0.60)), turn=-side * float(rng.uniform(8, 32)),
-            floats=not stage.overhead, lies=stage.overhead,
-            blur=0.0 if stage.overhead else stage.size * float(rng.uniform(0.002, 0.006)),
-        ))
+        items.append(
+            Item(
+                sprite,
+                0.5 + side * float(rng.uniform(0.34, 0.42)),
+                float(rng.uniform(0.12, 0.26)),
+                float(rng.uniform(0.46, 0.60)),
+                turn=-side * float(rng.uniform(8, 32)),
+                floats=not stage.overhead,
+                lies=stage.overhead,
+                blur=0.0 if stage.overhead else stage.size * float(rng.uniform(0.002, 0.006)),
+            )
+        )
     return items
 
 
@@ -158,25 +173,50 @@ def _blossoms(room: _Room) -> list[Item]:
     items = []
     for _ in range(9):
         x, y = room.anywhere()
-        items.append(Item(sprite, x, y, float(rng.uniform(0.07, 0.15)), turn=float(rng.uniform(0, 360)),
-                          lies=True))
+        items.append(
+            Item(
+                sprite,
+                x,
+                y,
+                float(rng.uniform(0.07, 0.15)),
+                turn=float(rng.uniform(0, 360)),
+                lies=True,
+            )
+        )
     return items
 
 
 def _petals(room: _Room) -> list[Item]:
     rng, stage = room.rng, room.stage
     paint = {"autumn": colour("cf7a35"), "winter": colour("f4f6fa")}.get(
-        stage.scene.season, _flower_paint(stage))
+        stage.scene.season, _flower_paint(stage)
+    )
     sprite = sprites.leaf(paint, 0.22) if stage.scene.season == "autumn" else sprites.petal(paint)
     items = []
     for _ in range(20):
         x, y = room.anywhere()
-        items.append(Item(sprite, x, y, float(rng.uniform(0.035, 0.075)), turn=float(rng.uniform(0, 360)),
-                          lies=True))
+        items.append(
+            Item(
+                sprite,
+                x,
+                y,
+                float(rng.uniform(0.035, 0.075)),
+                turn=float(rng.uniform(0, 360)),
+                lies=True,
+            )
+        )
     for _ in range(4):
-        items.append(Item(sprite, float(rng.uniform(0.05, 0.95)), float(rng.uniform(0.05, 0.45)),
-                          float(rng.uniform(0.03, 0.06)), turn=float(rng.uniform(0, 360)), floats=True,
-                          blur=0.004 * stage.size))
+        items.append(
+            Item(
+                sprite,
+                float(rng.uniform(0.05, 0.95)),
+                float(rng.uniform(0.05, 0.45)),
+                float(rng.uniform(0.03, 0.06)),
+                turn=float(rng.uniform(0, 360)),
+                floats=True,
+                blur=0.004 * stage.size,
+            )
+        )
     return items
 
 
@@ -190,25 +230,53 @@ def _citrus(room: _Room) -> list[Item]:
     slice_ = sprites.citrus(other, True)
     return [
         Item(whole, room.beside(side, 0.24), room.ground(-0.06, -0.02), 0.21),
-        Item(half, room.beside(-side, 0.20), room.ground(-0.01, 0.04), 0.18, turn=float(rng.uniform(-20, 20))),
-        Item(slice_, 0.5 + side * float(rng.uniform(0.28, 0.40)), min(0.95, stage.base + 0.09), 0.15,
-             turn=float(rng.uniform(0, 90)), lies=True),
-        Item(sprites.leaf(colour("5d9a4b"), 0.26), 0.5 - side * float(rng.uniform(0.30, 0.40)),
-             min(0.95, stage.base + 0.08), 0.15, turn=float(rng.uniform(-40, 220)), lies=True),
+        Item(
+            half,
+            room.beside(-side, 0.20),
+            room.ground(-0.01, 0.04),
+            0.18,
+            turn=float(rng.uniform(-20, 20)),
+        ),
+        Item(
+            slice_,
+            0.5 + side * float(rng.uniform(0.28, 0.40)),
+            min(0.95, stage.base + 0.09),
+            0.15,
+            turn=float(rng.uniform(0, 90)),
+            lies=True,
+        ),
+        Item(
+            sprites.leaf(colour("5d9a4b"), 0.26),
+            0.5 - side * float(rng.uniform(0.30, 0.40)),
+            min(0.95, stage.base + 0.08),
+            0.15,
+            turn=float(rng.uniform(-40, 220)),
+            lies=True,
+        ),
     ]
 
 
 def _spheres(room: _Room) -> list[Item]:
     rng, stage = room.rng, room.stage
     palette = stage.palette
-    looks = [(palette.accent, "satin"), (mix(palette.wall, (1, 1, 1), 0.5), "satin"),
-             (palette.deep, "gloss"), (mix(palette.accent, (1, 1, 1), 0.35), "metal")]
+    looks = [
+        (palette.accent, "satin"),
+        (mix(palette.wall, (1, 1, 1), 0.5), "satin"),
+        (palette.deep, "gloss"),
+        (mix(palette.accent, (1, 1, 1), 0.35), "metal"),
+    ]
     items = []
     for number, width in enumerate((0.24, 0.13, 0.17, 0.08, 0.06)):
         paint, material = looks[int(rng.integers(4))]
         side = -1.0 if number % 2 else 1.0
-        items.append(Item(sprites.ball(paint, material), room.beside(side, width),
-                          room.ground(-0.09, 0.07), width * float(rng.uniform(0.85, 1.1))))
+        items.append(
+            Item(
+                sprites.ball(paint, material),
+                room.beside(side, width),
+                room.ground(-0.09, 0.07),
+                width * float(rng.uniform(0.85, 1.1)),
+            )
+        )
     return items
 
 
@@ -219,12 +287,27 @@ def _baubles(room: _Room) -> list[Item]:
     for number, width in enumerate((0.15, 0.10, 0.13, 0.08, 0.11, 0.07)):
         side = -1.0 if number % 2 else 1.0
         paint = colour(paints[int(rng.integers(4))])
-        items.append(Item(sprites.ball(paint, "metal" if number % 3 else "gloss"),
-                          room.beside(side, width), room.ground(-0.07, 0.09), width))
+        items.append(
+            Item(
+                sprites.ball(paint, "metal" if number % 3 else "gloss"),
+                room.beside(side, width),
+                room.ground(-0.07, 0.09),
+                width,
+            )
+        )
     side = -1.0 if rng.random() < 0.5 else 1.0
     fir = sprites.branch("fir", int(rng.integers(3)))
-    items.append(Item(fir if side < 0 else fir[:, ::-1], 0.5 + side * 0.40, 0.14, 0.52,
-                      turn=-side * 18.0, floats=True, blur=0.003 * room.stage.size))
+    items.append(
+        Item(
+            fir if side < 0 else fir[:, ::-1],
+            0.5 + side * 0.40,
+            0.14,
+            0.52,
+            turn=-side * 18.0,
+            floats=True,
+            blur=0.003 * room.stage.size,
+        )
+    )
     return items
 
 
@@ -234,8 +317,16 @@ def _drops(room: _Room) -> list[Item]:
     items = []
     for _ in range(46):
         x, y = room.anywhere()
-        items.append(Item(sprite, x, y, float(rng.gamma(3.0, 0.006)) + 0.008, lies=not stage.overhead,
-                          floats=stage.overhead))
+        items.append(
+            Item(
+                sprite,
+                x,
+                y,
+                float(rng.gamma(3.0, 0.006)) + 0.008,
+                lies=not stage.overhead,
+                floats=stage.overhead,
+            )
+        )
     return items
 
 
@@ -274,7 +365,8 @@ def draw_items(picture: Plane, items: list[Item], stage: Stage) -> Plane:
     """
     if not items:
         return picture
-    result = picture * (1.0 - 0.62 * _shadows(items, stage))[..., None]
+    standing = [item for item in items if not (item.floats or item.lies or stage.overhead)]
+    result = picture * (1.0 - 0.62 * _shadows(standing, stage))[..., None]
     for item in items:
         _draw(result, item, stage)
     return result
@@ -285,18 +377,18 @@ def _shadows(items: list[Item], stage: Stage) -> Plane:
     core, wide = Image.new("L", (half, half)), Image.new("L", (half, half))
     pens = ImageDraw.Draw(core), ImageDraw.Draw(wide)
     for item in items:
-        if item.floats:
-            continue
-        flat = 1.0 if stage.overhead else 0.30
-        reach, tall = item.width / 2, item.width / 2 * flat
-        push = -stage.light.side * item.width * (0.10 if item.lies else 0.34)
-        drop = 0.05 * item.width if stage.overhead or item.lies else -0.2 * tall
-        scale = (0.8, 0.95) if item.lies else (0.55, 1.05)
-        for pen, grow, shift in zip(pens, scale, (0.15 * push, push), strict=True):
-            x, y = item.x + shift, item.y + drop
+        reach, tall = item.width / 2, 0.30 * item.width / 2
+        push = -stage.light.side * item.width * 0.34
+        for pen, grow, shift in zip(pens, (0.55, 1.05), (0.15 * push, push), strict=True):
+            x, y = item.x + shift, item.y - 0.2 * tall
             pen.ellipse(
-                ((x - grow * reach) * half, (y - grow * tall) * half,
-                 (x + grow * reach) * half, (y + grow * tall) * half), fill=255,
+                (
+                    (x - grow * reach) * half,
+                    (y - grow * tall) * half,
+                    (x + grow * reach) * half,
+                    (y + grow * tall) * half,
+                ),
+                fill=255,
             )
     sharp = ndimage.gaussian_filter(np.asarray(core, np.float32) / 255, 0.006 * half)
     soft = ndimage.gaussian_filter(np.asarray(wide, np.float32) / 255, 0.022 * half)
@@ -316,7 +408,9 @@ def _draw(picture: Plane, item: Item, stage: Stage) -> None:
     if item.turn:
         image = image.rotate(item.turn, Image.Resampling.BICUBIC, expand=True)
     if item.lies and not stage.overhead:
-        image = image.resize((image.width, max(2, round(image.height * 0.42))), Image.Resampling.BICUBIC)
+        image = image.resize(
+            (image.width, max(2, round(image.height * 0.42))), Image.Resampling.BICUBIC
+        )
     part = np.asarray(image, dtype=np.float32) / 255.0
     if item.blur > 0.3:
         margin = int(3 * item.blur)
@@ -325,11 +419,32 @@ def _draw(picture: Plane, item: Item, stage: Stage) -> None:
     middle = item.lies or item.floats
     top = round(item.y * size - part.shape[0] * (0.5 if middle else 0.93))
     left = round(item.x * size - part.shape[1] / 2)
-    rows = slice(max(top, 0), min(top + part.shape[0], size))
-    columns = slice(max(left, 0), min(left + part.shape[1], size))
-    if rows.stop <= rows.start or columns.stop <= columns.start:
-        return
-    seen = part[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    if (item.lies or stage.overhead) and not item.floats:
+        _lay_shadow(picture, part[..., 3], (left, top), stage)
+    rows, columns, seen = _visible(part, (left, top), size)
     light = np.asarray(stage.light.tint, np.float32) * (0.72 + 0.3 * stage.light.ambient)
     below = picture[rows, columns]
     picture[rows, columns] = below * (1 - seen[..., 3:]) + seen[..., :3] * light
+
+
+def _visible(part: Plane, corner: tuple[int, int], size: int) -> tuple[slice, slice, Plane]:
+    """The rows and columns of the picture that a part covers, and what of it is seen there."""
+    left, top = corner
+    rows = slice(min(max(top, 0), size), max(0, min(top + part.shape[0], size)))
+    columns = slice(min(max(left, 0), size), max(0, min(left + part.shape[1], size)))
+    if rows.stop <= rows.start or columns.stop <= columns.start:
+        return slice(0, 0), slice(0, 0), part[:0, :0]
+    seen = part[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return rows, columns, seen
+
+
+def _lay_shadow(picture: Plane, cover: Plane, corner: tuple[int, int], stage: Stage) -> None:
+    """Darken what is under something flat, a little away from the light."""
+    lift = (0.016 if stage.overhead else 0.006) * stage.size
+    margin = int(3 * lift)
+    dark = np.pad(cover, margin)
+    dark = 0.55 * ndimage.gaussian_filter(dark, 0.55 * lift)
+    left = corner[0] - margin - round((stage.light.side or 0.4) * lift)
+    top = corner[1] - margin + round(0.8 * lift)
+    rows, columns, seen = _visible(dark, (left, top), stage.size)
+    picture[rows, columns] *= 1.0 - seen[..., None]

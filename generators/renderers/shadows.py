@@ -68,7 +68,7 @@ def contact_shadow(cutout: Pixels, placement: Placement, size: int, *, softness:
     tight = ndimage.gaussian_filter(print_, (0.010 * unit + 0.8, 0.016 * unit + 0.8))
     wide = ndimage.gaussian_filter(print_, (0.035 * unit + 1.5, 0.075 * unit + 2.0))
     peak = max(float(wide.max()), 1e-3)
-    shadow = 0.62 * np.clip(tight, 0, 1) + (0.34 + 0.1 * softness) * np.clip(wide / peak, 0, 1)
+    shadow = 0.66 * np.clip(tight, 0, 1) + (0.44 + 0.1 * softness) * np.clip(wide / peak, 0, 1)
     return np.clip(resize(shadow, size, size), 0.0, 0.92)
 
 

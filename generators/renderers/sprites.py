@@ -37,7 +37,9 @@ def ball(paint: Colour, material: str) -> Pixels:
     up = np.sqrt(np.clip(1 - far**2, 0, 1))
     normal = np.dstack([across, down, up]).astype(np.float32)
     canvas = Canvas()
-    canvas.add(Shape(np.clip((1 - far) * 0.47 * SIDE + 0.5, 0, 1), normal, across, down), paint, material)
+    canvas.add(
+        Shape(np.clip((1 - far) * 0.47 * SIDE + 0.5, 0, 1), normal, across, down), paint, material
+    )
     canvas.darken(ramp(0.1, 1.0, down) * ramp(0.6, 1.0, far), 0.35)
     return canvas.pixels()
 
@@ -49,7 +51,8 @@ def pebble(paint: Colour, number: int) -> Pixels:
     angles = np.linspace(0, 2 * np.pi, 11, endpoint=False)
     radii = 0.44 * (1 + rng.uniform(-0.10, 0.10, 11))
     points = [
-        (0.5 + r * np.cos(a), 0.5 + 0.58 * r * np.sin(a)) for r, a in zip(radii, angles, strict=True)
+        (0.5 + r * np.cos(a), 0.5 + 0.58 * r * np.sin(a))
+        for r, a in zip(radii, angles, strict=True)
     ]
     canvas = Canvas()
     stone = puff(polygon(curve(points)), depth=0.24, bulge=0.9)
@@ -89,8 +92,17 @@ def leaf(paint: Colour, width: float) -> Pixels:
 def petal(paint: Colour) -> Pixels:
     """One curled petal."""
     canvas = Canvas()
-    outline = curve([(0.08, 0.52), (0.30, 0.24), (0.68, 0.20), (0.93, 0.42), (0.86, 0.66),
-                     (0.55, 0.80), (0.24, 0.72)])
+    outline = curve(
+        [
+            (0.08, 0.52),
+            (0.30, 0.24),
+            (0.68, 0.20),
+            (0.93, 0.42),
+            (0.86, 0.66),
+            (0.55, 0.80),
+            (0.24, 0.72),
+        ]
+    )
     body = puff(polygon(outline), depth=0.20, bulge=0.8)
     x, _ = grid()
     shade = (0.86 + 0.2 * x)[..., None]
@@ -106,10 +118,21 @@ def blossom(paint: Colour) -> Pixels:
     far = np.hypot(x - 0.5, y - 0.5)
     for number in range(5):
         turn = 2 * np.pi * number / 5 - 0.3
-        across, along = np.array([-np.sin(turn), np.cos(turn)]), np.array([np.cos(turn), np.sin(turn)])
+        across, along = (
+            np.array([-np.sin(turn), np.cos(turn)]),
+            np.array([np.cos(turn), np.sin(turn)]),
+        )
         outline = []
-        for forward, sideways in ((0.02, 0.02), (0.17, 0.13), (0.34, 0.155), (0.44, 0.07),
-                                  (0.425, 0.0), (0.44, -0.07), (0.34, -0.155), (0.17, -0.13)):
+        for forward, sideways in (
+            (0.02, 0.02),
+            (0.17, 0.13),
+            (0.34, 0.155),
+            (0.44, 0.07),
+            (0.425, 0.0),
+            (0.44, -0.07),
+            (0.34, -0.155),
+            (0.17, -0.13),
+        ):
             point = 0.5 + forward * along + sideways * across
             outline.append((float(point[0]), float(point[1])))
         cover = polygon(curve(outline))
@@ -168,15 +191,22 @@ def branch(kind: str, number: int) -> Pixels:
     """A twig that enters from the left: ``leaves``, ``blossoms``, ``autumn`` or ``fir``."""
     rng = np.random.default_rng(number + 320)
     canvas = Canvas()
-    spine = curve([(0.0, 0.62), (0.25, 0.54), (0.5, 0.50), (0.75, 0.40), (0.97, 0.36)], closed=False)
+    spine = curve(
+        [(0.0, 0.62), (0.25, 0.54), (0.5, 0.50), (0.75, 0.40), (0.97, 0.36)], closed=False
+    )
     bark = puff(stroke(spine, 0.014), depth=0.01)
     canvas.add(bark, colour("6b4a33"), "matte")
     _DRESS[kind](canvas, spine, rng)
     return canvas.pixels()
 
 
-def _leafy(canvas: Canvas, spine: list[tuple[float, float]], rng: np.random.Generator,
-           paints: tuple[str, ...], width: float) -> None:
+def _leafy(
+    canvas: Canvas,
+    spine: list[tuple[float, float]],
+    rng: np.random.Generator,
+    paints: tuple[str, ...],
+    width: float,
+) -> None:
     for number, place in enumerate(np.linspace(3, len(spine) - 2, 13).astype(int)):
         root = np.array(spine[place])
         turn = (-1) ** number * float(rng.uniform(0.6, 1.1)) - 0.2
@@ -184,8 +214,16 @@ def _leafy(canvas: Canvas, spine: list[tuple[float, float]], rng: np.random.Gene
         along = np.array([np.cos(turn), np.sin(turn)])
         across = np.array([-along[1], along[0]])
         outline = []
-        for forward, sideways in ((0, 0), (0.2, 0.6), (0.5, 1), (0.8, 0.6), (1, 0), (0.8, -0.6),
-                                  (0.5, -1), (0.2, -0.6)):
+        for forward, sideways in (
+            (0, 0),
+            (0.2, 0.6),
+            (0.5, 1),
+            (0.8, 0.6),
+            (1, 0),
+            (0.8, -0.6),
+            (0.5, -1),
+            (0.2, -0.6),
+        ):
             point = root + reach * forward * along + width * reach * sideways * across
             outline.append((float(point[0]), float(point[1])))
         cover = polygon(curve(outline, steps=6))
@@ -216,8 +254,11 @@ def _flowering(canvas: Canvas, spine: list[tuple[float, float]], rng: np.random.
             turn = 2 * np.pi * number / 5 + float(rng.uniform(0, 1))
             point = middle + size * 0.8 * np.array([np.cos(turn), np.sin(turn)])
             cover = stroke([(float(point[0]), float(point[1]))] * 2, size * 1.15)
-            canvas.add(puff(cover, depth=0.025, bulge=0.7),
-                       colour(("f9d3dd", "f6bccb", "fde6ea")[number % 3]), "matte")
+            canvas.add(
+                puff(cover, depth=0.025, bulge=0.7),
+                colour(("f9d3dd", "f6bccb", "fde6ea")[number % 3]),
+                "matte",
+            )
         spot = (float(middle[0]), float(middle[1]))
         canvas.lay(stroke([spot, spot], size * 0.42), colour("d8617f"))
 

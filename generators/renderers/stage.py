@@ -99,8 +99,11 @@ def set_stage(scene: Scene, *, size: int, rng: np.random.Generator) -> Stage:
     if scene.backdrop == "overhead":
         base = 0.82
     return Stage(
-        scene, size, horizon, base, LIGHTS[scene.light], PALETTES[scene.palette],
+        scene,
+        size,
+        horizon,
+        base,
+        LIGHTS[scene.light],
+        PALETTES[scene.palette],
         int(rng.integers(4)),
     )
-
-

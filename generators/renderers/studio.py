@@ -67,7 +67,9 @@ def render(
 def _place(cutout: Pixels, stage: Stage) -> tuple[Pixels, Placement]:
     if stage.overhead:
         tall = min(1.0, cutout.shape[0] / cutout.shape[1])
-        return fit(cutout, box=(0.62, 0.66), centre=0.5, base=0.5 + 0.31 * tall + 0.02, size=stage.size)
+        return fit(
+            cutout, box=(0.62, 0.66), centre=0.5, base=0.5 + 0.31 * tall + 0.02, size=stage.size
+        )
     raised = stage.scene.props in {"podium", "steps"}
     box = (0.52, 0.54) if raised else (0.62, 0.62)
     return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size)
@@ -94,8 +96,11 @@ def _background(stage: Stage, rng: np.random.Generator) -> Plane:
     full = np.concatenate([np.repeat(surface[:1], first, axis=0), surface])
     if stage.scene.depth != "deep":
         full = _far_blur(full, stage)
-    joined = blend(picture, full, np.repeat(
-        ramp(first - edge, first + edge, y * stage.size), stage.size, axis=1))
+    joined = blend(
+        picture,
+        full,
+        np.repeat(ramp(first - edge, first + edge, y * stage.size), stage.size, axis=1),
+    )
     seam = np.exp(-(((y - stage.horizon) / 0.022) ** 2)) * (0.02 if edge > 9 else 0.16)
     return np.asarray(joined * (1.0 - seam)[..., None])
 
@@ -153,8 +158,12 @@ def _ground(
         shadow = drop_shadow(cutout, placement, stage.size, shift=shift, softness=light.softness)
         return darken(picture, shadow, _SHADE, 0.85)
     cast = cast_shadow(
-        cutout, placement, stage.size,
-        direction=-1.15 * light.side, length=light.length, softness=light.softness,
+        cutout,
+        placement,
+        stage.size,
+        direction=-1.15 * light.side,
+        length=light.length,
+        softness=light.softness,
     )
     if top is not None:
         cast = cast * top
@@ -164,7 +173,10 @@ def _ground(
     gloss = 0.04 if top is not None else GLOSS.get(stage.scene.surface, 0.0)
     if gloss > 0.03:
         picture = reflect(
-            picture, cutout, placement, strength=min(0.75, 1.5 * gloss),
+            picture,
+            cutout,
+            placement,
+            strength=min(0.75, 1.5 * gloss),
             blur=(2.4 if gloss < 0.4 else 1.2) * stage.size / 512,
         )
     contact = contact_shadow(cutout, placement, stage.size, softness=light.softness)

@@ -56,11 +56,11 @@ def _in_perspective(texture: Plane, stage: Stage) -> Plane:
     rows = stage.size - first
     down = (np.arange(rows, dtype=np.float32) + 0.5) / rows
     depth = 1.0 / (down + _FAR)
-    zoom = 0.62 * TILE
+    zoom = 0.95 * TILE
     across = (np.arange(stage.size, dtype=np.float32) + 0.5) / stage.size - 0.5
-    v = depth * zoom * 0.62 + 83.0 * stage.variety
-    step = np.abs(np.gradient(v))
-    levels = np.clip(np.round(np.log2(np.maximum(step, 1.0))), 0, 3).astype(int)
+    v = depth * zoom * 0.55 + 83.0 * stage.variety
+    step = np.sqrt(np.abs(np.gradient(v)) * depth * zoom / stage.size)
+    levels = np.clip(np.round(np.log2(np.maximum(step, 1.0)) + 0.2), 0, 4).astype(int)
     result = np.empty((rows, stage.size, 3), dtype=np.float32)
     for level in np.unique(levels):
         chosen = levels == level
@@ -100,10 +100,7 @@ def _wood(dark: Colour, pale: Colour, variety: int) -> Plane:
     order = np.random.default_rng(variety)
     share = share + np.array([*order.uniform(-0.10, 0.10, 4)])[board][:, None]
     moved = np.concatenate(
-        [
-            np.roll(share[board == number], int(order.integers(TILE)), axis=1)
-            for number in range(4)
-        ]
+        [np.roll(share[board == number], int(order.integers(TILE)), axis=1) for number in range(4)]
     )
     seam = np.minimum(np.arange(TILE) % wide, wide - np.arange(TILE) % wide)
     paint = tone(dark) + (tone(pale) - tone(dark)) * np.clip(moved, 0, 1.2)[..., None]
@@ -142,16 +139,20 @@ def _black_marble(_palette: Palette, variety: int) -> Plane:
     mist = 0.012 * cloud(variety + 35, smooth=2.0)
     vein = _veins(variety + 5, 0.05)[..., None]
     return np.asarray(
-        (0.085 + mist)[..., None] * tone((1.0, 1.0, 1.05))
-        + vein * tone((0.72, 0.60, 0.40)) * 0.75
+        (0.085 + mist)[..., None] * tone((1.0, 1.0, 1.05)) + vein * tone((0.72, 0.60, 0.40)) * 0.75
     )
 
 
 def _terrazzo(palette: Palette, variety: int) -> Plane:
     rng = np.random.default_rng(variety + 50)
     ground = mix(palette.floor, (0.97, 0.96, 0.94), 0.65)
-    chips = [palette.accent, palette.deep, mix(palette.wall, (1, 1, 1), 0.4),
-             mix(palette.accent, palette.deep, 0.5), (0.55, 0.54, 0.53)]
+    chips = [
+        palette.accent,
+        palette.deep,
+        mix(palette.wall, (1, 1, 1), 0.4),
+        mix(palette.accent, palette.deep, 0.5),
+        (0.55, 0.54, 0.53),
+    ]
     sheet = Image.new("RGB", (2 * TILE, 2 * TILE), _code(ground))
     pen = ImageDraw.Draw(sheet)
     for _ in range(420):
@@ -202,8 +203,8 @@ def _linen(palette: Palette, variety: int) -> Plane:
 
 
 def _satin(palette: Palette, variety: int) -> Plane:
-    height = cloud(variety + 67, smooth=2.7, along_x=1.0, along_y=2.0)
-    height = height + 0.35 * cloud(variety + 68, smooth=2.4, along_y=2.4)
+    height = cloud(variety + 67, smooth=3.1, along_x=1.5)
+    height = height + 0.22 * cloud(variety + 68, smooth=2.8)
     down = 21.0 * (np.roll(height, -1, axis=0) - np.roll(height, 1, axis=0))
     across = 21.0 * (np.roll(height, -1, axis=1) - np.roll(height, 1, axis=1))
     length = np.sqrt(across**2 + down**2 + 1.0)
