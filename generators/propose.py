@@ -1,15 +1,377 @@
-"""Which scenes are worth drawing for a product."""
+"""Which scenes are worth drawing for a product: by its category, with chance, or screened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from abplatform.domain.catalog import Product
-from generators.scene import VOCABULARY, Scene
+from generators.scene import Scene
 
 __all__ = ["propose_scenes"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A kind of scene that works; each field lists the words to draw from."""
+
+    surface: str
+    backdrop: str
+    light: str
+    palette: str
+    props: str
+    depth: str = "medium"
+    season: str = "any"
+    mood: str = "calm|fresh|elegant"
+
+
+_SOFT = "cream|blush|sage|sky blue|lilac|mint|sand|white"
+_RICH = "terracotta|coral|lemon|emerald|burgundy|ink"
+_DARK = "ink|graphite|emerald|burgundy"
+_SIDE = "soft left|soft left|soft right"
+_SUN = "golden left|golden right|window left"
+
+FAMILIES: dict[str, _Family] = {
+    "pastel podium": _Family("plaster", "seamless", f"{_SIDE}|leaf shade", _SOFT, "podium"),
+    "arch and steps": _Family(
+        "plaster", "arch", f"{_SIDE}|leaf shade", f"{_SOFT}|terracotta", "steps|podium"
+    ),
+    "sun disc": _Family(
+        "plaster|concrete",
+        "sun disc",
+        _SIDE,
+        f"{_SOFT}|{_RICH}",
+        "spheres|podium|no",
+        mood="bold|playful",
+    ),
+    "palm shade": _Family(
+        "plaster|concrete",
+        "plaster wall",
+        "leaf shade",
+        _SOFT,
+        "no|podium|pebbles",
+        season="summer",
+        mood="calm|warm",
+    ),
+    "window light": _Family(
+        "oak|marble|linen",
+        "plaster wall",
+        "window left|window right",
+        _SOFT,
+        "no|branches|leaves",
+        mood="calm|warm",
+    ),
+    "marble vanity": _Family(
+        "marble",
+        "plaster wall|drapery",
+        _SIDE,
+        "blush|cream|lilac|white",
+        "petals|blossoms|no",
+        season="spring",
+        mood="elegant|calm",
+    ),
+    "silk": _Family(
+        "satin",
+        "drapery|seamless",
+        _SIDE,
+        "blush|lilac|burgundy|cream|emerald",
+        "no|petals",
+        mood="elegant",
+    ),
+    "dark glamour": _Family(
+        "black marble|acrylic", "dark studio", "spot", _DARK, "no|drops|petals", mood="elegant|bold"
+    ),
+    "garden table": _Family(
+        "oak|walnut",
+        "garden",
+        _SUN,
+        "sage|cream|lemon",
+        "leaves|citrus|no",
+        "shallow",
+        "summer|spring",
+        "fresh|warm",
+    ),
+    "citrus kitchen": _Family(
+        "terrazzo|marble",
+        "tiled wall",
+        _SIDE,
+        "mint|sky blue|lemon|white",
+        "citrus|no",
+        season="summer",
+        mood="fresh|playful",
+    ),
+    "water and sky": _Family(
+        "water",
+        "sky",
+        f"{_SIDE}|golden left",
+        "sky blue|mint|white",
+        "no",
+        season="summer",
+        mood="fresh",
+    ),
+    "beach": _Family(
+        "sand", "sea", _SUN, "sand|sky blue|cream", "no|pebbles", season="summer", mood="warm|fresh"
+    ),
+    "forest floor": _Family(
+        "moss",
+        "garden",
+        _SUN,
+        "sage|emerald",
+        "leaves|pebbles|no",
+        "shallow",
+        "summer|any",
+        "fresh|calm",
+    ),
+    "mountain air": _Family(
+        "slate|concrete",
+        "sky",
+        "golden left|soft left",
+        "sky blue|sand|sage",
+        "pebbles|no",
+        mood="bold|fresh",
+    ),
+    "city night": _Family(
+        "walnut|black marble|acrylic",
+        "city lights",
+        "spot|neon",
+        "ink|graphite|burgundy",
+        "no",
+        "shallow",
+        mood="bold|warm",
+    ),
+    "winter lights": _Family(
+        "walnut|snow",
+        "city lights|garden",
+        "soft left",
+        "ink|burgundy|emerald",
+        "baubles|branches",
+        "shallow",
+        "winter",
+        "warm",
+    ),
+    "snow": _Family(
+        "snow",
+        "garden|sky",
+        "soft left|golden left",
+        "sky blue|white",
+        "branches|no",
+        "shallow",
+        "winter",
+        "fresh|calm",
+    ),
+    "autumn table": _Family(
+        "walnut|oak",
+        "garden|window",
+        "golden left|golden right",
+        "terracotta|sand|cream",
+        "petals|branches|leaves",
+        "shallow",
+        "autumn",
+        "warm",
+    ),
+    "spring blossom": _Family(
+        "oak|plaster",
+        "sky|seamless",
+        "soft left",
+        "blush|sky blue|mint|lilac",
+        "branches",
+        season="spring",
+        mood="fresh|calm",
+    ),
+    "bright room": _Family(
+        "oak|linen|marble",
+        "window",
+        _SIDE,
+        "cream|white|sage",
+        "branches|no|leaves",
+        "shallow",
+        mood="calm|warm",
+    ),
+    "tech glow": _Family(
+        "acrylic|concrete",
+        "dark studio",
+        "neon|spot",
+        "graphite|ink|lilac|emerald",
+        "no|podium",
+        mood="bold",
+    ),
+    "colour block": _Family(
+        "plaster",
+        "seamless",
+        _SIDE,
+        f"{_RICH}|lilac|mint|sky blue",
+        "spheres|no|steps",
+        mood="playful|bold",
+    ),
+    "terrazzo studio": _Family(
+        "terrazzo",
+        "seamless|arch",
+        _SIDE,
+        "mint|coral|cream|lilac|sky blue",
+        "spheres|no|podium",
+        mood="playful",
+    ),
+    "stone spa": _Family(
+        "slate|concrete|water",
+        "plaster wall|seamless",
+        "leaf shade|soft left",
+        "sage|sand|cream",
+        "pebbles|leaves",
+        mood="calm",
+    ),
+    "linen flat lay": _Family(
+        "linen",
+        "overhead",
+        "soft left|window left",
+        "cream|sand|sage|blush",
+        "leaves|branches|petals|no",
+        "deep",
+        "any|autumn|spring",
+    ),
+    "wood flat lay": _Family(
+        "oak|walnut",
+        "overhead",
+        "soft left|window left",
+        "cream|sand",
+        "leaves|petals|pebbles|no",
+        "deep",
+        "any|autumn",
+        "warm|calm",
+    ),
+    "stone flat lay": _Family(
+        "marble|concrete|terrazzo",
+        "overhead",
+        "soft left|window left",
+        "white|mint|blush|sky blue",
+        "blossoms|petals|no|leaves",
+        "deep",
+        "spring|any",
+        "fresh",
+    ),
+}
+
+_TASTES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        (
+            "shirt",
+            "hoodie",
+            "apparel",
+            "cloth",
+            "polo",
+            "tee",
+            "sweat",
+            "scar",
+            "hat",
+            "beanie",
+            "book",
+            "card",
+            "cushion",
+            "accessor",
+            "t-shirts",
+        ),
+        ("linen flat lay", "wood flat lay", "stone flat lay", "linen flat lay"),
+    ),
+    (
+        ("beauty", "lip", "cream", "perfume", "cosmetic", "skin", "makeup"),
+        (
+            "pastel podium",
+            "marble vanity",
+            "silk",
+            "dark glamour",
+            "arch and steps",
+            "palm shade",
+            "stone spa",
+            "spring blossom",
+            "window light",
+        ),
+    ),
+    (
+        (
+            "drink",
+            "juice",
+            "soda",
+            "coffee",
+            "beverage",
+            "food",
+            "fruit",
+            "grocer",
+            "bottle",
+            "milk",
+        ),
+        (
+            "garden table",
+            "citrus kitchen",
+            "water and sky",
+            "beach",
+            "forest floor",
+            "sun disc",
+            "colour block",
+            "autumn table",
+            "bright room",
+        ),
+    ),
+    (
+        ("electronic", "headphone", "speaker", "phone", "camera", "computer"),
+        (
+            "tech glow",
+            "city night",
+            "dark glamour",
+            "pastel podium",
+            "window light",
+            "colour block",
+            "arch and steps",
+            "mountain air",
+        ),
+    ),
+    (
+        ("shoe", "bag", "watch", "fashion", "sunglass", "sneaker", "boot"),
+        (
+            "sun disc",
+            "arch and steps",
+            "palm shade",
+            "mountain air",
+            "colour block",
+            "beach",
+            "pastel podium",
+            "city night",
+            "terrazzo studio",
+        ),
+    ),
+    (
+        ("home", "lamp", "decor", "kitchen", "furniture", "mug", "vase"),
+        (
+            "bright room",
+            "window light",
+            "arch and steps",
+            "autumn table",
+            "palm shade",
+            "winter lights",
+            "terrazzo studio",
+            "pastel podium",
+        ),
+    ),
+    (
+        ("toy", "kid", "play", "baby", "game"),
+        (
+            "colour block",
+            "sun disc",
+            "terrazzo studio",
+            "arch and steps",
+            "bright room",
+            "garden table",
+            "winter lights",
+        ),
+    ),
+)
+"""Words of a category's path or a title, and the families that suit such products."""
+
+TASTE_SHARE = 0.72
+"""How often a family is drawn from those that suit; the rest explores all of them."""
+
+SCREENED = 3
+"""Scenes that a scorer sees for each one that it picks."""
 
 
 def propose_scenes(
@@ -18,12 +380,52 @@ def propose_scenes(
     rng: np.random.Generator,
     scorer: Callable[[Scene], float] | None = None,
 ) -> list[Scene]:
-    """Propose different scenes for a product."""
-    del product
-    scenes = [
-        Scene(**{name: str(rng.choice(words)) for name, words in VOCABULARY.items()})
-        for _ in range(count if scorer is None else 3 * count)
-    ]
+    """Propose different scenes for a product.
+
+    Args:
+        product: Its category and title decide which families are likely.
+        count: How many scenes.
+        rng: Draws them.
+        scorer: Higher is more promising; then three times as many are drawn and the best kept.
+
+    Returns:
+        Distinct scenes, the most promising first when there is a scorer.
+    """
+    wanted = count if scorer is None else SCREENED * count
+    suited = _suited(product)
+    scenes: dict[Scene, None] = {}
+    for _ in range(20 * wanted):
+        if len(scenes) == wanted:
+            break
+        pool = suited if suited and rng.random() < TASTE_SHARE else tuple(FAMILIES)
+        scenes[_draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng)] = None
+    ordered = list(scenes)
     if scorer is not None:
-        scenes = sorted(scenes, key=scorer, reverse=True)
-    return scenes[:count]
+        ordered.sort(key=scorer, reverse=True)
+    return ordered[:count]
+
+
+def _suited(product: Product) -> tuple[str, ...]:
+    path = product.category.path.lower()
+    for where in (path, product.title.lower()):
+        for words, families in _TASTES:
+            if any(word in where for word in words):
+                return families
+    return ()
+
+
+def _draw(family: _Family, rng: np.random.Generator) -> Scene:
+    def one(words: str) -> str:
+        choices = words.split("|")
+        return choices[int(rng.integers(len(choices)))]
+
+    return Scene(
+        surface=one(family.surface),
+        backdrop=one(family.backdrop),
+        light=one(family.light),
+        palette=one(family.palette),
+        props=one(family.props),
+        depth=one(family.depth),
+        season=one(family.season),
+        mood=one(family.mood),
+    )
