@@ -8,10 +8,12 @@ whose split is broken yields no pairs.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,10 +31,18 @@ from abplatform.analysis.scorecard import (
 )
 from abplatform.domain.catalog import Lineage, Product
 from abplatform.domain.experiment import Experiment, Verdict
+from abplatform.durable import replace_durably
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.pairs import pair_weight
 
-__all__ = ["PAIR_SCHEMA", "Shelf", "preference_pairs", "preference_pairs_many"]
+__all__ = [
+    "PAIR_SCHEMA",
+    "Shelf",
+    "keep_pairs",
+    "preference_pairs",
+    "preference_pairs_many",
+    "week_of",
+]
 
 _TEXTS = (
     "pair_id experiment week product_id category title attributes chosen_creative "
@@ -216,3 +226,32 @@ def _pair_id(
     both = sorted((product.creatives[first], product.creatives[second]))
     parts = "\0".join((experiment, week, product.product_id, *both))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def keep_pairs(path: Path, fresh: pl.DataFrame, *, experiment: str) -> pl.DataFrame:
+    """Write an experiment's pairs into a file; what others keep there stays.
+
+    Args:
+        path: A Parquet file with the columns of :data:`PAIR_SCHEMA`; made when it is missing.
+        fresh: All pairs of the experiment; they take the place of earlier ones.
+        experiment: Whose pairs they are.
+
+    Returns:
+        Everything that the file holds now.
+    """
+    kept = PAIR_SCHEMA.to_frame()
+    if path.exists():
+        columns = list(PAIR_SCHEMA)
+        kept = pl.read_parquet(path).select(columns).filter(pl.col("experiment") != experiment)
+    pairs = pl.concat([kept, fresh]).sort("experiment", "product_id", "pair_id")
+    content = io.BytesIO()
+    pairs.write_parquet(content)
+    replace_durably(path, content.getvalue())
+    return pairs
+
+
+def week_of(scorecard: Scorecard, zone: ZoneInfo) -> str:
+    """Return the ISO week of an experiment's last exposure that counts, such as ``2026-W48``."""
+    moment = (scorecard.last_at or scorecard.as_of).astimezone(zone)
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02d}"

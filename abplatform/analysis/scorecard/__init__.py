@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.scorecard.aggregates import measure_aggregates, read_reports
+from abplatform.analysis.scorecard.aggregates import (
+    measure_aggregates,
+    read_reported_creatives,
+    read_reports,
+)
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
     ProductComparison,
@@ -13,6 +18,7 @@ from abplatform.analysis.scorecard.creatives import (
     compare_creatives,
     read_creatives,
 )
+from abplatform.analysis.scorecard.declared import declared_experiments
 from abplatform.analysis.scorecard.looks import Question, Run
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
 from abplatform.analysis.scorecard.record import (
@@ -29,6 +35,7 @@ from abplatform.analysis.scorecard.record import (
 )
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
+from abplatform.logs.attribution import aggregates_known_at, exposures_known_at
 from abplatform.logs.store.warehouse import Warehouse, data_version
 
 __all__ = [
@@ -47,11 +54,14 @@ __all__ = [
     "Warned",
     "compare_aggregate_creatives",
     "compare_creatives",
+    "declared_experiments",
     "format_time",
     "has_unit_rows",
+    "known_then",
     "measure",
     "measure_many",
     "read_creatives",
+    "read_reported_creatives",
     "read_reports",
     "scope_of",
 ]
@@ -84,18 +94,41 @@ def measure(
         zone: Where a workspace day ends.
     """
     question = question or Question()
-    version = question.data_version or data_version(warehouse)
-    if has_unit_rows(warehouse, experiment.key):
-        return measure_units(
-            warehouse,
-            experiment,
-            run=run,
-            question=question,
-            version=version,
-            lineage=lineage or {},
-        )
-    reports = read_reports(warehouse, [experiment.key], question, zone)
-    return measure_aggregates(experiment, reports, run=run, question=question, version=version)
+    with known_then(warehouse, question.data_version) as version:
+        if has_unit_rows(warehouse, experiment.key):
+            return measure_units(
+                warehouse,
+                experiment,
+                run=run,
+                question=question,
+                version=version,
+                lineage=lineage or {},
+            )
+        reports = read_reports(warehouse, [experiment.key], question, zone)
+        return measure_aggregates(experiment, reports, run=run, question=question, version=version)
+
+
+@contextmanager
+def known_then(warehouse: Warehouse, version: str | None) -> Iterator[str]:
+    """Let queries see what the store knew at an earlier data version; None is now.
+
+    Yields:
+        The data version that queries see.
+
+    Raises:
+        StoreError: The store never had that version.
+    """
+    now = data_version(warehouse)
+    if version is None or version == now:
+        yield now
+        return
+    exposures = exposures_known_at(warehouse, version)
+    reports = aggregates_known_at(warehouse, version)
+    with (
+        warehouse.instead_of("exposures", exposures),
+        warehouse.instead_of("aggregates_current", reports),
+    ):
+        yield version
 
 
 def measure_many(
@@ -118,8 +151,8 @@ def measure_many(
         advance: Told how many are done.
     """
     question = question or Question()
-    version = question.data_version or data_version(warehouse)
-    reports = read_reports(warehouse, list(experiments), question, zone)
+    with known_then(warehouse, question.data_version) as version:
+        reports = read_reports(warehouse, list(experiments), question, zone)
     for done, (key, experiment) in enumerate(experiments.items(), start=1):
         yield measure_aggregates(
             experiment, reports, run=runs(key), question=question, version=version

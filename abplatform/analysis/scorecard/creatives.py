@@ -17,6 +17,7 @@ from abplatform.stats.ratio import RatioSums
 __all__ = [
     "CreativeTotals",
     "ProductComparison",
+    "aggregate_creative_totals",
     "compare_aggregate_creatives",
     "compare_creatives",
     "compare_with_control",
@@ -102,12 +103,9 @@ def compare_creatives(
     return _compare(read_creatives(warehouse, scope), overlap, level=level)
 
 
-def compare_aggregate_creatives(frame: pl.DataFrame, *, level: int = 1) -> list[ProductComparison]:
-    """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
-
-    Each impression counts as a unit, so the design effect is 1 and no unit is shared.
-    """
-    totals = [
+def aggregate_creative_totals(frame: pl.DataFrame) -> list[CreativeTotals]:
+    """Turn rows of ``portable/aggregate_creatives`` into sums over independent impressions."""
+    return [
         CreativeTotals(
             variant=row["variant"],
             product_id=row["product_id"],
@@ -117,7 +115,14 @@ def compare_aggregate_creatives(frame: pl.DataFrame, *, level: int = 1) -> list[
         )
         for row in frame.iter_rows(named=True)
     ]
-    return _compare(totals, pl.DataFrame(), level=level)
+
+
+def compare_aggregate_creatives(frame: pl.DataFrame, *, level: int = 1) -> list[ProductComparison]:
+    """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
+
+    Each impression counts as a unit, so the design effect is 1 and no unit is shared.
+    """
+    return _compare(aggregate_creative_totals(frame), pl.DataFrame(), level=level)
 
 
 def compare_with_control(

@@ -1,0 +1,268 @@
+"""``abp analyze, srm, report, pairs``: what an experiment says.
+
+Each loads what is sealed first, so that nobody has to remember to ingest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.errors import RegistryError
+from abplatform.workspace import Workspace, open_workspace
+from abplatform.yaml_text import nearest
+
+if TYPE_CHECKING:
+    from abplatform.analysis.pairs import Shelf
+    from abplatform.analysis.scorecard import Run, Scorecard
+    from abplatform.domain.experiment import Experiment
+    from abplatform.logs.store.warehouse import Warehouse
+
+__all__ = ["analyze", "pairs", "report", "srm"]
+
+key_argument = click.argument("key")
+as_of_option = click.option(
+    "--as-of",
+    "as_of_text",
+    metavar="TIME",
+    default=None,
+    help="Count events up to this moment, such as 2026-11-09 or 2026-11-09T08:00+01:00.",
+)
+
+
+@click.command()
+@key_argument
+@as_of_option
+@click.option("--data-version", default=None, help="Answer with what was known at that version.")
+@click.option("--final", is_flag=True, help="Leave out rows that late events may still change.")
+@workspace_option
+@json_option
+def analyze(
+    *,
+    key: str,
+    as_of_text: str | None,
+    data_version: str | None,
+    final: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Compute an experiment's scorecard and its verdict."""
+    from abplatform.analysis.publish import publish
+    from abplatform.analysis.report import print_scorecard
+
+    workspace = open_workspace(folder)
+    plain = as_of_text is None and data_version is None and not final
+    with _open(workspace, key) as case:
+        scorecard = case.analyze(
+            as_of=_moment(as_of_text, workspace), data_version=data_version, final=final
+        )
+        # A question about the past changes nothing that others read.
+        if plain:
+            publish(workspace, case.warehouse, scorecards=[(case.experiment, scorecard)])
+    if as_json:
+        print_json(scorecard.to_json())
+    else:
+        print_scorecard(scorecard, case.experiment)
+
+
+@click.command()
+@key_argument
+@as_of_option
+@workspace_option
+@json_option
+def srm(*, key: str, as_of_text: str | None, folder: Path | None, as_json: bool) -> None:
+    """Check whether units arrived in the planned shares."""
+    from abplatform.analysis.report import describe_srm
+
+    workspace = open_workspace(folder)
+    with _open(workspace, key) as case:
+        scorecard = case.analyze(as_of=_moment(as_of_text, workspace))
+    if as_json:
+        print_json({"experiment": key, **scorecard.to_json()["srm"]})
+    else:
+        click.echo(f"{key}: {describe_srm(scorecard)}")
+
+
+@click.command()
+@key_argument
+@as_of_option
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Write one HTML file with pictures.",
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
+@workspace_option
+def report(
+    *,
+    key: str,
+    as_of_text: str | None,
+    html_path: Path | None,
+    markdown: bool,
+    folder: Path | None,
+) -> None:
+    """Write an experiment's report for the terminal, a ticket or a browser."""
+    from abplatform.analysis.report import print_scorecard, to_html, to_markdown
+
+    workspace = open_workspace(folder)
+    with _open(workspace, key) as case:
+        scorecard = case.analyze(as_of=_moment(as_of_text, workspace))
+    if html_path is not None:
+        html_path.parent.mkdir(parents=True, exist_ok=True)
+        html = to_html(scorecard, case.experiment, duels=case.duels(scorecard))
+        html_path.write_text(html, encoding="utf-8")
+        click.echo(f"wrote {html_path}")
+    if markdown:
+        click.echo(to_markdown(scorecard, case.experiment), nl=False)
+    elif html_path is None:
+        print_scorecard(scorecard, case.experiment)
+
+
+@click.command()
+@key_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Where to write them; default data/pairs/<week>.parquet.",
+)
+@workspace_option
+@json_option
+def pairs(*, key: str, out: Path | None, folder: Path | None, as_json: bool) -> None:
+    """Write an experiment's preference pairs from rows that are final."""
+    from abplatform.analysis.pairs import keep_pairs, preference_pairs, week_of
+
+    workspace = open_workspace(folder)
+    zone = workspace.settings.time_zone
+    with _open(workspace, key) as case:
+        scorecard = case.analyze()
+        week = week_of(scorecard, zone)
+        found = preference_pairs(
+            case.warehouse,
+            case.experiment,
+            week=week,
+            shelf=case.shelf,
+            scorecard=scorecard,
+            zone=zone,
+        )
+        path = out or workspace.pairs / f"{week}.parquet"
+        keep_pairs(path, found, experiment=key)
+    verdict = scorecard.decision.verdict.value if scorecard.decision else "continue"
+    if as_json:
+        print_json({"experiment": key, "week": week, "pairs": len(found), "path": str(path)})
+    elif found.is_empty():
+        click.echo(f"no pairs: {_why_no_pairs(verdict)}")
+    else:
+        click.echo(f"wrote {len(found):,} pairs of {key} to {path}")
+
+
+def _why_no_pairs(verdict: str) -> str:
+    if verdict == "invalid":
+        return "the experiment is invalid, and an invalid experiment teaches nothing"
+    return "no product has two creatives with final impressions yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One experiment with everything that questions about it need."""
+
+    workspace: Workspace
+    warehouse: Warehouse
+    experiment: Experiment
+    run: Run
+    shelf: Shelf
+
+    def analyze(self, **question: Any) -> Scorecard:
+        from abplatform.analysis.scorecard import Question
+        from abplatform.analysis.verdict import analyze
+
+        return analyze(
+            self.warehouse,
+            self.experiment,
+            run=self.run,
+            question=Question(**question),
+            lineage=self.shelf.lineage,
+            zone=self.workspace.settings.time_zone,
+        )
+
+    def duels(self, scorecard: Scorecard) -> list[Any]:
+        from abplatform.analysis.report import choose_duels
+
+        return choose_duels(
+            scorecard,
+            masters=self.workspace.creatives,
+            lineage=self.shelf.lineage,
+            products=self.shelf.products,
+            control=self.experiment.control.name,
+        )
+
+
+@contextmanager
+def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
+    """Load what is sealed, lock the workspace, open the store and find the experiment."""
+    from abplatform.analysis.publish import open_shelf
+    from abplatform.analysis.scorecard import Run, declared_experiments
+    from abplatform.logs.facts import ExperimentFacts
+    from abplatform.logs.load import ingest
+    from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.traffic.registry import Registry
+
+    registry = Registry(workspace)
+    registered, problems = registry.usable()
+    facts = {
+        name: ExperimentFacts.of(
+            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
+        )
+        for name, one in registered.items()
+    }
+    with progress("loading what is sealed") as advance:
+        ingest(workspace, facts, advance=advance)
+    with workspace.lock(f"analyze {key}"), Warehouse.open(workspace) as warehouse:
+        run = Run(now=workspace.clock())
+        if key in registered:
+            one = registered[key]
+            experiment = one.experiment
+            run = Run(
+                now=workspace.clock(),
+                started_at=one.started_at,
+                ended_at=one.ended_at,
+                phases=one.phases,
+            )
+        else:
+            declared = declared_experiments(warehouse)
+            if key not in declared:
+                raise (
+                    problems[0] if problems else _unknown(workspace, key, {*registered, *declared})
+                )
+            experiment = declared[key]
+        yield _Case(workspace, warehouse, experiment, run, open_shelf(workspace))
+
+
+def _unknown(workspace: Workspace, key: str, known: set[str]) -> RegistryError:
+    near = nearest(key, sorted(known))
+    return RegistryError(
+        f"there is no experiment {key!r}",
+        path=workspace.experiments,
+        remedy=f"the nearest key is {near!r}" if near else "see `abp status` for those there are",
+    )
+
+
+def _moment(text: str | None, workspace: Workspace) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time such as 2026-11-09T08:00+01:00", param_hint="--as-of"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
