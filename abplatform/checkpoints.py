@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from abplatform.durable import append_durably, replace_durably, sync_file, sync_folder
 from abplatform.errors import CheckpointError
 
 __all__ = [
@@ -123,7 +123,7 @@ def write_manifest(
         "metadata": plain,
         "created_at": checkpoint.created_at,
     }
-    _write_atomically(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    replace_durably(folder / MANIFEST, _pretty(manifest))
     return checkpoint
 
 
@@ -174,7 +174,7 @@ def save_checkpoint(
     try:
         for name in _hash_files(folder):
             shutil.copyfile(folder / name, draft / name)
-            _sync(draft / name)
+            sync_file(draft / name)
         checkpoint = write_manifest(draft, kind=kind, metadata=metadata, created_at=created_at)
         target = root / checkpoint.sha256
         try:
@@ -183,7 +183,7 @@ def save_checkpoint(
             shutil.rmtree(target, ignore_errors=True)
         draft.chmod(0o755)
         draft.rename(target)
-        _sync(root)
+        sync_folder(root)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return read_folder(target, kind=kind)
@@ -396,28 +396,12 @@ def _sha256(path: Path) -> str:
 
 def _write_aliases(root: Path, kind: str, named: Mapping[str, str]) -> None:
     table = {**aliases(root), kind: dict(named)}
-    _write_atomically(root / _ALIASES, json.dumps(table, indent=2, sort_keys=True) + "\n")
+    replace_durably(root / _ALIASES, _pretty(table))
+
+
+def _pretty(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _record(root: Path, **row: str | None) -> None:
-    with (root / _HISTORY).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a power cut, sees the old text or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, "utf-8")
-    _sync(draft)
-    draft.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    append_durably(root / _HISTORY, [json.dumps(row, sort_keys=True).encode() + b"\n"])

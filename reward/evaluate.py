@@ -1,0 +1,141 @@
+"""How good is a reward model, measured against the noise in its own labels?
+
+Every number has a twin that counts each pair with its weight. Every pair counts once, and a tie
+half. A label is a probability, so even a perfect model is wrong where the coin fell otherwise: the
+noise ceiling, the mean of max(p_win, 1 - p_win), is the best accuracy that can be hoped for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward.dataset import PairTable
+
+__all__ = ["SIGNIFICANT", "Evaluation", "evaluate", "hits"]
+
+Floats = NDArray[np.float64]
+
+SIGNIFICANT = 0.975
+"""A pair whose winner is known at the two-sided 5 % level."""
+
+_BINS = 10
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What `abp reward evaluate --json` prints, and each pair's hit.
+
+    Args:
+        numbers: JSON data; a number that cannot be computed is None.
+        hit: 1 where the model prefers the likelier winner, 0.5 at a tie, else 0; P.
+    """
+
+    numbers: Mapping[str, Any]
+    hit: Floats
+
+
+def evaluate(table: PairTable, p_chosen: Floats, p_chosen_swapped: Floats) -> Evaluation:
+    """Compare predictions with soft labels.
+
+    Args:
+        table: P pairs.
+        p_chosen: The model's probability that the chosen creative wins, P.
+        p_chosen_swapped: The same, with both creatives handed to the model the other way round.
+    """
+    hit = hits(p_chosen, table.p_win)
+    swapped = hits(p_chosen_swapped, table.p_win)
+    low, high = _interval(hit, table.component)
+    numbers: dict[str, Any] = {
+        "pairs": len(table),
+        "components": len(np.unique(table.component)),
+        **_numbers(p_chosen, table.p_win, table.weight),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "accuracy_swapped": _mean(swapped),
+        "accuracy_swapped_weighted": _mean(swapped, table.weight),
+        "ties": int((p_chosen == 0.5).sum()),
+        "contradictions": table.contradictions,
+        "by_category": {},
+    }
+    categories = np.array(table.categories)
+    for category in sorted(set(table.categories)):
+        rows = categories == category
+        of = _numbers(p_chosen[rows], table.p_win[rows], table.weight[rows])
+        numbers["by_category"][category] = {"pairs": int(rows.sum()), **of}
+    return Evaluation(numbers, hit)
+
+
+def hits(p_chosen: Floats, p_win: Floats) -> Floats:
+    """Return 1 where model and label lean the same way, 0.5 where either leans nowhere, else 0."""
+    return 0.5 + 0.5 * np.sign(p_chosen - 0.5) * np.sign(p_win - 0.5)
+
+
+def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:
+    hit = hits(p_chosen, p_win)
+    ceiling = np.maximum(p_win, 1 - p_win)
+    clear = ceiling >= SIGNIFICANT
+    loss = _log_loss(p_chosen, p_win)
+    accuracy, best = _mean(hit), _mean(ceiling)
+    return {
+        "accuracy": accuracy,
+        "accuracy_weighted": _mean(hit, weight),
+        "pairs_significant": int(clear.sum()),
+        "accuracy_significant": _mean(hit[clear]),
+        "accuracy_significant_weighted": _mean(hit[clear], weight[clear]),
+        "noise_ceiling": best,
+        "noise_ceiling_weighted": _mean(ceiling, weight),
+        "noise_ceiling_significant": _mean(ceiling[clear]),
+        "share_of_ceiling": accuracy / best if accuracy is not None and best else None,
+        "log_loss": _mean(loss),
+        "log_loss_weighted": _mean(loss, weight),
+        "ece": _calibration_error(p_chosen, p_win, np.ones_like(p_win)),
+        "ece_weighted": _calibration_error(p_chosen, p_win, weight),
+    }
+
+
+def _mean(values: Floats, weight: Floats | None = None) -> float | None:
+    total = float(len(values) if weight is None else weight.sum())
+    if total <= 0:
+        return None
+    return float((values if weight is None else values * weight).sum() / total)
+
+
+def _log_loss(p_chosen: Floats, p_win: Floats) -> Floats:
+    sure = np.clip(p_chosen, 1e-12, 1 - 1e-12)
+    return -(p_win * np.log(sure) + (1 - p_win) * np.log1p(-sure))
+
+
+def _calibration_error(p_chosen: Floats, p_win: Floats, weight: Floats) -> float | None:
+    """Expected calibration error over ten bins of the probability of the preferred side.
+
+    Each pair is turned so that the model prefers its first side, as neither order is the right
+    one; a bin compares the mean probability with the mean label (Guo et al. 2017, with soft
+    labels in place of hits).
+    """
+    if weight.sum() <= 0:
+        return None
+    sure = np.maximum(p_chosen, 1 - p_chosen)
+    label = np.where(p_chosen >= 0.5, p_win, 1 - p_win)
+    label = np.where(p_chosen == 0.5, 0.5, label)
+    bins = np.minimum(((sure - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
+    gap = np.bincount(bins, weights=weight * (sure - label), minlength=_BINS)
+    return float(np.abs(gap).sum() / weight.sum())
+
+
+def _interval(hit: Floats, component: NDArray[np.int64]) -> tuple[float | None, float | None]:
+    """Return the 95 % bootstrap interval of the accuracy, drawing whole components."""
+    _, number = np.unique(component, return_inverse=True)
+    if number.max() < 1:
+        return None, None
+    total = np.bincount(number, weights=hit)
+    pairs = np.bincount(number).astype(np.float64)
+    draw = np.random.default_rng(0).integers(0, len(pairs), (_RESAMPLES, len(pairs)))
+    accuracy = total[draw].sum(1) / pairs[draw].sum(1)
+    low, high = np.quantile(accuracy, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,142 @@
+"""Items → tensors: everything that is read and hashed once, before the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from abplatform.errors import TrainingError
+from reward.dataset import Item, PairTable
+from reward.model import Batch, RewardConfig
+from reward.pictures import read_pictures
+from reward.words import category_ids, describe_product, word_ids
+
+__all__ = ["Inputs", "pictures_of"]
+
+
+def pictures_of(
+    table: PairTable,
+    images: Path | None,
+    *,
+    size: int,
+    advance: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8] | None:
+    """Read the picture of each item.
+
+    Args:
+        table: Pairs over M items.
+        images: Folder of ``<sha256>.<extension>``; None leaves pictures out.
+        size: Side of a picture in pixels.
+        advance: Told how many are done of how many.
+
+    Returns:
+        M x size x size x 3, or None where pictures are left out.
+
+    Raises:
+        TrainingError: Pictures are missing, changed or unreadable.
+    """
+    if images is None or not any(item.image for item in table.items):
+        return None
+    if not table.has_images:
+        bare = next(item for item in table.items if not item.image)
+        raise TrainingError(
+            f"creative {bare.creative!r} names no image while others do",
+            remedy="leave --images out, or write pairs whose creatives all have images",
+        )
+    names = sorted({item.image for item in table.items})
+    pictures = read_pictures(images, names, size=size, advance=advance)
+    place = {name: index for index, name in enumerate(names)}
+    return pictures[[place[item.image] for item in table.items]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """M items as tensors; ``batch`` picks some of them.
+
+    Args:
+        pictures: (M, 3, H, W) uint8, or None.
+        texts: Ids of ad texts (M, W, G), or None.
+        products: Ids of product texts (M, W, G).
+        categories: Ids of category levels (M, 4).
+        base: Index of the category's base rate (M).
+    """
+
+    pictures: Tensor | None
+    texts: Tensor | None
+    products: Tensor
+    categories: Tensor
+    base: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Item],
+        pictures: NDArray[np.uint8] | None,
+        config: RewardConfig,
+    ) -> Inputs:
+        """Hash the items' texts and lay everything out for a model.
+
+        Args:
+            items: M items.
+            pictures: M x H x W x 3, or None.
+            config: Says what the model reads.
+
+        Raises:
+            TrainingError: The model reads something that the items don't have.
+        """
+        if config.images and pictures is None:
+            raise TrainingError(
+                "this model reads pictures and there are none",
+                remedy="name their folder with --images, or train on texts without --images",
+            )
+        if config.texts and not all(item.text for item in items):
+            raise TrainingError(
+                "this model reads ad texts and some creatives have none",
+                remedy="use pairs with chosen_text and rejected_text",
+            )
+
+        def hashed(texts: list[str]) -> Tensor:
+            shape = {"words": config.words, "parts": config.parts, "buckets": config.buckets}
+            return torch.from_numpy(word_ids(texts, **shape))
+
+        told = [describe_product(item.title, item.category, item.attributes) for item in items]
+        paths = [item.category for item in items]
+        return cls(
+            pictures=_channels_first(pictures) if config.images else None,
+            texts=hashed([item.text for item in items]) if config.texts else None,
+            products=hashed(told),
+            categories=torch.from_numpy(category_ids(paths, buckets=config.buckets)),
+            base=torch.tensor([_base_index(path, config.categories) for path in paths]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def batch(self, index: NDArray[np.int64]) -> Batch:
+        """Return the items at ``index`` (N) as a batch."""
+        rows = torch.from_numpy(index)
+        return Batch(
+            pictures=None if self.pictures is None else self.pictures[rows].float() / 255,
+            texts=None if self.texts is None else self.texts[rows],
+            products=self.products[rows],
+            categories=self.categories[rows],
+            base=self.base[rows],
+        )
+
+
+def _channels_first(pictures: NDArray[np.uint8] | None) -> Tensor:
+    assert pictures is not None  # noqa: S101  # the caller has checked it
+    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+
+
+def _base_index(path: str, known: Sequence[str]) -> int:
+    """Index of the nearest known category at or above ``path``; 0, the overall rate, if none."""
+    while path and path not in known:
+        path = path.rpartition("/")[0]
+    return known.index(path) + 1 if path else 0

@@ -1,0 +1,94 @@
+"""Pictures from a folder, by the sha256 of their bytes, small enough for the reward model."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from abplatform.errors import TrainingError
+
+__all__ = ["read_pictures", "shrink"]
+
+Pixels = NDArray[np.uint8]
+_SUFFIXES = (".webp", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+
+def read_pictures(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    size: int,
+    advance: Callable[[int, int], None] | None = None,
+) -> Pixels:
+    """Read pictures, check their bytes and make them small.
+
+    Args:
+        folder: Holds ``<sha256>.<any image extension>``.
+        names: N sha256s.
+        size: Side of the small picture in pixels.
+        advance: Told how many are done of how many.
+
+    Returns:
+        N x size x size x 3, uint8 RGB.
+
+    Raises:
+        TrainingError: Pictures are missing (the message names them), changed or unreadable.
+    """
+    files = {
+        path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
+    }
+    missing = sorted({name for name in names if name not in files})
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        shown = ", ".join(missing[:3]) + more
+        raise TrainingError(
+            f"{len(missing)} of {len(set(names))} images are missing: {shown}",
+            path=folder,
+            remedy="name the folder that holds <sha256>.webp with --images",
+        )
+    small = np.empty((len(names), size, size, 3), dtype=np.uint8)
+    for index, name in enumerate(names):
+        small[index] = shrink(_read(files[name], name), size=size)
+        if advance:
+            advance(index + 1, len(names))
+    return small
+
+
+def shrink(pixels: Pixels, *, size: int) -> Pixels:
+    """Make a picture size x size by averaging areas; nothing is cropped.
+
+    Args:
+        pixels: H x W x 3, uint8.
+        size: Side of the result.
+    """
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _read(path: Path, sha256: str) -> Pixels:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise TrainingError(
+            "the image's bytes are not those its name stands for",
+            path=path,
+            remedy="fetch the image again; its name must be the sha256 of its bytes",
+        )
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+                clear = image.convert("RGBA")
+                white = Image.new("RGBA", clear.size, "white")
+                return np.asarray(Image.alpha_composite(white, clear).convert("RGB"))
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise TrainingError(
+            f"the image cannot be read: {error}", path=path, remedy="replace it by a whole file"
+        ) from error

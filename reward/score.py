@@ -1,0 +1,161 @@
+"""A trained reward model at work: scores for pictures, probabilities for pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from abplatform.checkpoints import Checkpoint, read_folder, write_manifest
+from abplatform.domain.catalog import Product
+from abplatform.errors import CheckpointError
+from reward.dataset import Item, PairTable
+from reward.inputs import Inputs
+from reward.model import RewardConfig, RewardModel
+from reward.pictures import shrink
+from reward.train import Trained
+
+__all__ = ["KIND", "RewardScorer", "save_model"]
+
+KIND = "reward"
+_WEIGHTS = "model.safetensors"
+_BATCH = 256
+
+
+def save_model(
+    folder: Path, trained: Trained, *, metadata: Mapping[str, Any], created_at: datetime
+) -> Checkpoint:
+    """Write a trained model as model.safetensors and manifest.json.
+
+    Args:
+        folder: Made if missing; holds nothing else afterwards that counts.
+        trained: The model.
+        metadata: What else should be known about it, as JSON data without times.
+        created_at: Now, with a time zone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(trained.model.state_dict(), folder / _WEIGHTS)
+    told = {"model": asdict(trained.model.config), "train": trained.facts, **metadata}
+    return write_manifest(folder, kind=KIND, metadata=told, created_at=created_at)
+
+
+class RewardScorer:
+    """Scores creatives with one checkpoint; fits the generators' ``Scorer`` protocol.
+
+    Args:
+        model: In evaluation mode.
+        checkpoint: Where it comes from; None for a model that was never saved.
+    """
+
+    def __init__(self, model: RewardModel, checkpoint: Checkpoint | None = None) -> None:
+        self.model = model
+        self.checkpoint = checkpoint
+
+    @classmethod
+    def load(cls, folder: Path) -> RewardScorer:
+        """Load what `abp reward train --out` or the checkpoint store wrote.
+
+        Raises:
+            CheckpointError: The folder is missing, corrupt, or holds another kind of model.
+        """
+        return cls.of(read_folder(folder, kind=KIND))
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> RewardScorer:
+        """Load a checkpoint that is known to be intact.
+
+        Raises:
+            CheckpointError: Its weights don't fit its configuration.
+        """
+        try:
+            model = RewardModel(RewardConfig(**checkpoint.metadata["model"]))
+            model.load_state_dict(load_file(checkpoint.file(_WEIGHTS)))
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"the weights do not fit this version: {str(error).splitlines()[0]}",
+                path=checkpoint.folder,
+                remedy="train the model again with `abp reward train`",
+            ) from error
+        return cls(model.eval(), checkpoint)
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether the model needs pictures."""
+        return self.model.config.images
+
+    def score(self, pixels: NDArray[np.uint8], product: Product) -> float:
+        """Return s, a logit: sigmoid of a difference is the probability of winning.
+
+        Args:
+            pixels: H x W x 3, uint8.
+            product: What the picture advertises.
+        """
+        return float(self.score_many([pixels], [product])[0])
+
+    def score_many(
+        self, pictures: Sequence[NDArray[np.uint8]], products: Sequence[Product]
+    ) -> NDArray[np.float64]:
+        """Return s of N pictures, each H x W x 3 uint8, of N products."""
+        size = self.model.config.image_size
+        items = [_item(product) for product in products]
+        small = np.stack([shrink(picture, size=size) for picture in pictures])
+        return self.score_items(items, small)
+
+    @torch.no_grad()
+    def score_items(
+        self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
+    ) -> NDArray[np.float64]:
+        """Return s of M items.
+
+        Args:
+            items: M items.
+            pictures: M x size x size x 3 in their order, or None.
+        """
+        inputs = Inputs.of(items, pictures, self.model.config)
+        index = np.arange(len(items))
+        parts = [
+            self.model.score(inputs.batch(index[at : at + _BATCH]))
+            for at in range(0, len(items), _BATCH)
+        ]
+        return torch.cat(parts).double().numpy()
+
+    def predict(
+        self, table: PairTable, pictures: NDArray[np.uint8] | None, *, swapped: bool = False
+    ) -> NDArray[np.float64]:
+        """Return the probability that each pair's chosen creative wins, P.
+
+        Args:
+            table: P pairs over M items.
+            pictures: M x size x size x 3, or None.
+            swapped: Hand every pair over with its sides exchanged.
+        """
+        score = self.score_items(table.items, pictures)
+        first, second = score[table.chosen], score[table.rejected]
+        if swapped:
+            return 1 - _sigmoid(second - first)
+        return _sigmoid(first - second)
+
+
+def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    probability: NDArray[np.float64] = 0.5 + 0.5 * np.tanh(0.5 * logit)
+    return probability
+
+
+def _item(product: Product) -> Item:
+    return Item(
+        creative="",
+        image="",
+        text="",
+        product_id=product.product_id,
+        title=product.title,
+        category=product.category.path,
+        attributes=json.dumps(dict(product.attributes), ensure_ascii=False),
+    )
