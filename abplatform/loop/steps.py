@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from abplatform.durable import replace_durably
+from abplatform.errors import WorkspaceLocked
 
-__all__ = ["Finished", "Json", "digest", "file_digest", "run_step"]
+__all__ = ["Finished", "Json", "digest", "file_digest", "hold_turn", "run_step"]
 
 Json = Mapping[str, object]
 """What a step takes and gives: plain data that JSON can hold."""
@@ -88,6 +92,34 @@ def run_step(
     replace_durably(marker, text.encode())
     # Read back, so that a first run and a resumed one hand on the very same data.
     return Finished(step, wanted, json.loads(text)["result"], seconds, resumed=False)
+
+
+@contextmanager
+def hold_turn(runs: Path, week: str) -> Iterator[None]:
+    """Keep other turns out while one runs; its jobs take the workspace's own lock one by one.
+
+    Args:
+        runs: The folder of all turns.
+        week: What is run, shown to whoever comes second.
+
+    Raises:
+        WorkspaceLocked: Another turn is under way.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise WorkspaceLocked(
+                f"another weekly turn is under way: {file.read().strip() or 'unknown'}",
+                path=runs,
+                remedy="wait until it ends, or stop that process",
+            ) from None
+        file.truncate(0)
+        file.write(f"{week}, process {os.getpid()}")
+        file.flush()
+        yield
 
 
 def _read_marker(marker: Path) -> dict[str, Any]:

@@ -21,6 +21,9 @@ __all__ = ["Bots", "Exposure", "Gallery", "SimulatedWeek", "TrueLift", "simulate
 
 Ints = NDArray[np.int64]
 
+_BOT_PACE = 1.5
+"""Impressions a second that a bot asks for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
@@ -57,15 +60,16 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Bots:
-    """Programs that hammer one category for an afternoon and click nearly everything.
+    """Programs that hammer one category, each for minutes, and click nearly everything.
 
     Args:
-        count: How many; every other one says in its user agent that it is a bot.
+        count: How many; every other one says in its user agent that it is a bot, the others look
+            like people but for their pace.
         impressions: How many impressions each of them causes.
     """
 
     count: int = 0
-    impressions: int = 400
+    impressions: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +224,9 @@ def _with_bots(visits: Visits, market: Market, swarm: Bots, monday: datetime) ->
     draw = stream(market.seed, "bots", monday.isoformat())
     total = swarm.count * swarm.impressions
     start = int(monday.timestamp()) + 2 * 86_400 + 13 * 3600
-    ts = np.concatenate(
-        [visits.ts, ((start + draw.uniform(0, 7200, total)) * 1e6).astype(np.int64)]
-    )
+    begin = np.repeat(draw.uniform(0, 7200, swarm.count), swarm.impressions)
+    seconds = start + begin + draw.uniform(0, swarm.impressions / _BOT_PACE, total)
+    ts = np.concatenate([visits.ts, (seconds * 1e6).astype(np.int64)])
     bot = len(market.shoppers) + np.repeat(np.arange(swarm.count), swarm.impressions)
     target = np.full(total, int(np.argmax(market.popularity)))
     order = np.argsort(ts, kind="stable")

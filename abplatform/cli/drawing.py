@@ -1,0 +1,166 @@
+"""The turn's generate step: creatives for every experiment of the week."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from abplatform import checkpoints
+from abplatform.domain.assignment import targets
+from abplatform.domain.experiment import Experiment, Variant
+from abplatform.errors import CatalogueError
+from abplatform.loop.hands import Brief
+from abplatform.loop.steps import Json, digest
+
+if TYPE_CHECKING:
+    from generators.generate import Generation, Scorer
+    from generators.intake import ReadyProduct
+
+__all__ = ["KIND", "DrawCreatives", "varies"]
+
+KIND = "reward"
+"""The kind of checkpoint that screens scenes and is retrained every week."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawCreatives:
+    """Draws baselines for all products and what the experiments' variants ask for.
+
+    Args:
+        ready: The products that can be drawn.
+        refused: Those that cannot, as plain data.
+        seed: Every random choice comes from it.
+        processes: How many processes draw.
+    """
+
+    ready: Sequence[ReadyProduct]
+    refused: Sequence[Json]
+    seed: int
+    processes: int = 1
+
+    @property
+    def inputs(self) -> Json:
+        """What the step's result depends on."""
+        products = {product.product.product_id: product.image_sha256 for product in self.ready}
+        return {"products": digest(products), "seed": self.seed}
+
+    def __call__(self, brief: Brief) -> Json:
+        """Draw what is missing and say which creatives each variant has for each product."""
+        if not self.ready:
+            raise CatalogueError(
+                "no product can be drawn",
+                path=brief.workspace.catalog,
+                remedy="see `abp generate` for the reason of each",
+            )
+        wanted = [
+            (key, variant, registered.experiment, _week_of_birth(brief, key))
+            for key, registered in brief.experiments.items()
+            for variant in registered.experiment.variants
+            if variant.creatives is not None and varies(registered.experiment)
+        ]
+        total = len(self.ready) * (1 + sum(_per_product(variant) for _, variant, _, _ in wanted))
+        base = self._generate(brief, self.ready, None, (0, total))
+        done = len(self.ready)
+        creatives: dict[str, dict[str, Any]] = {}
+        refused: list[dict[str, Any]] = list(map(dict, self.refused))
+        for key, variant, experiment, week in wanted:
+            products = [p for p in self.ready if _is_targeted(experiment, p)]
+            run = base
+            if _per_product(variant):
+                run = self._generate(brief, products, (key, variant, week), (done, total))
+                done += len(self.ready) * _per_product(variant)
+                refused += [
+                    {"experiment": key, "product_id": r.product_id, "reasons": list(r.reasons)}
+                    for r in run.refused
+                ]
+            shown = _by_product(run, {p.product.product_id for p in products})
+            creatives.setdefault(key, {})[variant.name] = shown
+        return {
+            "creatives": creatives,
+            "default": _by_product(base, None),
+            "refused": refused,
+        }
+
+    def _generate(
+        self,
+        brief: Brief,
+        products: Sequence[ReadyProduct],
+        wanted: tuple[str, Variant, str] | None,
+        span: tuple[int, int],
+    ) -> Generation:
+        from generators.generate import generate_creatives
+
+        before, total = span
+        root = brief.workspace.creatives
+        if wanted is None:
+            return generate_creatives(
+                products,
+                generator="baseline",
+                seed=self.seed,
+                root=root,
+                advance=lambda done, _: brief.advance(before + done, total),
+            )
+        key, variant, week = wanted
+        scorer, models = _scorer(brief, key, variant)
+        return generate_creatives(
+            products,
+            generator="caig",
+            per_product=_per_product(variant),
+            week=week,
+            seed=self.seed,
+            root=root,
+            scorer=scorer,
+            checkpoints=models,
+            processes=self.processes,
+            advance=lambda done, _: brief.advance(before + done, total),
+        )
+
+
+def varies(experiment: Experiment) -> bool:
+    """Whether the variants differ in the creatives they show."""
+    return len({variant.creatives for variant in experiment.variants}) > 1
+
+
+def _per_product(variant: Variant) -> int:
+    """How many creatives it needs beside the baselines."""
+    choice = variant.creatives
+    return choice.per_product if choice and choice.source == "generated" else 0
+
+
+def _week_of_birth(brief: Brief, key: str) -> str:
+    """The week whose creatives an experiment shows: the one in which it started."""
+    since = brief.experiments[key].started_at
+    if since is None:
+        return str(brief.week)
+    year, number, _ = since.astimezone(brief.workspace.settings.time_zone).isocalendar()
+    return f"{year}-W{number:02d}"
+
+
+def _is_targeted(experiment: Experiment, product: ReadyProduct) -> bool:
+    allowed = {name: v for name, v in experiment.targeting.items() if name == "category"}
+    return targets(allowed, {"category": product.product.category.path})
+
+
+def _by_product(run: Generation, wanted: set[str] | None) -> dict[str, list[str]]:
+    shown: dict[str, list[str]] = {}
+    for lineage in run.lineages:
+        if wanted is None or lineage.product_id in wanted:
+            shown.setdefault(lineage.product_id, []).append(lineage.creative_id)
+    return shown
+
+
+def _scorer(brief: Brief, key: str, variant: Variant) -> tuple[Scorer | None, Mapping[str, str]]:
+    """The model that screens a variant's scenes: the one its YAML names, at the start's time."""
+    registered = brief.experiments[key]
+    named = variant.creatives.checkpoint if variant.creatives else None
+    if named == checkpoints.CHAMPION:
+        started = registered.started_at is not None
+        known = registered.resolved if started else {named: brief.champions.get(KIND)}
+        named = known.get(named)
+    if named is None:
+        return None, {}
+    from reward.score import RewardScorer
+
+    version = checkpoints.load_checkpoint(brief.workspace.checkpoints, named, kind=KIND)
+    return RewardScorer.load(version.folder), {KIND: version.sha256}

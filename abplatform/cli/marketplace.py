@@ -1,0 +1,176 @@
+"""The turn's serve step in a simulated market: shoppers see the week's creatives."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from abplatform.creatives import read_lineage, read_master
+from abplatform.domain.catalog import Lineage, Placement, Product
+from abplatform.loop.hands import Brief
+from abplatform.loop.steps import Json
+from abplatform.traffic.registry import Registry
+
+if TYPE_CHECKING:
+    from abplatform.simulation.market import Market
+    from abplatform.simulation.taste import Picture
+    from abplatform.simulation.traffic import Exposure, Gallery, SimulatedWeek
+
+__all__ = ["Faults", "SimulateTraffic"]
+
+_SEEN_PIXELS = 128
+"""Pictures are kept at this size in memory; shoppers look at 64."""
+
+SOURCE = "simulation"
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is planted into a simulated week.
+
+    Args:
+        bots: How many bots come.
+        lost: Experiment to variant to the share of its units whose assignments are lost.
+    """
+
+    bots: int = 0
+    lost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateTraffic:
+    """Lets a market's shoppers come for a week and lands the log that results.
+
+    Args:
+        products: What is for sale.
+        seed: Of the market.
+        impressions: How many a week, on average.
+        faults: What is planted.
+    """
+
+    products: Sequence[Product]
+    seed: int
+    impressions: int
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def inputs(self) -> Json:
+        """What the step's result depends on besides the creatives."""
+        return {"seed": self.seed, "impressions": self.impressions, "faults": asdict(self.faults)}
+
+    def __call__(self, brief: Brief) -> Json:
+        """Simulate, write the log, land it; say what was true."""
+        from abplatform.logs.landing import land_file
+        from abplatform.simulation.wire import write_log
+
+        week = self.simulate(brief)
+        monday = brief.week.starts_at(brief.workspace.settings.time_zone)
+        folder = brief.workspace.runs / str(brief.week) / "serve" / "log"
+        prefix = f"{brief.week}-s{self.seed}"
+        files = write_log(week, folder, monday=monday, prefix=prefix)
+        segments = []
+        for number, file in enumerate(files):
+            segments.append(land_file(brief.workspace, file, source=SOURCE)[0].sha256)
+            brief.advance(number + 1, len(files))
+        shutil.rmtree(folder)
+        bot = week.impressions["bot"]
+        return {
+            "traffic": "simulated",
+            "segments": segments,
+            "impressions": len(week.impressions),
+            "clicks": int(week.impressions["clicked"].sum()),
+            "bot_impressions": int(bot.sum()),
+            "bots": self.faults.bots,
+            "true_lifts": _truth(week, brief),
+        }
+
+    def simulate(self, brief: Brief) -> SimulatedWeek:
+        """Return the week before it is logged."""
+        from abplatform.simulation.market import Market
+        from abplatform.simulation.traffic import Bots, simulate_week
+
+        market = Market(self.seed, self.products, impressions=self.impressions)
+        drawn = brief.results["generate"]
+        monday = brief.week.starts_at(brief.workspace.settings.time_zone)
+        return simulate_week(
+            market,
+            _gallery(brief, drawn),
+            self._exposures(brief, drawn, market),
+            monday=monday,
+            bots=Bots(self.faults.bots),
+        )
+
+    def _exposures(self, brief: Brief, drawn: Mapping[str, Any], market: Market) -> list[Exposure]:
+        """Every experiment of the week; one whose variants show the same only watches."""
+        from abplatform.simulation.traffic import Exposure
+
+        registry = Registry(brief.workspace)
+        monday = brief.week.starts_at(brief.workspace.settings.time_zone)
+        exposures = []
+        for key, registered in brief.experiments.items():
+            shown = drawn["creatives"].get(key)
+            full = None
+            if shown is not None:
+                full = {
+                    variant: _filled(shown.get(variant, {}), drawn["default"], market)
+                    for variant in registered.experiment.weights
+                }
+            lost = self.faults.lost.get(key, {})
+            plan = registry.plan(key, monday)
+            exposures.append(Exposure(plan, registered.experiment.control.name, full, lost))
+        return exposures
+
+
+def _filled(
+    shown: Mapping[str, Sequence[str]], default: Mapping[str, Sequence[str]], market: Market
+) -> dict[str, Sequence[str]]:
+    """A variant's creatives; its default where a product has none of its own."""
+    return {
+        product.product_id: shown.get(product.product_id) or default[product.product_id]
+        for product in market.products
+    }
+
+
+def _gallery(brief: Brief, drawn: Mapping[str, Any]) -> Gallery:
+    from abplatform.simulation.traffic import Gallery
+
+    lineage = read_lineage(brief.workspace.creatives)
+    shown = [drawn["default"], *(v for e in drawn["creatives"].values() for v in e.values())]
+    names = sorted({name for listing in shown for ids in listing.values() for name in ids})
+    pictures = {name: _look(brief, lineage[name]) for name in names}
+    advertised = {name: lineage[name].product_id for name in names}
+    return Gallery(pictures, advertised, drawn["default"])
+
+
+def _look(brief: Brief, lineage: Lineage) -> Picture:
+    """A master as shoppers see it: small, with the product's place scaled alike."""
+    import numpy as np
+    from PIL import Image
+
+    from abplatform.simulation.taste import Picture
+
+    master = read_master(brief.workspace.creatives, lineage.creative_id)
+    height, width = master.shape[:2]
+    size = (_SEEN_PIXELS, round(_SEEN_PIXELS * height / width))
+    small = Image.fromarray(master).resize(size, Image.Resampling.BOX)
+    scale = _SEEN_PIXELS / width
+    place = lineage.placement
+    scaled = (round(side * scale) for side in (place.x, place.y, place.width, place.height))
+    return Picture(np.asarray(small), Placement(*scaled))
+
+
+def _truth(week: SimulatedWeek, brief: Brief) -> list[dict[str, Any]]:
+    """The exact lift of every treatment by category, overall first."""
+    return [
+        {
+            "experiment": key,
+            "treatment": treatment.name,
+            "category": true.category,
+            "lift": true.lift,
+        }
+        for key, registered in brief.experiments.items()
+        for treatment in registered.experiment.treatments
+        for true in week.true_lifts(key, treatment.name)
+    ]
