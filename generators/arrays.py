@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
-__all__ = ["Pixels", "Plane", "blend", "ramp", "resize", "to_bytes"]
+__all__ = ["Pixels", "Plane", "blend", "blur", "ramp", "resize", "shrink", "to_bytes"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """Height x width x 3 or 4, 0 … 255."""
@@ -40,6 +41,35 @@ def resize(plane: Plane, height: int, width: int) -> Plane:
         for part in planes
     ]
     return bigger[0] if plane.ndim == 2 else np.dstack(bigger)
+
+
+def blur(plane: Plane, sigma: float) -> Plane:
+    """Blur by a Gaussian; wide ones on a smaller copy, where they cost little.
+
+    Args:
+        plane: h x w or h x w x 3.
+        sigma: In pixels.
+    """
+    if sigma < 0.3:
+        return plane
+    factor = int(2 ** np.clip(np.floor(np.log2(max(sigma, 1.0) / 1.4)), 0, 3))
+    height, width = plane.shape[:2]
+    small = plane if factor == 1 else shrink(plane, factor)
+    # averaging over a block has already spread by its own standard deviation
+    rest = np.sqrt(max((sigma / factor) ** 2 - (factor**2 - 1) / (12.0 * factor**2), 0.1))
+    spread = (rest, rest, 0.0)[: plane.ndim]
+    soft = ndimage.gaussian_filter(small, spread, truncate=3.0, mode="nearest")
+    return np.asarray(soft) if factor == 1 else resize(soft, height, width)
+
+
+def shrink(plane: Plane, factor: int) -> Plane:
+    """Average blocks of ``factor`` x ``factor`` pixels; a rest at the border counts as a block."""
+    planes = [plane] if plane.ndim == 2 else [plane[..., i] for i in range(plane.shape[2])]
+    parts = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(part, np.float32)).reduce(factor))
+        for part in planes
+    ]
+    return parts[0] if plane.ndim == 2 else np.dstack(parts)
 
 
 def to_bytes(light: Plane) -> Pixels:

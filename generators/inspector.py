@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from generators.arrays import Pixels, Plane
@@ -13,6 +14,8 @@ from generators.renderers.placing import Rendered
 
 __all__ = ["Inspection", "inspect"]
 
+COARSER = 2
+"""Colours are compared on a copy this many times smaller."""
 LEAST_KEPT = 0.98
 """Share of the product's solid pixels that the master must show unchanged."""
 LEAST_EDGE = 7.0
@@ -62,7 +65,7 @@ def inspect(rendered: Rendered, product: ReadyProduct) -> Inspection:
         The verdict with every score and reason.
     """
     solid, outline_inside, outline_outside = _zones(rendered)
-    lab = rgb_to_lab(rendered.pixels)
+    lab = rgb_to_lab(np.asarray(Image.fromarray(rendered.pixels).reduce(COARSER)))
     scores = {
         "kept": _kept(rendered),
         "same": _same_product(rendered.cutout, product.cutout),
@@ -111,14 +114,15 @@ def _zones(rendered: Rendered) -> tuple[Plane, Plane, Plane]:
     size = rendered.pixels.shape[:2]
     place = rendered.placement
     alpha = np.zeros(size, dtype=np.uint8)
-    alpha[place.y : place.y + place.height, place.x : place.x + place.width] = rendered.cutout[
-        ..., 3
-    ]
+    rows = slice(place.y, place.y + place.height)
+    columns = slice(place.x, place.x + place.width)
+    alpha[rows, columns] = rendered.cutout[..., 3]
+    alpha = np.asarray(Image.fromarray(alpha).reduce(COARSER))
     solid = alpha >= 250
-    any_ = alpha > 2
-    reach = max(2, size[0] // 128)
+    touched = alpha > 2
+    reach = max(1, size[0] // 256)
     inside = solid & ~ndimage.binary_erosion(solid, iterations=reach)
-    outside = ndimage.binary_dilation(any_, iterations=reach + 1) & ~any_
+    outside = ndimage.binary_dilation(touched, iterations=reach + 1) & ~touched
     return solid, inside, outside
 
 
@@ -128,7 +132,8 @@ def _kept(rendered: Rendered) -> float:
     solid = rendered.cutout[..., 3] == 255
     if not solid.any() or shown.shape[:2] != solid.shape:
         return 0.0
-    return float((shown[solid] == rendered.cutout[..., :3][solid]).all(axis=1).mean())
+    same = shown[solid] == rendered.cutout[..., :3][solid]
+    return float((same[:, 0] & same[:, 1] & same[:, 2]).mean())
 
 
 def _same_product(placed: Pixels, original: Pixels) -> float:
@@ -155,7 +160,7 @@ def _edge_difference(lab: Plane, inside: Plane, outside: Plane) -> float:
     """Mean over outline stretches of how far product and background differ there (CIE76)."""
     if not inside.any() or not outside.any():
         return 0.0
-    sigma = max(2.0, lab.shape[0] / 100)
+    sigma = max(1.5, lab.shape[0] / 100)
     difference = np.zeros(lab.shape[:2], dtype=np.float32)
     weight_in = ndimage.gaussian_filter(inside.astype(np.float32), sigma) + 1e-6
     weight_out = ndimage.gaussian_filter(outside.astype(np.float32), sigma) + 1e-6

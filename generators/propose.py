@@ -250,7 +250,30 @@ FAMILIES: dict[str, _Family] = {
         "spring|any",
         "fresh",
     ),
+    "colour flat lay": _Family(
+        "plaster|sand",
+        "overhead",
+        "soft left|leaf shade|window left",
+        f"{_SOFT}|coral|lemon|terracotta",
+        "leaves|petals|no|spheres",
+        "deep",
+        "summer|any",
+        "playful|fresh",
+    ),
+    "silk flat lay": _Family(
+        "satin",
+        "overhead",
+        "soft left",
+        "blush|cream|lilac|sage|ink",
+        "no|petals|leaves",
+        "deep",
+        "any|spring",
+        "elegant",
+    ),
 }
+
+FLAT = ("linen flat lay", "wood flat lay", "stone flat lay", "colour flat lay", "silk flat lay")
+"""Seen from above: right for what cannot stand, wrong for what would topple."""
 
 _TASTES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (
@@ -262,16 +285,17 @@ _TASTES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "polo",
             "tee",
             "sweat",
-            "scar",
-            "hat",
-            "beanie",
-            "book",
-            "card",
-            "cushion",
-            "accessor",
-            "t-shirts",
+            "scarf",
+            "scarves",
+            "dress",
+            "trouser",
+            "jacket",
         ),
-        ("linen flat lay", "wood flat lay", "stone flat lay", "linen flat lay"),
+        FLAT,
+    ),
+    (
+        ("book", "card", "cushion", "beanie", "hat"),
+        (*FLAT, "pastel podium", "sun disc", "window light", "bright room", "terrazzo studio"),
     ),
     (
         ("beauty", "lip", "cream", "perfume", "cosmetic", "skin", "makeup"),
@@ -368,7 +392,7 @@ _TASTES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 """Words of a category's path or a title, and the families that suit such products."""
 
 TASTE_SHARE = 0.72
-"""How often a family is drawn from those that suit; the rest explores all of them."""
+"""How often a family is drawn from those that suit; the rest explores the others."""
 
 SCREENED = 3
 """Scenes that a scorer sees for each one that it picks."""
@@ -393,11 +417,12 @@ def propose_scenes(
     """
     wanted = count if scorer is None else SCREENED * count
     suited = _suited(product)
+    other = _others(suited)
     scenes: dict[Scene, None] = {}
     for _ in range(20 * wanted):
         if len(scenes) == wanted:
             break
-        pool = suited if suited and rng.random() < TASTE_SHARE else tuple(FAMILIES)
+        pool = suited if not other or rng.random() < TASTE_SHARE else other
         scenes[_draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng)] = None
     ordered = list(scenes)
     if scorer is not None:
@@ -406,12 +431,20 @@ def propose_scenes(
 
 
 def _suited(product: Product) -> tuple[str, ...]:
-    path = product.category.path.lower()
-    for where in (path, product.title.lower()):
+    names = reversed(product.category.path.lower().split("/"))
+    for where in (*names, product.title.lower()):
         for words, families in _TASTES:
             if any(word in where for word in words):
                 return families
-    return ()
+    return _STANDING
+
+
+def _others(suited: tuple[str, ...]) -> tuple[str, ...]:
+    """What else may be tried: nothing for clothes, else whatever lets a product stand."""
+    return () if set(suited) <= set(FLAT) else _STANDING
+
+
+_STANDING = tuple(name for name in FAMILIES if name not in FLAT)
 
 
 def _draw(family: _Family, rng: np.random.Generator) -> Scene:

@@ -9,7 +9,6 @@ from generators.paint import (
     Canvas,
     Colour,
     Shape,
-    band,
     curve,
     disc,
     grid,

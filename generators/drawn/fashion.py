@@ -11,13 +11,11 @@ from generators.paint import (
     Shape,
     band,
     curve,
-    disc,
     grid,
     mix,
     polygon,
     puff,
     stroke,
-    text_mask,
 )
 
 __all__ = ["backpack", "boot", "handbag", "sneaker", "sunglasses", "watch"]

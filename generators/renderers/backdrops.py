@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from generators.arrays import Plane, blend, ramp, resize
+from generators.arrays import Plane, blend, blur, ramp, resize
 from generators.paint import Colour, colour, mix
 from generators.renderers.noise import cloud
 from generators.renderers.palettes import tone
@@ -114,14 +114,14 @@ def _window(stage: Stage, rng: np.random.Generator) -> Plane:
     for fold in range(5):
         pale = mix((0.98, 0.97, 0.95), room, 0.25 * (fold % 2))
         pen.rectangle((drape + fold * 9, 0, drape + fold * 9 + 8, 190), fill=_code(pale))
-    return _far_away(stage, sheet, blur=0.014, glow=0.22)
+    return _far_away(stage, sheet, spread=0.014, glow=0.22)
 
 
-def _far_away(stage: Stage, sheet: Image.Image, *, blur: float, glow: float) -> Plane:
+def _far_away(stage: Stage, sheet: Image.Image, *, spread: float, glow: float) -> Plane:
     small = np.asarray(sheet, dtype=np.float32) / 255.0
-    sigma = blur * small.shape[0] + 0.35 * stage.blur * small.shape[0] / stage.size
-    soft = ndimage.gaussian_filter(small, (sigma, sigma, 0))
-    halo = ndimage.gaussian_filter(np.clip(small - 0.75, 0, 1), (6 * sigma, 6 * sigma, 0))
+    sigma = spread * small.shape[0] + 0.35 * stage.blur * small.shape[0] / stage.size
+    soft = blur(small, sigma)
+    halo = blur(np.clip(small - 0.75, 0, 1), 6 * sigma)
     return resize(soft + glow * halo, stage.size, stage.size)
 
 
@@ -211,7 +211,7 @@ def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
             )
         )
     picture = _bokeh(stage, ground, lights)
-    picture = ndimage.gaussian_filter(picture, (1.6, 1.6, 0))
+    picture = blur(picture, 1.6)
     return resize(picture, stage.size, stage.size)
 
 
@@ -227,7 +227,7 @@ def _sky(stage: Stage, _rng: np.random.Generator) -> Plane:
     white = tone((1.0, 0.985, 0.96) if warm else (1.0, 1.0, 1.0)) * shade[..., None]
     sky = blend(sky, white, cover)
     sigma = 1.2 + 0.5 * stage.blur
-    return np.asarray(ndimage.gaussian_filter(sky, (sigma, sigma, 0)))
+    return blur(sky, sigma)
 
 
 def _sea(stage: Stage, rng: np.random.Generator) -> Plane:
@@ -247,7 +247,7 @@ def _sea(stage: Stage, rng: np.random.Generator) -> Plane:
 
 def _softly(stage: Stage, picture: Plane, share: float) -> Plane:
     sigma = share * stage.blur
-    return np.asarray(ndimage.gaussian_filter(picture, (sigma, sigma, 0)))
+    return blur(picture, sigma)
 
 
 def _drapery(stage: Stage, rng: np.random.Generator) -> Plane:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
-from generators.arrays import Plane, ramp, resize
+from generators.arrays import Plane, blur, ramp, resize
 from generators.renderers.palettes import tone
 from generators.renderers.stage import Stage
 
@@ -43,9 +42,9 @@ def _blank(stage: Stage) -> tuple[Image.Image, int]:
     return Image.new("L", (side, side)), side
 
 
-def _finish(stage: Stage, sheet: Image.Image, blur: float) -> Plane:
+def _finish(stage: Stage, sheet: Image.Image, spread: float) -> Plane:
     mask = np.asarray(sheet, dtype=np.float32) / 255.0
-    return resize(ndimage.gaussian_filter(mask, blur * mask.shape[0]), stage.size, stage.size)
+    return resize(blur(mask, spread * mask.shape[0]), stage.size, stage.size)
 
 
 def _window_pattern(stage: Stage, rng: np.random.Generator) -> Plane:
@@ -116,7 +115,7 @@ def grade(picture: Plane, stage: Stage, rng: np.random.Generator) -> Plane:
         rng: Draws the grain.
     """
     contrast, saturation, tint = _MOODS[stage.scene.mood]
-    grey = picture.mean(axis=2, keepdims=True)
+    grey = (picture @ np.full(3, 1.0 / 3.0, np.float32))[..., None]
     toned = grey + (picture - grey) * saturation
     toned = 0.5 + (toned * tone(tint) - 0.5) * contrast
     x, y = stage.grid()

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from abplatform.domain.catalog import Placement
-from generators.arrays import Pixels, Plane, ramp, resize
+from generators.arrays import Pixels, Plane, blur, ramp, resize
 from generators.paint import Colour, colour, mix
 from generators.renderers import sprites
 from generators.renderers.stage import Stage
@@ -390,8 +389,8 @@ def _shadows(items: list[Item], stage: Stage) -> Plane:
                 ),
                 fill=255,
             )
-    sharp = ndimage.gaussian_filter(np.asarray(core, np.float32) / 255, 0.006 * half)
-    soft = ndimage.gaussian_filter(np.asarray(wide, np.float32) / 255, 0.022 * half)
+    sharp = blur(np.asarray(core, np.float32) / 255, 0.006 * half)
+    soft = blur(np.asarray(wide, np.float32) / 255, 0.022 * half)
     return resize(np.clip(0.75 * sharp + 0.5 * soft, 0, 1), stage.size, stage.size)
 
 
@@ -415,7 +414,7 @@ def _draw(picture: Plane, item: Item, stage: Stage) -> None:
     if item.blur > 0.3:
         margin = int(3 * item.blur)
         part = np.pad(part, ((margin, margin), (margin, margin), (0, 0)))
-        part = ndimage.gaussian_filter(part, (item.blur, item.blur, 0))
+        part = blur(part, item.blur)
     middle = item.lies or item.floats
     top = round(item.y * size - part.shape[0] * (0.5 if middle else 0.93))
     left = round(item.x * size - part.shape[1] / 2)
@@ -443,7 +442,7 @@ def _lay_shadow(picture: Plane, cover: Plane, corner: tuple[int, int], stage: St
     lift = (0.016 if stage.overhead else 0.006) * stage.size
     margin = int(3 * lift)
     dark = np.pad(cover, margin)
-    dark = 0.55 * ndimage.gaussian_filter(dark, 0.55 * lift)
+    dark = 0.55 * blur(dark, 0.55 * lift)
     left = corner[0] - margin - round((stage.light.side or 0.4) * lift)
     top = corner[1] - margin + round(0.8 * lift)
     rows, columns, seen = _visible(dark, (left, top), stage.size)

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from abplatform.domain.catalog import Placement
-from generators.arrays import Pixels, Plane, blend, resize
+from generators.arrays import Pixels, Plane, blend, blur, resize, shrink
 
 __all__ = ["cast_shadow", "contact_shadow", "drop_shadow", "reflect"]
 
@@ -66,10 +66,26 @@ def contact_shadow(cutout: Pixels, placement: Placement, size: int, *, softness:
         print_[max(top, 0) : min(bottom, half), min(column, half - 1)] = contact[x]
     unit = placement.width / HALF
     tight = ndimage.gaussian_filter(print_, (0.010 * unit + 0.8, 0.016 * unit + 0.8))
-    wide = ndimage.gaussian_filter(print_, (0.035 * unit + 1.5, 0.075 * unit + 2.0))
+    wide = _spread(print_, 0.035 * unit + 1.5, 0.075 * unit + 2.0)
     peak = max(float(wide.max()), 1e-3)
     shadow = 0.66 * np.clip(tight, 0, 1) + (0.44 + 0.1 * softness) * np.clip(wide / peak, 0, 1)
     return np.clip(resize(shadow, size, size), 0.0, 0.92)
+
+
+def _spread(plane: Plane, down: float, across: float) -> Plane:
+    """A wide blur, different along the two axes, on a quarter-size copy."""
+    small = ndimage.gaussian_filter(shrink(plane, 4), (down / 4, across / 4), truncate=3.0)
+    return resize(np.asarray(small), *plane.shape)
+
+
+def _soften(layer: Plane, sigma: float) -> Plane:
+    """Blur a layer (h x w x 4) where it holds anything."""
+    rows = np.flatnonzero(layer[..., 3].any(axis=1))
+    if sigma <= 0 or not len(rows):
+        return layer
+    part = slice(max(rows[0] - 6, 0), rows[-1] + 7)
+    layer[part] = ndimage.gaussian_filter(layer[part], (sigma, 0.6 * sigma, 0), truncate=2.5)
+    return layer
 
 
 def cast_shadow(
@@ -113,8 +129,8 @@ def cast_shadow(
     )
     laid /= 255.0
     unit = placement.height / HALF
-    near = ndimage.gaussian_filter(laid, 0.008 * unit + 0.8 + 2.0 * softness)
-    far = ndimage.gaussian_filter(laid, (0.03 + 0.05 * softness) * unit + 1.5)
+    near = blur(laid, 0.008 * unit + 0.8 + 2.0 * softness)
+    far = blur(laid, (0.03 + 0.05 * softness) * unit + 1.5)
     away = np.clip((base - np.arange(half, dtype=np.float32)) / max(length * unit, 1.0), 0, 1)
     mix = near + (far - near) * away[:, None]
     return np.clip(resize(mix * (1.0 - 0.45 * away[:, None]), size, size), 0.0, 1.0)
@@ -138,15 +154,15 @@ def drop_shadow(
     flat = _silhouette(cutout, placement, size)
     half = size // HALF
     dark = np.zeros_like(flat)
-    for part, blur, strength in ((0.35, 0.006, 0.45), (1.0, 0.018, 0.4), (1.9, 0.045, 0.3)):
+    for part, reach, strength in ((0.35, 0.006, 0.45), (1.0, 0.018, 0.4), (1.9, 0.045, 0.3)):
         moved = ndimage.shift(flat, (shift[1] * part * half, shift[0] * part * half), order=1)
-        soft = ndimage.gaussian_filter(moved, blur * half * (0.6 + softness))
+        soft = blur(moved, reach * half * (0.6 + softness))
         dark = 1.0 - (1.0 - dark) * (1.0 - strength * soft)
     return np.clip(resize(dark, size, size), 0.0, 1.0)
 
 
 def reflect(
-    background: Plane, cutout: Pixels, placement: Placement, *, strength: float, blur: float
+    background: Plane, cutout: Pixels, placement: Placement, *, strength: float, softness: float
 ) -> Plane:
     """Mirror the product in the surface below it.
 
@@ -155,7 +171,7 @@ def reflect(
         cutout: uint8 RGBA.
         placement: Where it stands.
         strength: 0 (matte) … 1 (mirror) at the foot; it fades with depth.
-        blur: In pixels at the foot; it grows with depth.
+        softness: Blur in pixels.
 
     Returns:
         The background with the reflection.
@@ -177,7 +193,7 @@ def reflect(
     premultiplied = mirrored[..., :3] * mirrored[..., 3:]
     layer[rows, columns, :3] = premultiplied * fade[..., None]
     layer[rows, columns, 3] = mirrored[..., 3] * fade
-    layer = ndimage.gaussian_filter(layer, (blur, 0.6 * blur, 0)) if blur > 0 else layer
+    layer = _soften(layer, softness)
     result = background.copy()
     columns_out = slice(placement.x, placement.x + placement.width)
     result[:, columns_out] = result[:, columns_out] * (1 - layer[..., 3:]) + layer[..., :3]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generators.arrays import Pixels, Plane
+from generators.arrays import Plane
 from generators.renderers.palettes import PALETTES, Palette
 from generators.scene import Scene
 
@@ -86,7 +86,7 @@ class Stage:
         return BLUR[self.scene.depth] * self.size
 
     def grid(self) -> tuple[Plane, Plane]:
-        """x and y of every pixel's middle as shares of the picture; each broadcasts."""
+        """X and y of every pixel's middle as shares of the picture; each broadcasts."""
         line = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
         return line[None, :], line[:, None]
 

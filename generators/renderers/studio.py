@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from abplatform.domain.catalog import Placement
-from generators.arrays import Pixels, Plane, blend, ramp
+from generators.arrays import Pixels, Plane, blend, blur, ramp
 from generators.intake import ReadyProduct
 from generators.renderers.backdrops import draw_backdrop
 from generators.renderers.lighting import grade, light_field
@@ -83,7 +83,7 @@ def _background(stage: Stage, rng: np.random.Generator) -> Plane:
     wall = stage.scene.backdrop in _WALLS
     sigma = stage.blur * (0.35 if wall else 0.25)
     if sigma > 0.4:
-        backdrop = ndimage.gaussian_filter(backdrop, (sigma, sigma, 0))
+        backdrop = blur(backdrop, sigma)
     glowing = stage.scene.backdrop in {"city lights", "dark studio", "window"}
     picture = backdrop * (0.5 + 0.5 * light if glowing else light)
     first = round(stage.horizon * stage.size)
@@ -118,7 +118,7 @@ def _mirror(surface: Plane, picture: Plane, stage: Stage) -> Plane:
         mirrored = _rippled(mirrored, stage)
         surface = surface * np.array([0.62, 0.80, 0.88], np.float32)
     else:
-        mirrored = ndimage.gaussian_filter(mirrored, (0.012 * stage.size, 0.006 * stage.size, 0))
+        mirrored = blur(mirrored, 0.010 * stage.size)
     down = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / rows
     share = np.clip(gloss * (1.35 - 0.75 * down), 0, 0.92)
     return blend(surface, mirrored, np.repeat(share, stage.size, axis=1))
@@ -141,7 +141,7 @@ def _rippled(mirrored: Plane, stage: Stage) -> Plane:
 def _far_blur(full: Plane, stage: Stage) -> Plane:
     """Blur the surface towards its far edge, and a little at the near one."""
     sigma = 0.55 * stage.blur
-    soft = ndimage.gaussian_filter(full, (sigma, sigma, 0))
+    soft = blur(full, sigma)
     _, y = stage.grid()
     far = ramp(stage.base - 0.06, stage.horizon, y)
     near = 0.7 * ramp(stage.base + 0.08, 1.02, y)
@@ -177,7 +177,7 @@ def _ground(
             cutout,
             placement,
             strength=min(0.75, 1.5 * gloss),
-            blur=(2.4 if gloss < 0.4 else 1.2) * stage.size / 512,
+            softness=(2.4 if gloss < 0.4 else 1.2) * stage.size / 512,
         )
     contact = contact_shadow(cutout, placement, stage.size, softness=light.softness)
     return darken(picture, contact, _SHADE * 0.5, 0.85)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from generators.arrays import Plane, ramp, resize
+from generators.arrays import Plane, ramp, resize, shrink
 from generators.paint import Colour, colour, mix
 from generators.renderers.noise import TILE, cloud
 from generators.renderers.palettes import Palette, tone
@@ -44,14 +44,14 @@ def lay_surface(stage: Stage) -> Plane:
     Returns:
         rows x size x 3: the rows from the horizon down; the whole picture from above.
     """
-    texture = _texture(stage.scene.surface, stage.palette, stage.variety)
     if stage.overhead:
+        texture = _texture(stage.scene.surface, stage.palette, stage.variety)
         turned = np.roll(texture, (37 * stage.variety, 91 * stage.variety), axis=(0, 1))
         return resize(turned, stage.size, stage.size)
-    return _in_perspective(texture, stage)
+    return _in_perspective(stage)
 
 
-def _in_perspective(texture: Plane, stage: Stage) -> Plane:
+def _in_perspective(stage: Stage) -> Plane:
     first = round(stage.horizon * stage.size)
     rows = stage.size - first
     down = (np.arange(rows, dtype=np.float32) + 0.5) / rows
@@ -64,7 +64,7 @@ def _in_perspective(texture: Plane, stage: Stage) -> Plane:
     result = np.empty((rows, stage.size, 3), dtype=np.float32)
     for level in np.unique(levels):
         chosen = levels == level
-        small = _pyramid(texture, int(level))
+        small = _pyramid(stage.scene.surface, stage.palette, stage.variety, int(level))
         shrink = 2.0**level
         y = np.broadcast_to((v[chosen] / shrink)[:, None], (int(chosen.sum()), stage.size))
         x = (0.5 * TILE + across[None, :] * depth[chosen][:, None] * zoom) / shrink
@@ -75,12 +75,10 @@ def _in_perspective(texture: Plane, stage: Stage) -> Plane:
     return result
 
 
-def _pyramid(texture: Plane, level: int) -> Plane:
-    if level == 0:
-        return texture
-    factor = 2**level
-    side = TILE // factor
-    return np.asarray(texture.reshape(side, factor, side, factor, 3).mean(axis=(1, 3)))
+@lru_cache(maxsize=128)
+def _pyramid(surface: str, palette: Palette, variety: int, level: int) -> Plane:
+    texture = _texture(surface, palette, variety)
+    return texture if level == 0 else shrink(texture, 2**level)
 
 
 @lru_cache(maxsize=64)
