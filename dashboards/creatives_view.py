@@ -160,7 +160,7 @@ def _card(row: Mapping[str, Any], standing: Mapping[str, Any]) -> CreativeCard:
         variant=row["variant"],
         title=row["title"] or row["product_id"],
         category=row["category"] or "no category",
-        source=row["source"],
+        source=row["source"] or "unknown",
         review=row["review"],
         picture=row["picture"],
         ctr=rate(row["ctr"], "not seen yet" if not row["impressions"] else None),

@@ -24,6 +24,7 @@ __all__ = [
 
 MISSING = "—"
 MINUS = "\N{MINUS SIGN}"
+_NO_SHARES = {"rpm", "cpa", "roi", "iroas", "satisfaction"}
 _UNKNOWN = "not computed"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -62,9 +63,12 @@ def count(value: int | None, why: str | None = None) -> Shown:
     return Shown.missing(why) if value is None else Shown(f"{value:,}")
 
 
-def rate(value: float | None, why: str | None = None) -> Shown:
-    """Return a rate such as a CTR with two decimals: ``2.31%``."""
-    return Shown.missing(why) if value is None else Shown(f"{value:.2%}")
+def rate(value: float | None, why: str | None = None, *, metric: str = "ctr") -> Shown:
+    """Return a metric's rate: a share as ``2.31%``, money and scores as ``12.4``."""
+    if value is None:
+        return Shown.missing(why)
+    text = f"{value:,.3g}" if metric in _NO_SHARES else f"{value:.2%}"
+    return Shown(text.replace("-", MINUS))
 
 
 def share(value: float) -> str:

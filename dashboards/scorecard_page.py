@@ -8,6 +8,8 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from abplatform.figures import forest_plot
+from dashboards.duels_view import Duel, Prediction, Side
 from dashboards.html_pieces import (
     badge,
     headline,
@@ -19,15 +21,12 @@ from dashboards.html_pieces import (
     table,
     with_code,
 )
-from dashboards.number_words import moment, plain, share
+from dashboards.lift_rows import LiftRow, forest_rows
+from dashboards.number_words import moment, share
 from dashboards.page_frame import Data, footer, open_page
 from dashboards.pictures import thumbnail
 from dashboards.scorecard_view import (
-    Duel,
-    LiftRow,
-    Prediction,
     ScorecardView,
-    Side,
     daily_rates,
     experiment_keys,
     scorecard_view,
@@ -49,7 +48,7 @@ def show() -> None:
         view = scorecard_view(data.published, key, treatment=chosen)
     st.html(_verdict(view, data))
     if view.treatment is None:
-        st.html(notice("Nothing to compare yet.", view.sentence))
+        st.html(notice("Nothing to compare yet.", view.ruling.sentence))
     else:
         _numbers(view)
         _days(data, key)
@@ -70,48 +69,52 @@ def _choose(keys: Sequence[str]) -> str:
 
 
 def _verdict(view: ScorecardView, data: Data) -> str:
-    zone = data.workspace.settings.time_zone
-    kind = view.verdict or "none"
-    label = badge(view.verdict or "no verdict", kind)
-    reasons = "".join(f"<li>{escape(plain(reason))}</li>" for reason in view.reasons)
-    gaps = "".join(f"<p>{escape(gap)}</p>" for gap in view.gaps)
-    facts = [badge(view.state, view.state)]
-    if view.status:
-        facts.append(badge(view.status, view.status))
-    if view.as_of:
-        facts.append(f"<span>events until {moment(view.as_of, zone)}</span>")
-    if view.owner:
-        facts.append(f"<span>{escape(view.owner)}</span>")
-    if view.data_version:
-        facts.append(f"<span>data <code>{escape(view.data_version)}</code></span>")
-    warnings = "".join(f"<li>{with_code(warning)}</li>" for warning in view.warnings)
-    hypothesis = (
-        f'<p class="abp-hypothesis">{escape(view.hypothesis)}</p>' if view.hypothesis else ""
-    )
-    return (
-        f'<section class="abp-verdict abp-{kind.replace("_", "-")}"><p>{label}</p>'
-        f"<h1>{escape(view.sentence)}</h1>{hypothesis}"
-        f'<div class="abp-meta">{"".join(facts)}</div>'
-        f'<div class="abp-meta">{lamp(view.srm, with_label=False)}<span>{escape(view.split)}</span>'
-        "</div>"
-        + (f'<ul class="abp-reasons">{reasons}</ul>' if reasons else "")
-        + (f'<ul class="abp-warnings">{warnings}</ul>' if warnings else "")
-        + (f"<details><summary>What is not computed</summary>{gaps}</details>" if gaps else "")
-        + "</section>"
-    )
+    ruling = view.ruling
+    kind = ruling.verdict or "none"
+    hypothesis = view.facts["hypothesis"]
+    gaps = "".join(f"<p>{escape(gap)}</p>" for gap in ruling.gaps)
+    parts = [
+        f'<section class="abp-verdict abp-{kind.replace("_", "-")}">',
+        f"<p>{badge(ruling.verdict or 'no verdict', kind)}</p><h1>{escape(ruling.sentence)}</h1>",
+        f'<p class="abp-hypothesis">{escape(hypothesis)}</p>' if hypothesis else "",
+        _meta(view, data),
+        f'<div class="abp-meta">{lamp(ruling.srm, with_label=False)}',
+        f"<span>{escape(ruling.split)}</span></div>",
+        _list("abp-reasons", ruling.reasons),
+        _list("abp-warnings", ruling.warnings),
+        f"<details><summary>What is not computed</summary>{gaps}</details>" if gaps else "",
+        "</section>",
+    ]
+    return "".join(parts)
+
+
+def _meta(view: ScorecardView, data: Data) -> str:
+    ruling, zone = view.ruling, data.workspace.settings.time_zone
+    facts = [badge(view.facts["state"], view.facts["state"])]
+    if ruling.status:
+        facts.append(badge(ruling.status, ruling.status))
+    if ruling.as_of:
+        facts.append(f"<span>events until {moment(ruling.as_of, zone)}</span>")
+    if view.facts["owner"]:
+        facts.append(f"<span>{escape(view.facts['owner'])}</span>")
+    if ruling.data_version:
+        facts.append(f"<span>data <code>{escape(ruling.data_version)}</code></span>")
+    return f'<div class="abp-meta">{"".join(facts)}</div>'
+
+
+def _list(kind: str, sentences: Sequence[str]) -> str:
+    items = "".join(f"<li>{with_code(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="{kind}">{items}</ul>' if items else ""
 
 
 def _numbers(view: ScorecardView) -> None:
     numbers = "".join(headline(line.label, line.shown, line.note) for line in view.headlines)
     st.html(f'<div class="abp-headlines">{numbers}</div>')
-    st.html(
-        section(
-            "Lift by category",
-            f"{view.treatment} against {view.control}, relative change of {view.metric.upper()}. "
-            f"{view.p_note}",
-        )
-    )
-    st.html(_lift_table(view.lifts, "Lifts by category"))
+    metric, control = view.facts["primary_metric"].upper(), view.facts["control"]
+    contrast = f"{view.treatment} against {control}"
+    st.html(section("Lift by category", f"{contrast}: how much {metric} changes."))
+    _forest(view, f"relative change of {metric}, {contrast}")
+    st.html(_lift_table(view.lifts, "Lifts by category", note=view.adjustment))
     for dimension, rows in view.breakdowns.items():
         st.html(section(f"Lift by {dimension}"))
         st.html(_lift_table(rows, f"Lifts by {dimension}"))
@@ -120,15 +123,24 @@ def _numbers(view: ScorecardView) -> None:
         st.html(_lift_table(view.others, "Other metrics"))
 
 
-def _lift_table(rows: Sequence[LiftRow], label: str) -> str:
+def _forest(view: ScorecardView, axis: str) -> None:
+    drawing = forest_plot(
+        forest_rows(view.lifts, units=view.units), title="Lift by category", axis=axis
+    )
+    # st.html drops drawings; st.markdown keeps them. Every text in them is escaped by the figure.
+    st.markdown(f'<div class="abp-forest">{drawing}</div>', unsafe_allow_html=True)
+
+
+def _lift_table(rows: Sequence[LiftRow], label: str, *, note: str = "") -> str:
     judged = any(row.verdict for row in rows)
     lines = [
         {"": _label(row)}
         | {name: shown(cell, reason=False) for name, cell in row.cells.items()}
-        | ({"Verdict": _ruling(row)} if judged else {})
+        | ({"Verdict": _verdict_cell(row)} if judged else {})
         for row in rows
     ]
-    return table(lines, label=label)
+    under = f'<p class="abp-quiet">{escape(note)}</p>' if note else ""
+    return table(lines, label=label) + under
 
 
 def _label(row: LiftRow) -> str:
@@ -136,7 +148,7 @@ def _label(row: LiftRow) -> str:
     return f"{escape(row.label)}{why}"
 
 
-def _ruling(row: LiftRow) -> str:
+def _verdict_cell(row: LiftRow) -> str:
     if row.verdict is None:
         return ""
     return f'<span title="{escape(row.verdict_reason)}">{badge(row.verdict, row.verdict)}</span>'
@@ -154,6 +166,7 @@ def _day_chart(frame: pd.DataFrame) -> dict[str, object]:
     # A date with a time of day is read in the viewer's zone, so that a day keeps its name there.
     days = frame.assign(day=frame["day"].map(lambda day: f"{day:%Y-%m-%d}T00:00:00"))
     ticks = {"format": "%-d %b", "tickCount": {"interval": "day", "step": 1}, "grid": False}
+    rates = {"format": ".1%", "tickCount": 5}
     return {
         "data": {"values": days.to_dict("records")},
         "mark": {"type": "line", "point": True, "strokeWidth": 2},
@@ -164,15 +177,10 @@ def _day_chart(frame: pd.DataFrame) -> dict[str, object]:
                 "field": "ctr",
                 "type": "quantitative",
                 "title": None,
-                "axis": {"format": ".1%", "tickCount": 5},
+                "axis": rates,
                 "scale": {"zero": False},
             },
-            "color": {
-                "field": "variant",
-                "type": "nominal",
-                "title": None,
-                "legend": {"orient": "top"},
-            },
+            "color": {"field": "variant", "title": None, "legend": {"orient": "top"}},
             "tooltip": [
                 {"field": "variant"},
                 {"field": "day", "type": "temporal"},
@@ -188,8 +196,8 @@ def _pictures(view: ScorecardView, data: Data) -> None:
         section("Winning and losing pictures", "Two creatives of one product, the surest first.")
     )
     if view.duels:
-        duels = "".join(_duel(duel, data) for duel in view.duels)
-        st.html(f'<div class="abp-duels">{duels}</div>')
+        cards = "".join(_duel(duel, data) for duel in view.duels)
+        st.html(f'<div class="abp-duels">{cards}</div>')
     else:
         st.html(
             notice("No pair of pictures yet.", "`abp pairs` compares creatives of one product.")
@@ -224,16 +232,12 @@ def _prediction(prediction: Prediction) -> str:
     title = section("Predicted against realised", "Did the reward model foresee the winners?")
     if prediction.accuracy.why:
         return title + f'<p class="abp-quiet">Not known: {escape(prediction.accuracy.why)}.</p>'
+    foreseen = f"{prediction.agreed:,} of {prediction.pairs:,} pairs"
     return (
-        title
-        + '<div class="abp-headlines">'
-        + headline(
-            "Foreseen",
-            prediction.accuracy,
-            f"{prediction.agreed:,} of {prediction.pairs:,} pairs",
-        )
-        + headline("Possible", prediction.ceiling, "clicks are noisy, nobody foresees more")
-        + "</div>"
+        f'{title}<div class="abp-headlines">'
+        f"{headline('Foreseen', prediction.accuracy, foreseen)}"
+        f"{headline('Possible', prediction.ceiling, 'clicks are noisy, nobody foresees more')}"
+        "</div>"
     )
 
 

@@ -133,6 +133,7 @@ def make_experiments():
         "unit": "user_id",
         "assignment": "platform",
         "primary_metric": "ctr",
+        "primary_direction": "increase",
         "variants": ["baseline", "generated"],
         "control": "baseline",
         "spec_sha256": "ab" * 32,
@@ -268,6 +269,7 @@ def make_lift(experiment, category, counts, **changes):
         "k_treatment": k_treatment,
         "rate_control": k_control / n_control,
         "rate_treatment": k_treatment / n_treatment,
+        "absolute_lift": k_treatment / n_treatment - k_control / n_control,
         "relative_lift": ratio - 1,
         "ci_low": ratio * math.exp(-1.96 * spread) - 1,
         "ci_high": ratio * math.exp(1.96 * spread) - 1,
@@ -284,7 +286,10 @@ def make_lifts():
         for category, counts in COUNTS.items()
     ]
     nothing = dict.fromkeys(
-        ["rate_control", "rate_treatment", "relative_lift", "ci_low", "ci_high", "p_value"]
+        [
+            *("rate_control", "rate_treatment", "absolute_lift", "relative_lift"),
+            *("ci_low", "ci_high", "p_value"),
+        ]
     )
     shipped.append(
         make_lift("beauty-generated-2026w47", "toys", (1, 9, 1, 9))

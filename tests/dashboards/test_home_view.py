@@ -12,13 +12,14 @@ from dashboards.home_view import FRESH, STALE, overview
 def sources(publish, table_of, now):
     """Return a function from one source's changed facts to its lights."""
 
-    def lights(*, running=True, at=now, **facts):
+    def lights(*, running=True, external=False, at=now, **facts):
         source = dict.fromkeys(
             ["received", "accepted", "quarantined", "duplicate", "superseded", "forgotten"], 0
         )
         source |= {"source": "feed", "reasons": "{}", "watermark": now} | facts
         experiment = {
             "key": "lip",
+            "assignment": "external" if external else "platform",
             "state": "running" if running else "stopped",
             "primary_metric": "ctr",
         }
@@ -71,9 +72,10 @@ def test_freshness_follows_the_watermark(sources, now, late, level):
 
 
 def test_no_data_is_expected_when_nothing_runs(sources, now):
-    """An old watermark is no fault while no experiment runs."""
+    """An old watermark is no fault while none but external experiments run."""
     light = sources(running=False, watermark=now - timedelta(days=90)).freshness
     assert light.level == "idle"
+    assert sources(external=True, watermark=now - timedelta(days=90)).freshness == light
     assert "90 days ago; nothing runs" in light.detail
 
 

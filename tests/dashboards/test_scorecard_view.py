@@ -51,11 +51,11 @@ def test_every_missing_number_says_why(published):
 def test_adjusted_p_values_are_shown_where_they_exist(published, publish):
     """A category shows its adjusted p; before it exists the page says that nothing is decided."""
     view = scorecard_view(published, SHIPPED)
-    assert view.p_note == "p of a category is adjusted for the number of categories."
+    assert view.adjustment == "p of a category is adjusted for the number of categories."
     lifts = published.table("lifts").with_columns(p_adjusted=pl.lit(None, pl.Float64))
     root = publish(lifts=lifts, experiments=published.table("experiments"))
     early = scorecard_view(read_published(root / "data" / "published"), SHIPPED)
-    assert early.p_note == "p of a category is not adjusted yet, so it decides nothing."
+    assert early.adjustment == "p of a category is not adjusted yet, so it decides nothing."
     assert early.lifts[2].cells["p"] != view.lifts[2].cells["p"]
 
 
@@ -88,16 +88,16 @@ def test_a_draft_has_no_numbers_but_a_sentence(published):
     """Without a scorecard there is no contrast, and the page says what is missing."""
     view = scorecard_view(published, "props-2026w49")
     assert (view.treatment, view.headlines, view.lifts, view.duels) == (None, (), (), ())
-    assert view.sentence == "No verdict yet: no traffic has been analysed yet."
+    assert view.ruling.sentence == "No verdict yet: no traffic has been analysed so far."
     assert view.prediction.accuracy.why == "no creatives of one product have been compared yet"
 
 
 def test_notes_on_unbuilt_fields_stand_apart_from_warnings(published):
     """What is not computed for anybody does not hide what is wrong with this experiment."""
     view = scorecard_view(published, SHIPPED)
-    assert view.warnings == ("12 units were seen in two variants",)
-    assert view.gaps == ("null in every lift: shrunken_lift",)
-    assert view.split.startswith("baseline 48,046 of 48,006 planned")
+    assert view.ruling.warnings == ("12 units were seen in two variants",)
+    assert view.ruling.gaps == ("null in every lift: shrunken_lift",)
+    assert view.ruling.split.startswith("baseline 48,046 of 48,006 planned")
 
 
 def test_duels_show_each_product_once_the_surest_first(published):
@@ -160,5 +160,5 @@ def test_a_bare_scorecard_is_enough(publish, published, scorecard):
         lifts=published.table("lifts"),
     )
     view = scorecard_view(read_published(root / "data" / "published"), SHIPPED)
-    assert view.verdict == "ship"
-    assert view.split == ""
+    assert view.ruling.verdict == "ship"
+    assert view.ruling.split == ""

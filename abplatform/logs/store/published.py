@@ -70,7 +70,7 @@ TABLES: dict[str, pl.Schema] = {
     for name, columns in {
         "experiments": _texts("key owner hypothesis state")
         | _instants("started_at ended_at")
-        | _texts("layer unit assignment primary_metric")
+        | _texts("layer unit assignment primary_metric primary_direction")
         | _lists("variants")
         | _texts("control spec_sha256 verdict"),
         "scorecards": _texts("experiment")
