@@ -105,6 +105,11 @@ def ramp(
     """Move a running experiment to the next step of its ramp."""
     registry = Registry(open_workspace(folder))
     at = _moment(at_text, registry.workspace)
+    present, _ = registry.next_step(key, at=at)
+    if present and present.gate:
+        from abplatform.cli.ramp_gates import pass_gates
+
+        pass_gates(registry, key, present.gate)
     registry.ramp(key, at=at, who=_person(who), reason=reason)
     _show_change(registry, key, "was ramped", as_json=as_json)
 

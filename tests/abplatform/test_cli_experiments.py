@@ -200,3 +200,41 @@ def test_draft_has_no_history(abp):
     assert abp("history", "beauty", "--json")[1] == "[]\n"
     assert "nothing was decided" in abp("history", "beauty")[1]
     assert abp("history", "nobody")[0] == 1
+
+
+def write_log(path, per_variant, clicks=20):
+    """Impressions of one user each, the first ones of a variant clicked, in wire events."""
+    lines = []
+    for variant, count in per_variant.items():
+        for number in range(count):
+            ts = f"2026-11-02T{number % 24:02d}:00:00+00:00"
+            name = f"{variant}-{number}"
+            shown = {"event_type": "impression", "event_id": name, "unit_id": name}
+            about = {"experiment": "beauty", "variant": variant, "creative_id": "c"}
+            about |= {"product_id": "p", "category": "lip", "schema": 1, "ts": ts}
+            lines.append(shown | about)
+            if number < clicks:
+                click = {"schema": 1, "event_type": "click", "event_id": f"c-{name}", "ts": ts}
+                lines.append(click | {"impression_id": name})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({}, "no unit has come in"),
+        ({"base": 200, "gen": 90}, "SRM alarm"),
+        ({"base": 200, "gen": 190}, ""),
+    ],
+    ids=["nothing came in", "broken split", "in order"],
+)
+def test_gate_is_checked_before_the_next_step(abp, tmp_path, counts, said):
+    """A step with `gate: [srm]` is left only when units came in the planned shares."""
+    Path("experiments/beauty.yaml").write_text(SPEC.replace("hold: 24h", "gate: [srm, guardrails]"))
+    abp("start", "beauty", "--at", "2026-11-01")
+    if counts:
+        assert abp("ingest", write_log(tmp_path / "log.jsonl", counts))[0] == 0
+    code, _, err = abp("ramp", "beauty")
+    assert code == (1 if said else 0)
+    assert said in err

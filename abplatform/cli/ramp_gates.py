@@ -1,0 +1,84 @@
+"""The gates of a ramp: what must be in order before an experiment gets more traffic."""
+
+from __future__ import annotations
+
+from abplatform.analysis.scorecard import Run, Scorecard, measure
+from abplatform.cli.example_workspace import facts_of
+from abplatform.domain.experiment import Experiment, Gate, Guardrail
+from abplatform.domain.metrics import METRICS
+from abplatform.errors import RegistryError
+from abplatform.logs.load import ingest
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.traffic.registry import Registry
+
+__all__ = ["find_closed_gate", "pass_gates"]
+
+
+def pass_gates(registry: Registry, key: str, gates: tuple[Gate, ...]) -> None:
+    """Load what is sealed, measure the experiment and refuse if a gate is closed.
+
+    Args:
+        registry: Of the workspace.
+        key: A running experiment.
+        gates: Those of its present step; without any, nothing is measured.
+
+    Raises:
+        RegistryError: A gate is closed, or nothing came in by which it could be judged.
+    """
+    if not gates:
+        return
+    workspace, found = registry.workspace, registry.find(key)
+    ingest(workspace, facts_of(registry))
+    run = Run(workspace.clock(), found.started_at, found.ended_at, found.phases)
+    with workspace.lock(f"ramp {key}"), Warehouse.open(workspace) as warehouse:
+        scorecard = measure(warehouse, found.experiment, run=run, zone=workspace.settings.time_zone)
+    closed = find_closed_gate(scorecard, found.experiment, gates)
+    if closed:
+        raise RegistryError(
+            f"{key} may not ramp: {closed}",
+            path=found.path,
+            remedy=f"look at `abp analyze {key}`; without a `gate` in the YAML it ramps unchecked",
+        )
+
+
+def find_closed_gate(
+    scorecard: Scorecard, experiment: Experiment, gates: tuple[Gate, ...]
+) -> str | None:
+    """Return why a gate is closed, or None when all are open.
+
+    ``srm`` opens when the sample ratio check says ok. ``guardrails`` opens unless one is harmed:
+    the whole interval of its lift lies beyond the margin, or its rate lies below ``min``.
+
+    Args:
+        scorecard: Measured.
+        experiment: Its guardrails.
+        gates: What to check.
+    """
+    if "srm" in gates and scorecard.srm.verdict != "ok":
+        return (
+            "the units did not come in the planned shares (SRM alarm)"
+            if scorecard.srm.verdict == "alarm"
+            else "no unit has come in by which the split could be checked"
+        )
+    if "guardrails" in gates:
+        for guardrail in experiment.guardrails:
+            if _is_harmed(scorecard, guardrail):
+                return f"the guardrail {guardrail.metric} is harmed"
+    return None
+
+
+def _is_harmed(scorecard: Scorecard, guardrail: Guardrail) -> bool:
+    rows = [
+        lift
+        for lift in scorecard.lifts
+        if lift.metric == guardrail.metric and lift.breakdown is None
+    ]
+    margin = guardrail.non_inferiority_margin
+    if margin is None:
+        return any(
+            row.rate_treatment is not None and row.rate_treatment < (guardrail.min or 0.0)
+            for row in rows
+        )
+    if METRICS[guardrail.metric].direction == "increase":
+        return any(row.ci_high is not None and row.ci_high < -margin for row in rows)
+    return any(row.ci_low is not None and row.ci_low > margin for row in rows)
