@@ -1,10 +1,12 @@
 import json
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from abplatform.checkpoints import promote, save_checkpoint
 from abplatform.cli.main import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-first-experiment.md"
@@ -200,6 +202,24 @@ def test_draft_has_no_history(abp):
     assert abp("history", "beauty", "--json")[1] == "[]\n"
     assert "nothing was decided" in abp("history", "beauty")[1]
     assert abp("history", "nobody")[0] == 1
+
+
+def test_start_writes_down_what_champion_stands_for(abp, tmp_path):
+    """`start` resolves the alias in the YAML to the version that is champion at that moment."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("a model")
+    root = tmp_path / "data" / "checkpoints"
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    kept = save_checkpoint(
+        root, tmp_path / "model", kind="reward", metadata={"seed": 1}, created_at=at
+    )
+    promote(root, "reward", kept.sha256, at=at)
+    creatives = "creatives: {source: generated, generator: caig, checkpoint: champion}"
+    text = SPEC.replace("gen: {weight: 50}", f"gen: {{weight: 50, {creatives}}}")
+    Path("experiments/beauty.yaml").write_text(text)
+    code, out, _ = abp("start", "beauty", "--json")
+    assert code == 0
+    assert json.loads(out)["resolved"] == {"reward/champion": kept.sha256}
 
 
 def write_log(path, per_variant, clicks=20):
