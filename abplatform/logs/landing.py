@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from abplatform.durable import append_durably, sync_file, sync_folder, write_durably
-from abplatform.errors import IngestError, StoreError
+from abplatform.errors import IngestError, MappingError, StoreError
 from abplatform.workspace import Workspace
 
 __all__ = [
@@ -63,10 +63,25 @@ class MappingText:
     Args:
         content: The mapping file, byte for byte.
         settings: ``--set`` names to values.
+        path: The file, for messages only.
     """
 
     content: bytes
     settings: Mapping[str, str] = field(default_factory=dict)
+    path: Path = field(default=Path("mapping.yaml"), compare=False)
+
+    @classmethod
+    def read(cls, path: Path, settings: Mapping[str, str] | None = None) -> Self:
+        """Read a mapping file's bytes.
+
+        Raises:
+            MappingError: It cannot be read.
+        """
+        try:
+            return cls(path.read_bytes(), settings or {}, path)
+        except OSError as error:
+            message = f"the mapping file cannot be read: {error.strerror}"
+            raise MappingError(message, path=path, remedy="check its name") from None
 
     @property
     def sha256(self) -> str:

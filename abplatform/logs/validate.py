@@ -31,6 +31,7 @@ from abplatform.domain.events import (
 __all__ = [
     "BATCH_LINES",
     "LONGEST_LINE",
+    "RAW_BYTES",
     "Batch",
     "Door",
     "Reject",
@@ -110,7 +111,7 @@ class Door:
     landed_at: datetime
     currencies: frozenset[str]
     is_open: bool = False
-    _categories: set[str] = field(default_factory=set)
+    _categories: set[str] = field(default_factory=set, init=False)
 
     def check(self, event: Event) -> None:
         """Refuse an event that is well formed but cannot be right here.

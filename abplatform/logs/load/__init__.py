@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.load.declared import declared_experiments
 from abplatform.logs.load.ingest import ingest
 from abplatform.logs.load.receipt import Counts, Example, Receipt
+from abplatform.logs.load.trial import Trial, try_file
 
-__all__ = ["Counts", "Example", "ExperimentFacts", "Receipt", "ingest"]
+__all__ = [
+    "Counts",
+    "Example",
+    "ExperimentFacts",
+    "Receipt",
+    "Trial",
+    "declared_experiments",
+    "ingest",
+    "try_file",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,11 +26,12 @@ from abplatform.logs.load.columns import Place
 from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.load.segments import Store, load_segment
+from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
 from abplatform.workspace import Workspace
 
-__all__ = ["DEFAULT_SOURCE", "ingest"]
+__all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "place_of"]
 
 DEFAULT_SOURCE = "files"
 """Where files land that name no source."""
@@ -65,6 +66,9 @@ def ingest(
         WorkspaceLocked: Another job does not end.
     """
     origin = check_source(source or DEFAULT_SOURCE)
+    read = parse_mapping(mapping, path=mapping.path) if mapping else None
+    for file in files:
+        check_columns(file, read)
     with workspace.lock("ingest"):
         landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
         Landing(workspace).seal()
@@ -134,32 +138,22 @@ class _Job:
         segments: Sequence[Segment],
         advance: Callable[[int, int], None] | None,
     ) -> None:
-        store = Store(self.warehouse, {segment.number: segment for segment in segments})
+        store = Store(
+            self.warehouse,
+            {segment.number: segment for segment in segments},
+            self.workspace.settings.time_zone,
+        )
         total = sum(segment.path.stat().st_size for segment in pending)
         done = 0
         for segment in pending:
             size, read = segment.path.stat().st_size, 0
-            door = _door(self.warehouse, self.experiments, segment, self._rates)
-            for step in load_segment(store, segment, door, self._place(segment)):
+            known = {**declared_facts(self.warehouse), **self.experiments}
+            door = door_of(self.workspace, known, segment)
+            for step in load_segment(store, segment, door, place_of(self.workspace, segment)):
                 read = min(read + step, size)
                 if advance is not None:
                     advance(done + read, total)
             done += size
-
-    def _place(self, segment: Segment) -> Place:
-        return Place(
-            segment_number=segment.number,
-            source=segment.source,
-            landed_at=segment.landed_at,
-            time_zone=str(self.workspace.settings.time_zone),
-            rates=self._rates,
-        )
-
-    @property
-    def _rates(self) -> dict[str, Decimal]:
-        settings = self.workspace.settings
-        told = {name: Decimal(str(rate)) for name, rate in settings.rates.items()}
-        return {**told, settings.currency: Decimal(1)}
 
     def _note_ingest(
         self,
@@ -201,18 +195,38 @@ class _Job:
             self.warehouse.execute("load/set_meta", name="ingests", value=str(len(rows)))
 
 
-def _door(
-    warehouse: Warehouse,
-    experiments: Mapping[str, ExperimentFacts],
-    segment: Segment,
-    currencies: Iterable[str],
+def door_of(
+    workspace: Workspace, experiments: Mapping[str, ExperimentFacts], segment: Segment
 ) -> Door:
-    known = {**declared_facts(warehouse), **experiments}
+    """Return what a segment's events must fit.
+
+    Args:
+        workspace: Its settings say which currencies have a rate.
+        experiments: What is known, by key.
+        segment: When it landed bounds the future.
+    """
     return Door(
-        variants={key: frozenset(facts.variants) for key, facts in known.items()},
+        variants={key: frozenset(facts.variants) for key, facts in experiments.items()},
         landed_at=segment.landed_at,
-        currencies=frozenset(currencies),
+        currencies=frozenset(_rates(workspace)),
     )
+
+
+def place_of(workspace: Workspace, segment: Segment) -> Place:
+    """Return where a segment's events stand."""
+    return Place(
+        segment_number=segment.number,
+        source=segment.source,
+        landed_at=segment.landed_at,
+        time_zone=str(workspace.settings.time_zone),
+        rates=_rates(workspace),
+    )
+
+
+def _rates(workspace: Workspace) -> dict[str, Decimal]:
+    settings = workspace.settings
+    told = {name: Decimal(str(rate)) for name, rate in settings.rates.items()}
+    return {**told, settings.currency: Decimal(1)}
 
 
 def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from abplatform.domain.events import Aggregate, Assigned, Decision, Event, Impression
 from abplatform.errors import StoreError
 from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Segment, check_bytes
 from abplatform.logs.load.columns import Place, keys_of, tables_of
+from abplatform.logs.load.declared import declare
 from abplatform.logs.load.dedupe import Sorted, sort_out
+from abplatform.logs.load.reading import Reader
+from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version_of
-from abplatform.logs.validate import RAW_BYTES, Batch, Door, read_lines, validate_lines
+from abplatform.logs.validate import RAW_BYTES, Batch, Door
 
-__all__ = ["Store", "load_segment", "raw_lines", "read_batches"]
+__all__ = ["Store", "load_segment"]
 
 _QUARANTINE: dict[str, type[pl.DataType]] = {
     "segment_number": pl.Int64,
@@ -38,10 +43,12 @@ class Store:
     Args:
         warehouse: The open warehouse.
         segments: Every sealed segment by its number, to read raw bytes back.
+        time_zone: Where a workspace day begins.
     """
 
     warehouse: Warehouse
     segments: Mapping[int, Segment]
+    time_zone: ZoneInfo
 
 
 @dataclass(slots=True)
@@ -69,23 +76,15 @@ def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> It
     """
     check_bytes(segment)
     tally = _Tally()
+    reader = Reader(segment, store.time_zone)
+    declares = reader.declares
     with store.warehouse.transaction():
-        for batch in read_batches(segment, door):
+        for batch in reader.batches(door):
+            if declares is not None:
+                _declare(store.warehouse, batch, declares, known=door.variants)
             _load_batch(store, batch, segment=segment, place=place, tally=tally)
             yield sum(map(len, batch.raws)) + sum(len(bad.raw) for bad in batch.rejects)
         _close_ledger(store.warehouse, segment, tally)
-
-
-def read_batches(segment: Segment, door: Door) -> Iterator[Batch]:
-    """Read a segment, whatever its form, as batches of events and rejects."""
-    return validate_lines(segment.path, door)
-
-
-def raw_lines(segment: Segment, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
-    """Yield the raw bytes of some of a segment's lines."""
-    for line, raw, _ in read_lines(segment.path):
-        if line in wanted:
-            yield line, raw
 
 
 def _load_batch(
@@ -113,6 +112,30 @@ def _load_batch(
 
 
 _NO_TEXTS = pl.DataFrame(schema={"creative_id": pl.String, "text": pl.String})
+
+
+def _declare(
+    warehouse: Warehouse, batch: Batch, declares: Declares, *, known: Mapping[str, frozenset[str]]
+) -> None:
+    """Note the experiments and variants that a mapped log declares, in order of appearance."""
+    pairs = dict.fromkeys(
+        (assigned.experiment, assigned.variant)
+        for event in batch.events
+        for assigned in _assignments_of(event)
+        if assigned.experiment not in known
+    )
+    rows = [(*pair, place) for place, pair in enumerate(pairs)]
+    schema = {"experiment": pl.String, "variant": pl.String, "appeared": pl.Int64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    declare(warehouse, frame, control=declares.control, unit=declares.unit)
+
+
+def _assignments_of(event: Event) -> Iterable[Assigned]:
+    if isinstance(event, Impression | Decision):
+        return event.all_assignments
+    if isinstance(event, Aggregate):
+        return (Assigned(event.experiment, event.variant),)
+    return ()
 
 
 def _quarantine_rejects(warehouse: Warehouse, batch: Batch, segment: Segment) -> None:
@@ -167,7 +190,9 @@ def _with_raw_bytes(store: Store, rows: pl.DataFrame) -> pl.DataFrame:
     raws: dict[tuple[int, int], bytes] = {}
     for (number,), part in rows.group_by("segment_number"):
         wanted = set(part["line"].to_list())
-        for line, raw in raw_lines(store.segments[int(str(number))], wanted):
+        for line, raw in Reader(store.segments[int(str(number))], store.time_zone).raw_lines(
+            wanted
+        ):
             raws[int(str(number)), line] = raw[:RAW_BYTES]
     places = rows.select("segment_number", "line").iter_rows()
     column = pl.Series("raw", [raws.get(place, b"") for place in places], dtype=pl.Binary)

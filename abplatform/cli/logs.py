@@ -1,0 +1,136 @@
+"""``abp ingest``: logs in, a receipt out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
+
+if TYPE_CHECKING:
+    from abplatform.logs.facts import ExperimentFacts
+    from abplatform.workspace import Workspace
+
+from abplatform.cli.receipts import print_receipt, print_trial
+
+__all__ = ["experiment_facts", "ingest"]
+
+
+class _Moment(click.ParamType[datetime]):
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-22T08:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
+    """Return what the registry knows, in the form that the logs take it."""
+    from abplatform.logs.facts import ExperimentFacts
+    from abplatform.traffic.registry import Registry
+
+    return {
+        key: ExperimentFacts.of(
+            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
+        )
+        for key, one in Registry(workspace).experiments().items()
+    }
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--mapping",
+    "mapping_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The YAML file that says which column is which field.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a field of the mapping."
+)
+@click.option("--source", help="Where the files come from; default `files`.")
+@click.option("--as-of", type=_Moment(), help="Lower the watermark to this time; default is now.")
+@click.option("--dry-run", is_flag=True, help="Show what would come in; write nothing.")
+@click.option("--draft", is_flag=True, help="Print a first mapping, guessed from the file.")
+@json_option
+@workspace_option
+def ingest(
+    *,
+    files: tuple[Path, ...],
+    mapping_file: Path | None,
+    settings: tuple[str, ...],
+    source: str | None,
+    as_of: datetime | None,
+    folder: Path | None,
+    dry_run: bool,
+    draft: bool,
+    as_json: bool,
+) -> None:
+    """Take in impression and click logs; without FILES, load what is sealed."""
+    if draft:
+        _print_draft(files)
+        return
+    from abplatform.logs.landing import MappingText
+    from abplatform.logs.load import ingest as take_in
+    from abplatform.logs.load import try_file
+    from abplatform.workspace import open_workspace
+
+    if settings and mapping_file is None:
+        raise click.UsageError("--set changes a mapping: name one with --mapping FILE")
+    workspace = open_workspace(folder)
+    facts = experiment_facts(workspace)
+    pairs = _pairs(settings)
+    mapping = MappingText.read(mapping_file, pairs) if mapping_file else None
+    if dry_run:
+        if not files:
+            raise click.UsageError("--dry-run needs a FILE")
+        trials = [try_file(workspace, facts, file, mapping=mapping) for file in files]
+        if as_json:
+            print_json([trial.to_json() for trial in trials])
+        else:
+            for trial in trials:
+                print_trial(trial)
+        return
+    with progress("loading") as advance:
+        receipt = take_in(
+            workspace,
+            facts,
+            files=files,
+            mapping=mapping,
+            source=source,
+            as_of=as_of,
+            advance=advance,
+        )
+    if as_json:
+        print_json(receipt.to_json())
+    else:
+        print_receipt(receipt)
+
+
+def _pairs(settings: tuple[str, ...]) -> Mapping[str, str]:
+    pairs = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set {setting}: write NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _print_draft(files: tuple[Path, ...]) -> None:
+    from abplatform.logs.mapping import draft_mapping
+
+    if len(files) != 1:
+        raise click.UsageError("--draft needs one FILE")
+    click.echo(draft_mapping(files[0]), nl=False)

@@ -1,0 +1,53 @@
+"""Cells → days and moments."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from abplatform.domain.events import EventRejected
+
+__all__ = ["read_day", "read_moment"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_day(value: Any) -> date:
+    """Return a cell's day.
+
+    Raises:
+        EventRejected: It is no YYYY-MM-DD.
+    """
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise EventRejected("wrong_type", f"`day` is {value!r}, not YYYY-MM-DD") from None
+
+
+def read_moment(value: Any, pattern: str | None, time_zone: ZoneInfo) -> str:
+    """Return a cell's moment as RFC 3339; one without an offset stays so, to be refused.
+
+    Args:
+        value: The cell.
+        pattern: None for RFC 3339, ``epoch_ms``, ``iso_week``, or a strptime pattern.
+        time_zone: Where a week begins.
+
+    Raises:
+        EventRejected: It does not fit the pattern.
+    """
+    if isinstance(value, datetime):
+        return value.isoformat()
+    try:
+        if pattern is None:
+            return str(value)
+        if pattern == "epoch_ms":
+            return (EPOCH + timedelta(milliseconds=int(str(value)))).isoformat()
+        if pattern == "iso_week":
+            digits = str(value).replace("-W", "").replace("W", "")
+            monday = date.fromisocalendar(int(digits[:4]), int(digits[4:]), 1)
+            return datetime(monday.year, monday.month, monday.day, tzinfo=time_zone).isoformat()
+        # The mapping's pattern holds %z, so the moment knows its offset.
+        return datetime.strptime(str(value), pattern).isoformat()  # noqa: DTZ007 -- see above
+    except (ValueError, OverflowError) as error:
+        raise EventRejected("bad_timestamp", f"{value!r}: {error}") from None

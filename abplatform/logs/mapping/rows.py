@@ -1,0 +1,372 @@
+"""Rows of CSV, Parquet and JSON-lines files → the fields of wire events.
+
+A row that cannot be mapped is one reject; everything else is checked by the same validation as
+wire events. CSV is read record by record, so that a quarantined one keeps its bytes and its line.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Mapping as Names
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+import polars as pl
+
+from abplatform.domain.events import CURRENT_SCHEMA, EVENT_TYPES, EventRejected
+from abplatform.errors import IngestError, MappingError
+from abplatform.logs.landing import form_of
+from abplatform.logs.mapping.moments import read_day, read_moment
+from abplatform.logs.mapping.spec import Mapping
+from abplatform.yaml_text import nearest
+
+__all__ = ["Mapped", "MappedRow", "RowMapper", "Wire", "check_columns", "read_rows", "sample_rows"]
+
+_SLICE_ROWS: Final = 50_000
+_FLAGS: Final = {"1": True, "true": True, "1.0": True, "0": False, "false": False, "0.0": False}
+_WIRE_FIELDS: Final = frozenset(
+    {"event_type"} | {name for kind in EVENT_TYPES.values() for name in kind.__struct_fields__}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRow:
+    """One row of a foreign log.
+
+    Args:
+        line: In the file for CSV and JSON lines, the row's number for Parquet; from 1.
+        raw: The record's bytes; for Parquet the row as JSON.
+        events: Fields of the wire events it stands for.
+        problem: Why it stands for none, or None.
+    """
+
+    line: int
+    raw: bytes
+    events: tuple[dict[str, Any], ...] = ()
+    problem: EventRejected | None = None
+
+
+class RowMapper(Protocol):
+    """Turns one row into the fields of events."""
+
+    def events(self, row: Names[str, Any], number: int) -> tuple[dict[str, Any], ...]:
+        """Return the fields of the events that a row stands for.
+
+        Args:
+            row: Column to value; None where there is none.
+            number: The row's number, from 1.
+
+        Raises:
+            EventRejected: It cannot be mapped.
+        """
+
+
+class Wire:
+    """Rows whose columns are wire fields already."""
+
+    def events(self, row: Names[str, Any], number: int) -> tuple[dict[str, Any], ...]:
+        """Return the row's fields that have a value."""
+        del number
+        fields = {
+            name: _plain(value, keep_nested=True)
+            for name, value in row.items()
+            if name in _WIRE_FIELDS and not _is_missing(value)
+        }
+        if str(fields.get("schema")) == str(CURRENT_SCHEMA):
+            fields["schema"] = CURRENT_SCHEMA
+        return (fields,)
+
+
+@dataclass(slots=True)
+class Mapped:
+    """Rows read by a mapping.
+
+    Args:
+        mapping: What reads them.
+        file_sha256: Of the file; its first 12 digits make ids unique.
+        time_zone: Where a workspace day begins, for dates and weeks.
+    """
+
+    mapping: Mapping
+    file_sha256: str
+    time_zone: ZoneInfo
+    _seen: Counter[str] = field(default_factory=Counter)
+
+    def events(self, row: Names[str, Any], number: int) -> tuple[dict[str, Any], ...]:
+        """Return the event of a row, and its click where it has one."""
+        mapping = self.mapping
+        fields: dict[str, Any] = {"schema": CURRENT_SCHEMA, "event_type": mapping.event}
+        fields |= mapping.constants
+        for name, column in mapping.columns.items():
+            value = row.get(column)
+            if not _is_missing(value):
+                fields[name] = _plain(value)
+        stem = self.file_sha256[:12]
+        for name, word in mapping.row_numbers.items():
+            fields[name] = (
+                self._numbered(row, word) if name == "variant" else f"{stem}-{word}-{number}"
+            )
+        fields.setdefault("event_id", f"{stem}-{mapping.event}-{number}")
+        self._add_time(fields, row)
+        self._add_text(fields, row)
+        if mapping.clicked is None or not _flag(row, mapping.clicked):
+            return (fields,)
+        click = {
+            "schema": CURRENT_SCHEMA,
+            "event_type": "click",
+            "event_id": f"{fields['event_id']}-click",
+            "ts": fields["ts"],
+            "impression_id": fields["event_id"],
+        }
+        return fields, click
+
+    def _numbered(self, row: Names[str, Any], column: str) -> str:
+        group = row.get(column)
+        if _is_missing(group):
+            raise EventRejected("missing_field", f"the column {column!r} is empty")
+        key = str(_plain(group))
+        self._seen[key] += 1
+        return f"v{self._seen[key]}"
+
+    def _add_time(self, fields: dict[str, Any], row: Names[str, Any]) -> None:
+        column = self.mapping.time_column
+        if column is None:
+            day = read_day(fields.get("day"))
+            moment = datetime(day.year, day.month, day.day, tzinfo=self.time_zone)
+            fields["ts"] = moment.isoformat()
+            return
+        value = row.get(column)
+        if _is_missing(value):
+            raise EventRejected("missing_field", f"the column {column!r} is empty")
+        fields["ts"] = read_moment(value, self.mapping.time_format, self.time_zone)
+        if self.mapping.event == "aggregate" and "day" not in fields:
+            try:
+                moment = datetime.fromisoformat(fields["ts"])
+            except ValueError as error:
+                raise EventRejected("bad_timestamp", str(error)) from None
+            fields["day"] = moment.astimezone(self.time_zone).date().isoformat()
+
+    def _add_text(self, fields: dict[str, Any], row: Names[str, Any]) -> None:
+        if not self.mapping.text:
+            return
+        parts = [row.get(column) for column in self.mapping.text]
+        text = "\n".join(str(part) for part in parts if not _is_missing(part))
+        fields["creative_text"] = text
+        digits = hashlib.sha256(text.encode()).hexdigest()[:12]
+        fields.setdefault("creative_id", f"text-{digits}")
+
+
+def sample_rows(path: Path, count: int = 1) -> list[Names[str, Any]]:
+    """Return a file's first readable rows, at least one.
+
+    Raises:
+        IngestError: There is none.
+    """
+    check_columns(path, None, is_foreign=True)
+    rows = []
+    for _, _, row in _rows_of(path):
+        if not isinstance(row, EventRejected):
+            rows.append(row)
+        if len(rows) == count:
+            return rows
+    if not rows:
+        raise IngestError("there is no row in it", path=path, remedy="bring a file with rows")
+    return rows
+
+
+def read_rows(path: Path, mapper: RowMapper) -> Iterator[MappedRow]:
+    """Read a file row by row.
+
+    Args:
+        path: A CSV (.gz too), Parquet or JSON-lines file.
+        mapper: What makes events of a row.
+    """
+    for number, (line, raw, row) in enumerate(_rows_of(path), start=1):
+        if isinstance(row, EventRejected):
+            yield MappedRow(line, raw, problem=row)
+            continue
+        try:
+            yield MappedRow(line, raw, mapper.events(row, number))
+        except EventRejected as error:
+            yield MappedRow(line, raw, problem=error)
+
+
+def check_columns(path: Path, mapping: Mapping | None, *, is_foreign: bool = False) -> None:
+    """Refuse a file that lacks columns before it lands.
+
+    Args:
+        path: The file.
+        mapping: What will read it; None: its columns must be wire fields.
+        is_foreign: Whether any columns will do, since there is no mapping yet.
+
+    Raises:
+        MappingError: A column that the mapping names is missing; the nearest one is offered.
+        IngestError: The file is unreadable or empty, or has no ``event_type`` and no mapping.
+    """
+    columns = _columns_of(path)
+    if columns is None or is_foreign:
+        return
+    if mapping is None:
+        if "event_type" not in columns:
+            raise IngestError(
+                "there is no column 'event_type', so these are no wire events",
+                path=path,
+                line=1,
+                remedy=f"write a mapping: abp ingest --draft {path.name} > mapping.yaml",
+            )
+        return
+    for column in mapping.all_columns:
+        if column not in columns:
+            line, place = mapping.places.get(column, (None, None))
+            near = nearest(column, columns)
+            hint = f"did you mean {near!r}? It has" if near else "it has"
+            raise MappingError(
+                f"{path.name}, line 1: there is no column {column!r}",
+                path=mapping.path,
+                line=line,
+                column=place,
+                remedy=f"{hint} {', '.join(columns[:12])}{' …' if len(columns) > 12 else ''}",
+            )
+
+
+def _rows_of(path: Path) -> Iterator[_Row]:
+    form = form_of(path)
+    if form == "parquet":
+        return _parquet_rows(path)
+    return _csv_rows(path) if form.startswith("csv") else _json_rows(path)
+
+
+def _columns_of(path: Path) -> list[str] | None:
+    form = form_of(path)
+    try:
+        if form == "parquet":
+            return list(pl.read_parquet_schema(path))
+        if not form.startswith("csv"):
+            return None
+        with _text_lines(path) as file:
+            header = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        message = f"it cannot be read as {form}: {error}"
+        raise IngestError(message, path=path, line=1, remedy="check the file's format") from None
+    if not header:
+        raise IngestError("the file is empty", path=path, remedy="bring a file with a header line")
+    return header
+
+
+def _text_lines(path: Path) -> IO[bytes]:
+    if path.name.endswith(".gz"):
+        return io.BufferedReader(gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+_Row = tuple[int, bytes, Names[str, Any] | EventRejected]
+
+
+def _csv_rows(path: Path) -> Iterator[_Row]:
+    """Yield records with their first line's number, their bytes, and their cells by column."""
+    held: list[bytes] = []
+    with _text_lines(path) as file:
+
+        def lines() -> Iterator[str]:
+            for number, raw in enumerate(file):
+                held.append(raw)
+                yield raw.decode("utf-8-sig" if number == 0 else "utf-8", errors="surrogateescape")
+
+        reader = csv.reader(lines(), strict=True)
+        try:
+            header = next(reader, [])
+            while True:
+                held.clear()
+                line = reader.line_num + 1
+                cells = next(reader, None)
+                if cells is None:
+                    return
+                if cells:
+                    yield line, b"".join(held), _cells(header, cells)
+        except (csv.Error, EOFError, zlib.error, OSError) as error:
+            problem = EventRejected("truncated", f"the rest of the file is no CSV: {error}")
+            yield reader.line_num + 1, b"".join(held), problem
+
+
+def _cells(header: list[str], cells: list[str]) -> Names[str, Any] | EventRejected:
+    if len(cells) != len(header):
+        detail = f"the row has {len(cells)} cells, the header {len(header)}"
+        return EventRejected("missing_field" if len(cells) < len(header) else "wrong_value", detail)
+    row = {name: cell or None for name, cell in zip(header, cells, strict=True)}
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return EventRejected("not_utf8", "the row is not UTF-8")
+    return row
+
+
+def _parquet_rows(path: Path) -> Iterator[_Row]:
+    frame = pl.scan_parquet(path)
+    offset = 0
+    while True:
+        part = frame.slice(offset, _SLICE_ROWS).collect()
+        if part.is_empty():
+            return
+        for row in part.iter_rows(named=True):
+            offset += 1
+            raw = json.dumps(row, ensure_ascii=False, default=str).encode()
+            yield offset, raw, row
+
+
+def _json_rows(path: Path) -> Iterator[_Row]:
+    with _text_lines(path) as file:
+        for number, raw in enumerate(file, start=1):
+            line = raw.rstrip(b"\r\n")
+            if not line.strip():
+                continue
+            try:
+                row = msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                yield number, line, EventRejected("not_json", str(error))
+                continue
+            if isinstance(row, dict):
+                yield number, line, row
+            else:
+                yield number, line, EventRejected("not_json", "the line is no object")
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing; pandas writes missing numbers as NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _plain(value: Any, *, keep_nested: bool = False) -> Any:
+    """Write a cell as text, the way that validation reads numbers, flags and moments."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | dict):
+        return value if keep_nested else json.dumps(value, default=str)
+    return str(value)
+
+
+def _flag(row: Names[str, Any], column: str) -> bool:
+    value = row.get(column)
+    if _is_missing(value):
+        raise EventRejected("missing_field", f"the column {column!r} is empty")
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise EventRejected("wrong_type", f"the column {column!r} is {value!r}, not 0 or 1")
+    return flag
