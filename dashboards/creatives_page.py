@@ -80,11 +80,16 @@ def _counted(number: int, first: int, visible: int) -> str:
     return f"{first + 1} to {first + visible} of {number:,} creatives"
 
 
+def _standing(card: CreativeCard) -> str:
+    if card.standing is None or card.p_win is None:
+        return ""
+    sure = f"probability of a higher CTR than the control's creative: {share(card.p_win)}"
+    words = badge(f"{card.standing} {share(card.p_win)}", card.standing)
+    return f'<span title="{escape(sure)}">{words}</span>'
+
+
 def _card(card: CreativeCard, data: Data) -> str:
     review = badge(card.review, card.review) if card.review else ""
-    standing = badge(card.standing, card.standing) if card.standing else ""
-    if card.p_win is not None:
-        standing += f"<small>better than the control's with {share(card.p_win)}</small>"
     alt = f"{card.source} creative for {card.title}"
     lineage = facts(card.lineage) if card.lineage else "<p>Nothing is known about its making.</p>"
     image = picture(thumbnail(data.workspace.root, card.picture), alt)
@@ -94,7 +99,7 @@ def _card(card: CreativeCard, data: Data) -> str:
     return (
         f'<article class="abp-creative">{image}'
         f"<div class='abp-body'><h3>{escape(card.title)}</h3>"
-        f"<p>{badge(card.source, card.source)}{review}{standing}</p>"
+        f"<p>{badge(card.source, card.source)}{review}{_standing(card)}</p>"
         f'<div class="abp-row"><div><span class="abp-label">CTR</span>{shown(card.ctr)}'
         f'<small>{escape(card.interval)}</small></div><div><span class="abp-label">Seen</span>'
         f'{shown(card.impressions)}</div><div><span class="abp-label">Predicted</span>{predicted}'
