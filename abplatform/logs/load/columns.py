@@ -196,11 +196,16 @@ def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame)
             experiments.append(event.experiment)
             variants.append(event.variant)
             continue
-        for ordinal, assigned in enumerate(event.assignments or (None,)):
+        if not event.assignments:
+            index.append(row)
+            ordinals.append(0)
+            experiments.append(None)
+            variants.append(None)
+        for ordinal, assigned in enumerate(event.assignments):
             index.append(row)
             ordinals.append(ordinal)
-            experiments.append(assigned.experiment if assigned else None)
-            variants.append(assigned.variant if assigned else None)
+            experiments.append(assigned.experiment)
+            variants.append(assigned.variant)
     if len(index) > len(events):
         frame = frame[index]
     return frame.with_columns(

@@ -44,10 +44,23 @@ def read_moment(value: Any, pattern: str | None, time_zone: ZoneInfo) -> str:
         if pattern == "epoch_ms":
             return (EPOCH + timedelta(milliseconds=int(str(value)))).isoformat()
         if pattern == "iso_week":
-            digits = str(value).replace("-W", "").replace("W", "")
-            monday = date.fromisocalendar(int(digits[:4]), int(digits[4:]), 1)
+            monday = _monday(str(value))
             return datetime(monday.year, monday.month, monday.day, tzinfo=time_zone).isoformat()
         # The mapping's pattern holds %z, so the moment knows its offset.
         return datetime.strptime(str(value), pattern).isoformat()  # noqa: DTZ007 -- see above
     except (ValueError, OverflowError) as error:
         raise EventRejected("bad_timestamp", f"{value!r}: {error}") from None
+
+
+def _monday(week: str) -> date:
+    """Return the first day of ``2026-W48`` or ``202648``.
+
+    Some calendars count the days before their first whole week as week 00; here that is the week
+    of 1 January.
+    """
+    digits = week.replace("-W", "").replace("W", "")
+    year, number = int(digits[:4]), int(digits[4:])
+    if number == 0:
+        new_year = date(year, 1, 1)
+        return new_year - timedelta(days=new_year.weekday())
+    return date.fromisocalendar(year, number, 1)

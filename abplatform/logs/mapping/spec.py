@@ -28,7 +28,7 @@ _KEYS: Final = (
     "experiment",
 )
 _MADE_HERE: Final = frozenset({"schema", "event_type", "ts", "assignments", "attributes"})
-_ZONED: Final = re.compile(r"%z|%:z|%s")
+_ZONED: Final = re.compile(r"%:?z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class _Reader:
             _refuse(
                 pattern,
                 f"the time format {text!r} has no time zone",
-                "say epoch_ms or iso_week, or put %z into the pattern",
+                "say epoch_ms or iso_week, or put %z into the pattern (it reads Z too)",
             )
         return _word(node.value["field"]), text
 
