@@ -18,15 +18,17 @@ Plane: TypeAlias = NDArray[Any]
 """Height x width, or height x width x 3; light or coverage, 0 … 1."""
 
 
-def ramp(low: float, high: float, x: Plane) -> Plane:
-    """Rise smoothly from 0 at ``low`` to 1 at ``high`` (3t² - 2t³)."""
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))
+def ramp(low: float | Plane, high: float | Plane, x: Plane) -> Plane:
+    """Rise smoothly from 0 at ``low`` to 1 at ``high`` (3t² - 2t³); bounds may vary by pixel."""
+    t = np.asarray(np.clip((x - low) / (high - low), 0.0, 1.0))
+    smooth: Plane = t * t * (3.0 - 2.0 * t)
+    return smooth
 
 
 def blend(below: Plane, above: Plane, coverage: Plane) -> Plane:
     """Lay ``above`` (h x w x 3) over ``below`` by its coverage (h x w)."""
-    return below + (above - below) * coverage[..., None]
+    mixed: Plane = below + (above - below) * coverage[..., None]
+    return mixed
 
 
 def resize(plane: Plane, height: int, width: int) -> Plane:

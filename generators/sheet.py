@@ -1,21 +1,29 @@
-"""Contact sheets: baseline beside generated, product by product."""
+"""Contact sheets: baseline beside generated, product by product, as PNG and as one HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from abplatform.creatives import read_master
 from abplatform.domain.catalog import Lineage, Product
+from abplatform.figures import embed_picture, page
 
-__all__ = ["contact_sheet"]
+__all__ = ["contact_page", "contact_sheet"]
 
-GAP = 12
-CAPTION = 24
-INK = (32, 34, 40)
+GAP = 14
+HEADER = 46
+INK = (34, 36, 42)
+QUIET = (126, 128, 136)
 PAPER = (250, 250, 248)
+WIDEST = 3200
+"""Width in pixels that a sheet does not pass."""
+SHAPE = 1.45
+"""Width by height that a sheet comes near to."""
 
 
 def contact_sheet(
@@ -24,51 +32,123 @@ def contact_sheet(
     products: Sequence[Product],
     lineages: Sequence[Lineage],
     root: Path,
-    tile: int = 200,
-    columns: int = 5,
+    tile: int = 176,
+    per_product: int = 4,
 ) -> Path:
-    """Write a PNG with one row a product: its baseline, then its generated creatives.
+    """Write a PNG with a block for each product: its baseline, then its generated creatives.
+
+    Args:
+        path: The file to write.
+        products: In the order to show; those without a creative are left out.
+        lineages: The creatives to show.
+        root: The folder of creatives.
+        tile: Width of one picture in pixels.
+        per_product: How many generated creatives a block shows at most.
+
+    Returns:
+        The path.
+    """
+    blocks = _blocks(products, lineages, per_product)
+    pictures = max((len(shown) for _, shown in blocks), default=1)
+    block = pictures * (tile + 4) + GAP
+    across = _blocks_across(len(blocks), block, tile + HEADER + GAP)
+    down = -(-len(blocks) // across) if blocks else 0
+    size = (GAP + across * (block + GAP), GAP + down * (tile + HEADER + GAP))
+    sheet = Image.new("RGB", (max(size[0], 64), max(size[1], 64)), PAPER)
+    for number, (product, shown) in enumerate(blocks):
+        x = GAP + (number % across) * (block + GAP)
+        y = GAP + (number // across) * (tile + HEADER + GAP)
+        _draw_block(sheet, (x, y), product, [_small(root, row, tile) for row in shown])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, compress_level=4)
+    return path
+
+
+def contact_page(
+    path: Path, *, products: Sequence[Product], lineages: Sequence[Lineage], root: Path
+) -> Path:
+    """Write one HTML file with every creative, its scene and what the inspector said.
 
     Args:
         path: The file to write.
         products: In the order to show.
         lineages: The creatives to show.
         root: The folder of creatives.
-        tile: Width of one picture in pixels.
-        columns: How many pictures a row shows at most.
 
     Returns:
         The path.
     """
-    rows = [(product, _of(product, lineages)[:columns]) for product in products]
-    rows = [(product, shown) for product, shown in rows if shown]
-    wide = max((len(shown) for _, shown in rows), default=1)
-    sheet = Image.new(
-        "RGB",
-        (GAP + wide * (tile + GAP), GAP + len(rows) * (tile + CAPTION + GAP)),
-        PAPER,
-    )
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=13)
-    for number, (product, shown) in enumerate(rows):
-        top = GAP + number * (tile + CAPTION + GAP)
-        pen.text((GAP, top), _caption(product, wide * tile), fill=INK, font=font)
-        for column, lineage in enumerate(shown):
-            picture = Image.fromarray(read_master(root, lineage.creative_id))
-            sheet.paste(
-                picture.resize((tile, tile), Image.Resampling.LANCZOS),
-                (GAP + column * (tile + GAP), top + CAPTION),
-            )
+    parts = ["<h1>Creatives</h1>"]
+    for product, shown in _blocks(products, lineages, None):
+        parts.append(f"<h2>{escape(product.title)}</h2><p>{escape(product.category.path)}</p>")
+        parts += ['<div style="display:flex;flex-wrap:wrap;gap:14px">']
+        parts += [_figure(root, lineage) for lineage in shown]
+        parts += ["</div>"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    path.write_text(page("Creatives", "\n".join(parts)), encoding="utf-8")
     return path
 
 
-def _of(product: Product, lineages: Sequence[Lineage]) -> list[Lineage]:
-    mine = [lineage for lineage in lineages if lineage.product_id == product.product_id]
-    return sorted(mine, key=lambda lineage: lineage.source != "baseline")
+def _figure(root: Path, lineage: Lineage) -> str:
+    picture = embed_picture(read_master(root, lineage.creative_id), side=260)
+    words = lineage.prompt or "plain studio"
+    scores = lineage.inspector.get("scores")
+    fit = scores.get("fit") if isinstance(scores, Mapping) else None
+    verdict = "" if fit is None else f"<br>fit {fit:.2f}"
+    return (
+        f'<figure style="margin:0;width:260px"><img src="{picture}" width="260" height="260" '
+        f'style="border-radius:6px" alt="{escape(words)}"><figcaption><b>{lineage.source}</b> '
+        f"<code>{lineage.creative_id[:12]}</code><br>{escape(words)}{verdict}</figcaption></figure>"
+    )
 
 
-def _caption(product: Product, width: int) -> str:
-    text = f"{product.title}  ·  {product.category}"
-    return text[: max(10, width // 8)]
+def _blocks(
+    products: Sequence[Product], lineages: Sequence[Lineage], per_product: int | None
+) -> list[tuple[Product, list[Lineage]]]:
+    by_product: dict[str, list[Lineage]] = {}
+    for lineage in lineages:
+        by_product.setdefault(lineage.product_id, []).append(lineage)
+    blocks = []
+    for product in products:
+        mine = by_product.get(product.product_id, [])
+        plain = [row for row in mine if row.source == "baseline"][:1]
+        generated = [row for row in mine if row.source != "baseline"][:per_product]
+        if plain or generated:
+            blocks.append((product, plain + generated))
+    return blocks
+
+
+def _blocks_across(count: int, wide: int, tall: int) -> int:
+    """How many blocks stand side by side so that the sheet is a little wider than tall."""
+    best = round(float(np.sqrt(max(count, 1) * SHAPE * tall / wide)))
+    return max(1, min(best, count or 1, max(1, WIDEST // (wide + GAP))))
+
+
+def _small(root: Path, lineage: Lineage, tile: int) -> Image.Image:
+    picture = Image.fromarray(read_master(root, lineage.creative_id))
+    return picture.resize((tile, tile), Image.Resampling.LANCZOS)
+
+
+def _draw_block(
+    sheet: Image.Image, corner: tuple[int, int], product: Product, pictures: list[Image.Image]
+) -> None:
+    pen = ImageDraw.Draw(sheet)
+    x, y = corner
+    room = sum(picture.width + 4 for picture in pictures)
+    for text, size, ink, drop in (
+        (product.title, 15, INK, 2),
+        (product.category.path, 12, QUIET, 23),
+    ):
+        font = ImageFont.load_default(size=size)
+        pen.text((x, y + drop), _cut(text, font, room), fill=ink, font=font)
+    for picture in pictures:
+        sheet.paste(picture, (x, y + HEADER))
+        x += picture.width + 4
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    """Shorten text until it fits; letters that the font lacks become dots."""
+    plain = "".join(letter if ord(letter) < 0x250 else "." for letter in text)
+    while len(plain) > 1 and font.getlength(plain) > room:
+        plain = plain[:-1]
+    return plain

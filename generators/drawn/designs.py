@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from generators.arrays import Pixels
-from generators.drawn import beauty, drinks, electronics, fashion, home, toys
+from generators.drawn import beauty, drinks, electronics, fashion, home, shoes, toys
 from generators.paint import Colour
 
 __all__ = ["DESIGNS", "Design"]
@@ -40,7 +40,7 @@ DESIGNS = (
         18.0,
     ),
     Design(
-        fashion.sneaker,
+        shoes.sneaker,
         "fashion/shoes",
         "Court sneaker",
         (("White", "eceae4", "2f6fb5"), ("Mustard", "e2ab3f", "2c3a57")),
@@ -166,7 +166,7 @@ DESIGNS = (
         29.0,
     ),
     Design(
-        fashion.boot,
+        shoes.boot,
         "fashion/shoes",
         "Chelsea boot",
         (("Chestnut", "8a4f2d", "2a211c"), ("Black", "2e2d30", "55504c")),

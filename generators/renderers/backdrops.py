@@ -125,11 +125,7 @@ def _far_away(stage: Stage, sheet: Image.Image, *, spread: float, glow: float) -
     return resize(soft + glow * halo, stage.size, stage.size)
 
 
-def _bokeh(
-    stage: Stage,
-    ground: Plane,
-    lights: list[tuple[float, float, float, Colour, float]],
-) -> Plane:
+def _bokeh(ground: Plane, lights: list[tuple[float, float, float, Colour, float]]) -> Plane:
     """Add discs of light: (x, y, radius, colour, strength), all as shares of the picture."""
     half = ground.shape[0]
     picture = ground.copy()
@@ -179,7 +175,7 @@ def _city_lights(stage: Stage, rng: np.random.Generator) -> Plane:
                 float(rng.uniform(0.12, 0.62)),
             )
         )
-    return resize(_bokeh(stage, dusk, lights), stage.size, stage.size)
+    return resize(_bokeh(dusk, lights), stage.size, stage.size)
 
 
 def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
@@ -210,7 +206,7 @@ def _garden(stage: Stage, rng: np.random.Generator) -> Plane:
                 float(rng.uniform(0.08, 0.34)),
             )
         )
-    picture = _bokeh(stage, ground, lights)
+    picture = _bokeh(ground, lights)
     picture = blur(picture, 1.6)
     return resize(picture, stage.size, stage.size)
 

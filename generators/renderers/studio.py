@@ -9,11 +9,12 @@ from abplatform.domain.catalog import Placement
 from generators.arrays import Pixels, Plane, blend, blur, ramp
 from generators.intake import ReadyProduct
 from generators.renderers.backdrops import draw_backdrop
+from generators.renderers.items import draw_items
 from generators.renderers.lighting import grade, light_field
 from generators.renderers.noise import cloud
 from generators.renderers.placing import Rendered, compose, fit
 from generators.renderers.podium import draw_podium
-from generators.renderers.props import draw_items, items_of
+from generators.renderers.props import items_of
 from generators.renderers.shadows import (
     cast_shadow,
     contact_shadow,
