@@ -161,7 +161,9 @@ def split(table: PairTable, *, share: float, seed: int) -> NDArray[np.bool_]:
     )
     if len(names) < 4:
         return np.zeros(len(table), dtype=np.bool_)
-    rows = sorted(names.iter_rows(), key=lambda row: xxhash.xxh3_64_intdigest(row[1], seed=seed))
+    rows = sorted(
+        names.iter_rows(), key=lambda row: xxhash.xxh3_64_intdigest(row[1].encode(), seed=seed)
+    )
     taken, wanted, components = 0, share * len(table), []
     for component, _, pairs in rows[: len(rows) - 1]:
         if taken >= wanted:
@@ -185,13 +187,13 @@ def table_from_frame(frame: pl.DataFrame) -> PairTable:
     )
     number = index["item"].to_numpy().astype(np.int64)
     group = frame.select(pl.struct("experiment", "week", "product_id").rank("dense"))
-    weight = frame["weight"].to_numpy()
+    weight = frame["weight"].to_numpy(writable=True)
     return PairTable(
         frame=frame,
         items=tuple(Item(*row) for row in items.drop("item").iter_rows()),
         chosen=number[: len(frame)],
         rejected=number[len(frame) :],
-        p_win=frame["p_win"].to_numpy(),
+        p_win=frame["p_win"].to_numpy(writable=True),
         weight=weight,
         group=group.to_series().to_numpy().astype(np.int64),
         component=_components(items, number[: len(frame)], number[len(frame) :]),

@@ -15,7 +15,7 @@ from abplatform.errors import TrainingError
 from reward.dataset import Item, PairTable
 from reward.model import Batch, RewardConfig
 from reward.pictures import read_pictures
-from reward.words import category_ids, describe_product, word_ids
+from reward.words import PAD, category_ids, describe_product, word_ids
 
 __all__ = ["Inputs", "pictures_of"]
 
@@ -103,7 +103,9 @@ class Inputs:
 
         def hashed(texts: list[str]) -> Tensor:
             shape = {"words": config.words, "parts": config.parts, "buckets": config.buckets}
-            return torch.from_numpy(word_ids(texts, **shape))
+            ids = word_ids(texts, **shape)
+            longest = max(1, int((ids != PAD).any(axis=2).sum(axis=1).max(initial=1)))
+            return torch.from_numpy(ids[:, :longest].copy())
 
         told = [describe_product(item.title, item.category, item.attributes) for item in items]
         paths = [item.category for item in items]
