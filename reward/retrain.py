@@ -58,13 +58,11 @@ class Source:
         pairs: ISO week to its Parquet file.
         images: Folder of ``<sha256>.<extension>``; None to learn from texts.
         scenes: creative id to its scene description, for the scene baseline.
-        faults: What is wrong with the experiments of the judged week, such as an SRM alarm.
     """
 
     pairs: Mapping[str, Path]
     images: Path | None
     scenes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    faults: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ def train_challenger(
     for known in checkpoints.list_checkpoints(root, kind=KIND):
         if known.metadata.get("training_key") == key:
             return known
-    pictures = pictures_of(table, source.images, size=_side(config))
+    pictures = pictures_of(table, source.images, size=config.image_size)
     resume = root / f".training-{key[:16]}.safetensors"
     trained = train(table, pictures, config, resume=resume, advance=advance)
     metadata = {
@@ -161,6 +159,7 @@ def judge(
     week: str,
     config: TrainingConfig,
     gates: Gates = Gates(),  # noqa: B008  # frozen
+    faults: Sequence[str] = (),
     advance: Advance | None = None,
 ) -> Judgement:
     """Hold a challenger against the champion on a week that it has not seen.
@@ -172,6 +171,7 @@ def judge(
         week: The held-out week.
         config: How the challenger was trained; its twin with shuffled labels is trained likewise.
         gates: The bars.
+        faults: What is wrong with the experiments of that week, such as an SRM alarm.
         advance: Told how many epochs of the twin are done of how many.
 
     Raises:
@@ -192,15 +192,15 @@ def judge(
     if not len(fresh):
         reason = "leakage: the challenger was trained on every pair of this week"
         return Judgement(promote=False, reasons=(reason,), metrics={})
-    learned_pictures = pictures_of(learned, source.images, size=_side(config))
-    bench = _Bench(fresh, pictures_of(fresh, source.images, size=_side(config)))
+    learned_pictures = pictures_of(learned, source.images, size=config.image_size)
+    bench = _Bench(fresh, pictures_of(fresh, source.images, size=config.image_size))
     twin = train(
         shuffle_labels(learned, seed=config.seed), learned_pictures, config, advance=advance
     )
     shuffled = bench.judge(RewardScorer(twin.model))
     ours = bench.judge(RewardScorer.of(challenger))
     theirs = bench.judge(RewardScorer.of(champion)) if champion else None
-    passed = pass_gates(gates, fresh, ours, theirs, twin=shuffled, faults=source.faults)
+    passed = pass_gates(gates, fresh, ours, theirs, twin=shuffled, faults=faults)
     metrics = {
         "week": week,
         "trained_on": weeks,
@@ -222,6 +222,7 @@ def retrain(
     at: datetime,
     seed: int = 0,
     gates: Gates = Gates(),  # noqa: B008  # frozen
+    faults: Sequence[str] = (),
     config: TrainingConfig | None = None,
     advance: Advance | None = None,
 ) -> RetrainResult:
@@ -237,6 +238,7 @@ def retrain(
         at: Now.
         seed: Of the training.
         gates: The bars.
+        faults: What is wrong with the experiments of that week, such as an SRM alarm.
         config: How to train; its seed is replaced.
         advance: Told how many epochs are done of how many.
 
@@ -244,7 +246,7 @@ def retrain(
         TrainingError: There are no pairs, or they cannot be used; the champion stays.
     """
     how = replace(config or TrainingConfig(), seed=seed)
-    key = _decision_key(source, week, how, gates)
+    key = _decision_key(source, week, how, [repr(gates), *sorted(faults)])
     path = root / "retrains" / f"{week}.json"
     before = json.loads(path.read_bytes()) if path.exists() else {}
     if before.get("key") == key:
@@ -262,6 +264,7 @@ def retrain(
         week=week,
         config=how,
         gates=gates,
+        faults=faults,
         advance=advance,
     )
     result = RetrainResult(
@@ -389,20 +392,16 @@ def _reasons(gates: Sequence[Gate]) -> tuple[str, ...]:
     return tuple(gate.detail for gate in failed or gates)
 
 
-def _side(config: TrainingConfig) -> int:
-    return int(dict(config.shape).get("image_size", 64))
-
-
 def _training_key(table: PairTable, source: Source, config: TrainingConfig) -> str:
     facts = [_RECIPE, table.fingerprint, source.images is not None, repr(config)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _decision_key(source: Source, week: str, config: TrainingConfig, gates: Gates) -> str:
+def _decision_key(source: Source, week: str, config: TrainingConfig, bars: list[str]) -> str:
     files = {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in sorted(source.pairs.items())
         if name <= week
     }
-    facts = [_RECIPE, files, sorted(source.faults), repr(config), repr(gates)]
+    facts = [_RECIPE, files, repr(config), bars]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

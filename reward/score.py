@@ -87,6 +87,16 @@ class RewardScorer:
         return cls(model.eval(), checkpoint)
 
     @property
+    def sha256(self) -> str | None:
+        """The checkpoint's name; None for a model that was never saved."""
+        return self.checkpoint.sha256 if self.checkpoint else None
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures that the model reads, in pixels."""
+        return self.model.config.image_size
+
+    @property
     def reads_images(self) -> bool:
         """Whether the model needs pictures."""
         return self.model.config.images
@@ -104,7 +114,7 @@ class RewardScorer:
         self, pictures: Sequence[NDArray[np.uint8]], products: Sequence[Product]
     ) -> NDArray[np.float64]:
         """Return s of N pictures, each H x W x 3 uint8, of N products."""
-        size = self.model.config.image_size
+        size = self.image_size
         items = [_item(product) for product in products]
         small = np.stack([shrink(picture, size=size) for picture in pictures])
         return self.score_items(items, small)
@@ -117,8 +127,10 @@ class RewardScorer:
 
         Args:
             items: M items.
-            pictures: M x size x size x 3 in their order, or None.
+            pictures: M x H x W x 3 in their order, or None.
         """
+        if pictures is not None and pictures.shape[1] != self.image_size:
+            pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
         inputs = Inputs.of(items, pictures, self.model.config)
         index = np.arange(len(items))
         parts = [

@@ -59,6 +59,11 @@ class TrainingConfig:
     pointwise: float = 0.5
     shape: tuple[tuple[str, int | float], ...] = ()
 
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures to train on, in pixels."""
+        return int(dict(self.shape).get("image_size", 64))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
@@ -292,9 +297,7 @@ def _warm_cosine(done: float) -> float:
 def _shape(
     table: PairTable, pictures: NDArray[np.uint8] | None, config: TrainingConfig
 ) -> RewardConfig:
-    changes: dict[str, Any] = dict(config.shape)
-    if pictures is not None:
-        changes["image_size"] = pictures.shape[1]
+    changes: dict[str, Any] = {**dict(config.shape), "image_size": config.image_size}
     return RewardConfig(
         images=pictures is not None,
         texts=table.has_texts,

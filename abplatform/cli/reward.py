@@ -1,0 +1,330 @@
+"""``abp reward`` and ``abp retrain``: train, test, use and choose reward models."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abplatform import checkpoints
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.errors import StoreError, TrainingError
+from abplatform.workspace import Workspace, open_workspace, system_clock
+
+if TYPE_CHECKING:
+    from reward.retrain import Source
+
+__all__ = ["find_faults", "read_source", "retrain", "reward"]
+
+KIND = "reward"
+
+pairs_option = click.option(
+    "--pairs",
+    "pairs_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Preference pairs as `abp pairs` writes them (Parquet).",
+)
+images_option = click.option(
+    "--images",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Folder of <sha256>.<image extension>; left out, only texts are read.",
+)
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder with model.safetensors and manifest.json.",
+)
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+
+
+@click.group()
+def reward() -> None:
+    """Train, evaluate, score, promote and roll back reward models."""
+
+
+@reward.command()
+@pairs_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for model.safetensors and manifest.json.",
+)
+@images_option
+@seed_option
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="At most so many.")
+@json_option
+def train(
+    *,
+    pairs_file: Path,
+    out: Path,
+    images: Path | None,
+    seed: int,
+    epochs: int | None,
+    as_json: bool,
+) -> None:
+    """Train a reward model on preference pairs; a stopped training goes on where it was."""
+    from reward.dataset import read_pairs
+    from reward.inputs import pictures_of
+    from reward.score import save_model
+    from reward.train import TrainingConfig
+    from reward.train import train as train_model
+
+    table = read_pairs(pairs_file)
+    config = (
+        TrainingConfig(seed=seed) if epochs is None else TrainingConfig(seed=seed, epochs=epochs)
+    )
+    with progress("reading pictures") as advance:
+        pictures = pictures_of(table, images, size=config.image_size, advance=advance)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress("training") as advance:
+        resume = out / ".training.safetensors"
+        trained = train_model(table, pictures, config, resume=resume, advance=advance)
+    metadata = {"pairs_sha256": table.fingerprint}
+    checkpoint = save_model(out, trained, metadata=metadata, created_at=system_clock())
+    facts = {"checkpoint": str(out), "sha256": checkpoint.sha256, **trained.facts}
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"{facts['pairs']:,} pairs of {facts['items']:,} creatives")
+    if facts["contradictions"]:
+        click.echo(f"{facts['contradictions']:,} pairs are preferred both ways round")
+    click.echo(f"best after epoch {facts['best_epoch']} of {facts['epochs']}")
+    click.echo(f"{out}  {checkpoint.sha256[:12]}")
+
+
+@reward.command()
+@checkpoint_option
+@pairs_option
+@images_option
+@json_option
+def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json: bool) -> None:
+    """Test a reward model on pairs that it has not seen, beside the noise in their labels."""
+    from reward.evaluate import evaluate as compare
+
+    table, there, back, sha256 = _predict(checkpoint, pairs_file, images)
+    numbers = {"checkpoint": sha256, **compare(table, there, back).numbers}
+    if as_json:
+        print_json(numbers)
+    else:
+        _print_numbers(numbers)
+
+
+@reward.command()
+@checkpoint_option
+@pairs_option
+@images_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Parquet file for pair_id and p_chosen.",
+)
+@json_option
+def score(
+    *, checkpoint: Path, pairs_file: Path, images: Path | None, out: Path, as_json: bool
+) -> None:
+    """Write the probability that each pair's chosen creative wins."""
+    import io
+
+    import polars as pl
+
+    from abplatform.durable import replace_durably
+
+    table, there, _, sha256 = _predict(checkpoint, pairs_file, images)
+    buffer = io.BytesIO()
+    pl.DataFrame({"pair_id": table.pair_ids, "p_chosen": there}).write_parquet(buffer)
+    replace_durably(out, buffer.getvalue())
+    if as_json:
+        print_json({"checkpoint": sha256, "pairs": len(table), "out": str(out)})
+    else:
+        click.echo(f"{len(table):,} pairs scored: {out}")
+
+
+@reward.command()
+@click.argument("checkpoint")
+@workspace_option
+@json_option
+def promote(checkpoint: str, folder: Path | None, *, as_json: bool) -> None:
+    """Make CHECKPOINT (a sha256 or its beginning, or an alias) the champion."""
+    workspace = open_workspace(folder)
+    with workspace.lock("reward promote"):
+        wanted = checkpoints.load_checkpoint(workspace.checkpoints, checkpoint, kind=KIND)
+        at = workspace.clock()
+        checkpoints.promote(workspace.checkpoints, KIND, wanted.sha256, at=at)
+        _note(workspace, "promote", wanted.sha256)
+    _print_aliases(workspace, as_json=as_json)
+
+
+@reward.command()
+@workspace_option
+@json_option
+def rollback(folder: Path | None, *, as_json: bool) -> None:
+    """Make the previous champion the champion again."""
+    workspace = open_workspace(folder)
+    with workspace.lock("reward rollback"):
+        now = checkpoints.rollback(workspace.checkpoints, KIND, at=workspace.clock())
+        _note(workspace, "rollback", now.sha256)
+    _print_aliases(workspace, as_json=as_json)
+
+
+@reward.command("list")
+@workspace_option
+@json_option
+def list_models(folder: Path | None, *, as_json: bool) -> None:
+    """Show every reward model, oldest first, and which one is in use."""
+    workspace = open_workspace(folder)
+    named = checkpoints.aliases(workspace.checkpoints).get(KIND, {})
+    rows = [
+        {
+            "sha256": one.sha256,
+            "aliases": sorted(alias for alias, sha256 in named.items() if sha256 == one.sha256),
+            "created_at": one.created_at,
+            "weeks": one.metadata.get("weeks", []),
+            "pairs": one.metadata["train"]["pairs"],
+        }
+        for one in checkpoints.list_checkpoints(workspace.checkpoints, kind=KIND)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        told = ", ".join(row["aliases"]) or "-"
+        weeks = f"{row['weeks'][0]} … {row['weeks'][-1]}" if row["weeks"] else "own pairs"
+        click.echo(f"{row['sha256'][:12]}  {told:<22} {row['pairs']:>7,} pairs  {weeks}")
+    if not rows:
+        click.echo("no reward model yet: abp retrain")
+
+
+@click.command()
+@click.option("--week", default=None, help="The held-out week, 2026-W48; default the newest.")
+@workspace_option
+@seed_option
+@json_option
+def retrain(week: str | None, folder: Path | None, *, seed: int, as_json: bool) -> None:
+    """Train on the weeks before WEEK, judge on WEEK, promote the new model or say why not."""
+    from reward.retrain import retrain as run
+
+    workspace = open_workspace(folder)
+    with workspace.lock("retrain"), progress("training") as advance:
+        source = read_source(workspace)
+        if not source.pairs:
+            raise TrainingError(
+                "there are no preference pairs yet",
+                path=workspace.pairs,
+                remedy="run a week with `abp weekly`, or write pairs with `abp pairs`",
+            )
+        result = run(
+            source,
+            root=workspace.checkpoints,
+            week=week or max(source.pairs),
+            at=workspace.clock(),
+            seed=seed,
+            faults=find_faults(workspace, source, week or max(source.pairs)),
+            advance=advance,
+        )
+    if as_json:
+        print_json(result.to_json())
+        return
+    what = "promoted" if result.promoted else "not promoted"
+    again = " (decided before, nothing done)" if result.unchanged else ""
+    click.echo(f"{result.week}: {result.checkpoint_sha256[:12]} {what}{again}")
+    for reason in result.reasons:
+        click.echo(f"  - {reason}")
+
+
+def read_source(workspace: Workspace) -> Source:
+    """Find a workspace's pairs by week, its pictures and the scenes they were drawn from."""
+    from abplatform.creatives import read_lineage
+    from reward.retrain import Source
+
+    found = {path.stem: path for path in sorted(workspace.pairs.glob("*.parquet"))}
+    lineage = read_lineage(workspace.creatives)
+    return Source(
+        pairs=found,
+        images=workspace.creatives if workspace.creatives.is_dir() else None,
+        scenes={name: row.scene for name, row in lineage.items()},
+    )
+
+
+def find_faults(workspace: Workspace, source: Source, week: str) -> tuple[str, ...]:
+    """Say which experiments behind a week's pairs have an SRM alarm, as published."""
+    import polars as pl
+
+    from abplatform.logs.store.published import read_published
+
+    if week not in source.pairs:
+        return ()
+    keys = pl.read_parquet(source.pairs[week], columns=["experiment"])["experiment"].unique()
+    try:
+        scorecards = read_published(workspace.published).table("scorecards")
+    except StoreError:
+        return ()
+    bad = scorecards.filter(
+        pl.col("experiment").is_in(keys.to_list()), pl.col("srm_verdict") == "alarm"
+    )
+    names = sorted(set(bad["experiment"].to_list()))
+    return tuple(f"sample ratio mismatch in {name}" for name in names)
+
+
+def _predict(checkpoint: Path, pairs_file: Path, images: Path | None) -> Any:
+    """Return the pairs, both predictions (as given, and swapped) and the checkpoint's sha256."""
+    from reward.dataset import read_pairs
+    from reward.inputs import pictures_of
+    from reward.score import RewardScorer
+
+    scorer = RewardScorer.load(checkpoint)
+    table = read_pairs(pairs_file)
+    with progress("reading pictures") as advance:
+        wanted = images if scorer.reads_images else None
+        pictures = pictures_of(table, wanted, size=scorer.image_size, advance=advance)
+    there = scorer.predict(table, pictures)
+    back = scorer.predict(table, pictures, swapped=True)
+    return table, there, back, scorer.sha256
+
+
+def _note(workspace: Workspace, action: str, sha256: str) -> None:
+    """Write into the journal what a person decided about the champion."""
+    from abplatform.traffic.journal import Journal
+
+    now = workspace.clock()
+    with Journal(workspace.journal).pen() as pen:
+        pen.append(
+            action,
+            at=now,
+            written_at=now,
+            who=getpass.getuser(),
+            experiment=None,
+            detail={"kind": KIND, "checkpoint": sha256},
+        )
+
+
+def _print_aliases(workspace: Workspace, *, as_json: bool) -> None:
+    named = checkpoints.aliases(workspace.checkpoints).get(KIND, {})
+    if as_json:
+        print_json(named)
+        return
+    for alias in (checkpoints.CHAMPION, checkpoints.PREVIOUS, checkpoints.CHALLENGER):
+        if alias in named:
+            click.echo(f"{alias:<10} {named[alias][:12]}")
+
+
+def _print_numbers(numbers: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "", "pairs", "accuracy", "ceiling", "clear pairs", "log-loss", "calibration error"
+    )
+    rows = {"all": numbers, **numbers["by_category"]}
+    names = ("accuracy", "noise_ceiling", "accuracy_significant", "log_loss", "ece")
+    for name, row in rows.items():
+        cells = ("-" if row[key] is None else f"{row[key]:.3f}" for key in names)
+        table.add_row(name, f"{row['pairs']:,}", *cells)
+    Console().print(table)
