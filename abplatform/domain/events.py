@@ -388,7 +388,7 @@ def _rejection(error: msgspec.ValidationError) -> EventRejected:
 def _reason_of(message: str) -> str:
     if "timezone component" in message:
         return "naive_timestamp"
-    if "RFC3339" in message:
+    if "RFC3339 encoded datetime" in message:
         return "bad_timestamp"
     if message.startswith("Expected `object`"):
         return "not_json" if "`$" not in message else "wrong_type"
