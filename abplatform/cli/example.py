@@ -81,19 +81,19 @@ def open_bandit(*, out: Path, source: Path | None, as_json: bool) -> None:
 @json_option
 def upworthy(*, source: Path, out: Path, as_json: bool) -> None:
     """Judge thousands of past headline tests in one pass (Upworthy Research Archive)."""
-    from abplatform.cli.example_workspace import facts_of, open_example
+    from abplatform.cli.example_workspace import open_example
+    from abplatform.cli.logs import experiment_facts
     from abplatform.cli.upworthy import judge_past_tests, summarise
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest
     from abplatform.logs.store.warehouse import Warehouse
-    from abplatform.traffic.registry import Registry
 
     workspace = open_example("upworthy", out)
     mapping = MappingText((workspace.root / "mappings" / "upworthy.yaml").read_bytes())
     with progress("ingest") as advance:
         receipt = ingest(
             workspace,
-            facts_of(Registry(workspace)),
+            experiment_facts(workspace),
             files=[source],
             mapping=mapping,
             source="upworthy",
@@ -116,13 +116,12 @@ def upworthy(*, source: Path, out: Path, as_json: bool) -> None:
 def _ingest_policies(
     workspace: Workspace, logs: dict[tuple[str, str], Path], advance: Any
 ) -> list[dict[str, Any]]:
-    from abplatform.cli.example_workspace import facts_of
+    from abplatform.cli.logs import experiment_facts
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest
-    from abplatform.traffic.registry import Registry
 
     content = (workspace.root / "mappings" / "open-bandit.yaml").read_bytes()
-    facts = facts_of(Registry(workspace))
+    facts = experiment_facts(workspace)
     receipts = []
     for done, ((policy, campaign), log) in enumerate(logs.items()):
         advance(done, len(logs))

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from abplatform.durable import replace_durably
 from abplatform.errors import WorkspaceError
-from abplatform.logs.facts import ExperimentFacts
-from abplatform.traffic.registry import Registry
 from abplatform.workspace import SETTINGS_FILE, Workspace, open_workspace
 
-__all__ = ["facts_of", "open_example"]
+__all__ = ["open_example"]
 
 
 def open_example(name: str, folder: Path) -> Workspace:
@@ -34,19 +32,6 @@ def open_example(name: str, folder: Path) -> Workspace:
             )
         _copy(resources.files("abplatform.cli") / "example_files" / name, folder)
     return open_workspace(folder)
-
-
-def facts_of(registry: Registry) -> dict[str, ExperimentFacts]:
-    """Return what the logs have to know about the registry's experiments."""
-    return {
-        key: ExperimentFacts.of(
-            found.experiment,
-            started_at=found.started_at,
-            ended_at=found.ended_at,
-            phases=found.phases,
-        )
-        for key, found in registry.experiments().items()
-    }
 
 
 def _copy(source: Traversable, target: Path) -> None:

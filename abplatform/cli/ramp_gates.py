@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abplatform.analysis.scorecard import Run, Scorecard, measure
-from abplatform.cli.example_workspace import facts_of
+from abplatform.cli.logs import experiment_facts
 from abplatform.domain.experiment import Experiment, Gate, Guardrail
 from abplatform.domain.metrics import METRICS
 from abplatform.errors import RegistryError
@@ -28,7 +28,7 @@ def pass_gates(registry: Registry, key: str, gates: tuple[Gate, ...]) -> None:
     if not gates:
         return
     workspace, found = registry.workspace, registry.find(key)
-    ingest(workspace, facts_of(registry))
+    ingest(workspace, experiment_facts(workspace))
     run = Run(workspace.clock(), found.started_at, found.ended_at, found.phases)
     with workspace.lock(f"ramp {key}"), Warehouse.open(workspace) as warehouse:
         scorecard = measure(warehouse, found.experiment, run=run, zone=workspace.settings.time_zone)
