@@ -107,8 +107,7 @@ def preference_pairs(
         products = compare_creatives(warehouse, scope)
     else:
         reports = read_reports(warehouse, [experiment.key], question, zone)
-        frame = reports.creatives.get(experiment.key)
-        products = compare_aggregate_creatives(frame) if frame is not None else []
+        products = compare_aggregate_creatives(reports.creatives.get(experiment.key, ()))
     return _frame(_rows(experiment, products, week, shelf, _texts(warehouse)))
 
 

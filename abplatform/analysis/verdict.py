@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ from abplatform.domain.verdict_rules import parse_rule
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["SURE", "Decision", "analyze", "analyze_many", "judge"]
+
+_rule = cache(parse_rule)
 
 SURE = 0.975
 """A creative is called better than another from this p_win on, and worse below 1 less it."""
@@ -160,7 +163,7 @@ def _apply(facts: TreatmentFacts, experiment: Experiment) -> Verdict:
         (rules.ship, Verdict.SHIP),
         (rules.no_difference, Verdict.NO_DIFFERENCE),
     ):
-        if parse_rule(text).holds(known):
+        if _rule(text).holds(known):
             return verdict
     return Verdict.CONTINUE
 

@@ -210,9 +210,10 @@ class _Case:
 def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
     """Load what is sealed, lock the workspace, open the store and find the experiment."""
     from abplatform.analysis.publish import open_shelf
-    from abplatform.analysis.scorecard import Run, declared_experiments
+    from abplatform.analysis.scorecard import Run
     from abplatform.logs.facts import ExperimentFacts
     from abplatform.logs.load import ingest
+    from abplatform.logs.load.declared import declared_experiments
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import Registry
 

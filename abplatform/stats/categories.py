@@ -16,7 +16,7 @@ __all__ = ["Correction", "adjust"]
 
 Correction = Literal["bh", "by", "holm", "none"]
 
-_METHODS: dict[str, str] = {"bh": "fdr_bh", "by": "fdr_by", "holm": "holm"}
+_METHODS = {"bh": "fdr_bh", "by": "fdr_by"}
 
 
 def adjust(p_values: Sequence[float | None], *, correction: Correction) -> list[float | None]:
@@ -37,10 +37,25 @@ def adjust(p_values: Sequence[float | None], *, correction: Correction) -> list[
     if any(math.isnan(p) or not 0 <= p <= 1 for p in known):
         message = f"p-values lie between 0 and 1: {known}"
         raise ValueError(message)
-    if not known or correction == "none":
+    if len(known) < 2 or correction == "none":
         return list(p_values)
+    adjusted = iter(_holm(known) if correction == "holm" else _step_up(known, correction))
+    return [None if p is None else next(adjusted) for p in p_values]
+
+
+def _step_up(p_values: list[float], correction: Literal["bh", "by"]) -> list[float]:
     # statsmodels carries no types.
     from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-    adjusted = iter(multipletests(known, method=_METHODS[correction])[1])
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    return [float(p) for p in multipletests(p_values, method=_METHODS[correction])[1]]
+
+
+def _holm(p_values: list[float]) -> list[float]:
+    """Return Holm's adjusted p-values; statsmodels collects garbage at every call, 0.2 s each."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted

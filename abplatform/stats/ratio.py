@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from operator import index
 
 __all__ = [
@@ -98,7 +98,7 @@ class RatioSums:
 
     def __post_init__(self) -> None:
         """Refuse sums that no set of units can have."""
-        values = astuple(self)
+        values = self._values()
         if not all(type(value) is int for value in values):
             message = f"sums over units are integers, not {values}"
             raise ValueError(message)
@@ -116,8 +116,14 @@ class RatioSums:
 
     def __add__(self, other: RatioSums) -> RatioSums:
         """Return the sums over the units of both."""
-        mine, others = astuple(self), astuple(other)
-        return RatioSums(*(a + b for a, b in zip(mine, others, strict=True)))
+        return RatioSums(*(a + b for a, b in zip(self._values(), other._values(), strict=True)))
+
+    def _values(self) -> tuple[int, ...]:
+        # dataclasses.astuple copies deeply, which is slow for thousands of slices.
+        return (
+            *(self.units, self.n, self.k, self.nn, self.kk, self.kn),
+            *(self.n_units, self.k_units),
+        )
 
     @classmethod
     def of_units(cls, n: Sequence[int], k: Sequence[int]) -> RatioSums:

@@ -18,7 +18,6 @@ from abplatform.analysis.scorecard.creatives import (
     compare_creatives,
     read_creatives,
 )
-from abplatform.analysis.scorecard.declared import declared_experiments
 from abplatform.analysis.scorecard.looks import Question, Run
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
 from abplatform.analysis.scorecard.record import (
@@ -54,7 +53,6 @@ __all__ = [
     "Warned",
     "compare_aggregate_creatives",
     "compare_creatives",
-    "declared_experiments",
     "format_time",
     "has_unit_rows",
     "known_then",

@@ -30,7 +30,7 @@ from abplatform.analysis.scorecard.notes import (
 )
 from abplatform.analysis.scorecard.record import CreativeComparison, Scorecard, SrmCheck
 from abplatform.analysis.scorecard.rulings import gather_facts
-from abplatform.analysis.scorecard.totals import read_aggregates
+from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
@@ -52,8 +52,8 @@ class Reports:
         creatives: Rows of ``portable/aggregate_creatives`` by experiment.
     """
 
-    totals: Mapping[str, pl.DataFrame]
-    creatives: Mapping[str, pl.DataFrame]
+    totals: Mapping[str, Sequence[ReportRow]]
+    creatives: Mapping[str, Sequence[ReportRow]]
 
 
 def read_reports(
@@ -79,8 +79,7 @@ def read_reported_creatives(
 ) -> list[CreativeTotals]:
     """Read every creative's clicks over impressions from one experiment's reports."""
     reports = read_reports(warehouse, [key], question, zone)
-    frame = reports.creatives.get(key)
-    return [] if frame is None else aggregate_creative_totals(frame)
+    return aggregate_creative_totals(reports.creatives.get(key, ()))
 
 
 def measure_aggregates(
@@ -100,13 +99,13 @@ def measure_aggregates(
         question: What the reader wants to know.
         version: The store's ``data_version``.
     """
-    frame = reports.totals.get(experiment.key)
+    rows = reports.totals.get(experiment.key, ())
     as_of = question.as_of or run.now
-    look = find_look(experiment, run, known_until=None if frame is None else as_of, aggregates=True)
-    compared = list(_compare(experiment, frame))
-    tested = frame is not None or experiment.analysis.test == "fixed"
+    look = find_look(experiment, run, known_until=as_of if rows else None, aggregates=True)
+    compared = list(_compare(experiment, rows))
+    tested = bool(rows) or experiment.analysis.test == "fixed"
     judged = decide_families(experiment, compared, tested=tested) if look.reached else compared
-    impressions = _impressions(experiment, frame)
+    impressions = _impressions(experiment, rows)
     return Scorecard(
         experiment=experiment.key,
         as_of=as_of,
@@ -116,7 +115,7 @@ def measure_aggregates(
         srm=_check_split(experiment, impressions),
         lifts=tuple(one.lift for one in judged),
         warnings=(
-            *(note_aggregates(ignored=False) if frame is not None else ()),
+            *(note_aggregates(ignored=False) if rows else ()),
             *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
             *note_plan(experiment, look, tested=tested),
             *note_samples(judged),
@@ -124,14 +123,13 @@ def measure_aggregates(
         look=look,
         facts=gather_facts(experiment, judged) if look.reached and tested else (),
         creatives=_compare_creatives(experiment, reports),
-        first_at=None if frame is None else _start_of(frame["first_day"].min()),
-        last_at=None if frame is None else _start_of(frame["last_day"].max()),
+        first_at=_start_of(min(row["first_day"] for row in rows)) if rows else None,
+        last_at=_start_of(max(row["last_day"] for row in rows)) if rows else None,
     )
 
 
-def _compare(experiment: Experiment, frame: pl.DataFrame | None) -> Iterator[Compared]:
+def _compare(experiment: Experiment, rows: Sequence[ReportRow]) -> Iterator[Compared]:
     metrics = listed_metrics(experiment)
-    rows = frame if frame is not None else pl.DataFrame()
     whole = read_aggregates(rows, metrics, level=None)
     yield from compare_levels(experiment, whole, metrics, None)
     for cut in experiment.breakdowns:
@@ -140,11 +138,10 @@ def _compare(experiment: Experiment, frame: pl.DataFrame | None) -> Iterator[Com
             yield from compare_levels(experiment, totals, metrics, cut)
 
 
-def _impressions(experiment: Experiment, frame: pl.DataFrame | None) -> dict[str, int]:
+def _impressions(experiment: Experiment, rows: Sequence[ReportRow]) -> dict[str, int]:
     found = {variant.name: 0 for variant in experiment.variants}
-    if frame is not None:
-        for variant, impressions in frame.select("variant", "impressions").iter_rows():
-            found[variant] = found.get(variant, 0) + int(impressions)
+    for row in rows:
+        found[row["variant"]] = found.get(row["variant"], 0) + int(row["impressions"])
     return found
 
 
@@ -158,16 +155,15 @@ def _check_split(experiment: Experiment, impressions: Mapping[str, int]) -> SrmC
 
 
 def _compare_creatives(experiment: Experiment, reports: Reports) -> tuple[CreativeComparison, ...]:
-    frame = reports.creatives.get(experiment.key)
-    if frame is None:
-        return ()
-    products = compare_aggregate_creatives(frame)
+    products = compare_aggregate_creatives(reports.creatives.get(experiment.key, ()))
     return compare_with_control(products, experiment.control.name)
 
 
-def _by_experiment(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = frame.partition_by("experiment", as_dict=True, maintain_order=True)
-    return {str(key[0]): part for key, part in parts.items()}
+def _by_experiment(frame: pl.DataFrame) -> dict[str, list[ReportRow]]:
+    found: dict[str, list[ReportRow]] = {}
+    for row in frame.iter_rows(named=True):
+        found.setdefault(row["experiment"], []).append(row)
+    return found
 
 
 def _last_whole_day(question: Question, zone: ZoneInfo) -> date:
@@ -176,5 +172,5 @@ def _last_whole_day(question: Question, zone: ZoneInfo) -> date:
     return question.as_of.astimezone(zone).date() - timedelta(days=1)
 
 
-def _start_of(day: object) -> datetime | None:
-    return datetime.combine(day, time(), tzinfo=UTC) if isinstance(day, date) else None
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from abplatform.analysis.scorecard.record import CreativeComparison
-from abplatform.analysis.scorecard.totals import Scope
+from abplatform.analysis.scorecard.totals import ReportRow, Scope
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.pairs import Matrix, ProductCounts, design_effect, win_probabilities
 from abplatform.stats.ratio import RatioSums
@@ -95,15 +94,14 @@ def compare_creatives(
         scope: Which rows count.
         level: Depth of the category path that shares one spread and one design effect.
     """
-    overlap = (
-        pl.DataFrame()
-        if scope.by_event
-        else warehouse.query("portable/creative_overlap", **scope.values())
-    )
+    overlap: Iterable[ReportRow] = ()
+    if not scope.by_event:
+        frame = warehouse.query("portable/creative_overlap", **scope.values())
+        overlap = frame.iter_rows(named=True)
     return _compare(read_creatives(warehouse, scope), overlap, level=level)
 
 
-def aggregate_creative_totals(frame: pl.DataFrame) -> list[CreativeTotals]:
+def aggregate_creative_totals(rows: Iterable[ReportRow]) -> list[CreativeTotals]:
     """Turn rows of ``portable/aggregate_creatives`` into sums over independent impressions."""
     return [
         CreativeTotals(
@@ -113,16 +111,18 @@ def aggregate_creative_totals(frame: pl.DataFrame) -> list[CreativeTotals]:
             category=row["category"],
             sums=RatioSums.independent(int(row["n"]), int(row["k"])),
         )
-        for row in frame.iter_rows(named=True)
+        for row in rows
     ]
 
 
-def compare_aggregate_creatives(frame: pl.DataFrame, *, level: int = 1) -> list[ProductComparison]:
+def compare_aggregate_creatives(
+    rows: Iterable[ReportRow], *, level: int = 1
+) -> list[ProductComparison]:
     """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
 
     Each impression counts as a unit, so the design effect is 1 and no unit is shared.
     """
-    return _compare(aggregate_creative_totals(frame), pl.DataFrame(), level=level)
+    return _compare(aggregate_creative_totals(rows), (), level=level)
 
 
 def compare_with_control(
@@ -168,7 +168,7 @@ class _Product:
 
 
 def _compare(
-    totals: Sequence[CreativeTotals], overlap: pl.DataFrame, *, level: int
+    totals: Sequence[CreativeTotals], overlap: Iterable[ReportRow], *, level: int
 ) -> list[ProductComparison]:
     shared = _index_overlap(overlap)
     by_category: dict[str, list[_Product]] = {}
@@ -211,10 +211,10 @@ def _merge_variants(totals: Sequence[CreativeTotals]) -> dict[str, _Product]:
 _Shared = dict[tuple[str, str], tuple[int, int, int, int]]
 
 
-def _index_overlap(overlap: pl.DataFrame) -> dict[str, _Shared]:
+def _index_overlap(overlap: Iterable[ReportRow]) -> dict[str, _Shared]:
     """Product to (first, second creative) to (nn, kk, kn, nk)."""
     found: dict[str, _Shared] = {}
-    for row in overlap.iter_rows(named=True):
+    for row in overlap:
         pair = (row["first_creative"], row["second_creative"])
         sums = (int(row["nn"]), int(row["kk"]), int(row["kn"]), int(row["nk"]))
         found.setdefault(row["product_id"], {})[pair] = sums

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import polars as pl
-
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import Metric, Total
 from abplatform.logs.store.warehouse import Warehouse
@@ -17,6 +15,7 @@ from abplatform.stats.ratio import RatioSums, Undetermined
 __all__ = [
     "ALL",
     "FOREVER",
+    "ReportRow",
     "Scope",
     "Slice",
     "Totals",
@@ -24,6 +23,9 @@ __all__ = [
     "read_aggregates",
     "read_totals",
 ]
+
+ReportRow = Mapping[str, Any]
+"""A row of pre-aggregated counts, column to value."""
 
 ALL = ""
 """The level that holds everything, where there is no breakdown."""
@@ -170,16 +172,18 @@ def read_totals(
     return Totals(slices)
 
 
-def read_aggregates(frame: pl.DataFrame, metrics: Iterable[Metric], *, level: int | None) -> Totals:
+def read_aggregates(
+    rows: Iterable[ReportRow], metrics: Sequence[Metric], *, level: int | None
+) -> Totals:
     """Turn pre-aggregated counts into slices in which each impression stands alone.
 
     Args:
-        frame: Rows of ``portable/aggregate_totals`` of one experiment.
+        rows: Rows of ``portable/aggregate_totals`` of one experiment.
         metrics: What is wanted.
         level: Depth of the category path, or None for everything together.
     """
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for row in frame.iter_rows(named=True):
+    for row in rows:
         category = row["category"] or "unknown"
         name = ALL if level is None else "/".join(category.split("/")[:level])
         total = counts.setdefault((name, row["variant"]), {})
