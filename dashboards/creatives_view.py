@@ -22,9 +22,10 @@ __all__ = [
     "creative_cards",
 ]
 
-Order = Literal["ctr", "impressions", "predicted", "title"]
+Order = Literal["ctr_low", "ctr", "impressions", "predicted", "title"]
 
 ORDERS: dict[Order, str] = {
+    "ctr_low": "surely high CTR",
     "ctr": "highest CTR",
     "impressions": "most seen",
     "predicted": "highest prediction",
@@ -41,13 +42,14 @@ class Filters:
         experiment: An experiment's key.
         product: A product's title.
         source: ``baseline`` or ``generated``.
-        order: What comes first.
+        order: What comes first; the default goes by the interval's lower end, so that a creative
+            with few impressions does not lead by luck.
     """
 
     experiment: str | None = None
     product: str | None = None
     source: str | None = None
-    order: Order = "ctr"
+    order: Order = "ctr_low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _card(row: Mapping[str, Any], standing: Mapping[str, Any]) -> CreativeCard:
         creative_id=row["creative_id"],
         experiment=row["experiment"],
         variant=row["variant"],
-        title=row["title"] or row["product_id"],
+        title=row["title"] or f"product {row['product_id']}",
         category=row["category"] or "no category",
         source=row["source"] or "unknown",
         review=row["review"],

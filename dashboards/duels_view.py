@@ -85,7 +85,7 @@ def duels(published: Published, experiment: str, *, most: int) -> list[Duel]:
         best.setdefault(pair["product_id"], pair)
     return [
         Duel(
-            title=pair["title"] or pair["product_id"],
+            title=pair["title"] or f"product {pair['product_id']}",
             category=pair["category"] or "",
             winner=_side(pair, "chosen", creatives),
             loser=_side(pair, "rejected", creatives),

@@ -95,7 +95,9 @@ def _card(card: ExperimentCard, zone: ZoneInfo) -> str:
 
 
 def _since(card: ExperimentCard, zone: ZoneInfo) -> str:
-    return moment(card.started_at, zone).partition(",")[0] if card.started_at else "not started"
+    if card.started_at:
+        return moment(card.started_at, zone).partition(",")[0]
+    return "assigned elsewhere" if card.external else "not started"
 
 
 def _list(cards: Sequence[ExperimentCard]) -> str:

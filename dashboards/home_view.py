@@ -79,6 +79,7 @@ class ExperimentCard:
         srm: The sample-ratio light.
         started_at: When it started, or None.
         ended_at: When it ended, or None.
+        external: Whether its units were assigned elsewhere.
     """
 
     key: str
@@ -93,6 +94,7 @@ class ExperimentCard:
     srm: Light
     started_at: datetime | None
     ended_at: datetime | None
+    external: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ def _card(
         srm=srm_light(scorecard, row["key"]),
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        external=row["assignment"] == "external",
     )
 
 
@@ -240,7 +243,7 @@ def _freshness(source: str, watermark: datetime | None, *, now: datetime, expect
     late = now - watermark
     seen = f"complete until {age(late)} ago"
     if not expected:
-        return Light("idle", label, f"{seen}; nothing runs")
+        return Light("idle", label, f"{seen}; no experiment waits for it")
     level: Level = "ok" if late <= FRESH else "watch" if late <= STALE else "alarm"
     return Light(level, label, seen)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from abplatform.figures import percent
+
 __all__ = [
     "MINUS",
     "MISSING",
@@ -80,15 +82,15 @@ def share(value: float) -> str:
 
 def lift(value: float | None, why: str | None = None) -> Shown:
     """Return a relative lift with its sign: ``+4.2%``."""
-    return Shown.missing(why) if value is None else Shown(_signed(value))
+    return Shown.missing(why) if value is None else Shown(percent(value))
 
 
 def interval(low: float | None, high: float | None, why: str | None = None) -> Shown:
     """Return an interval of relative lifts; an open end is written as infinity."""
     if low is None and high is None:
         return Shown.missing(why)
-    left = f"{MINUS}∞" if low is None else _signed(low)
-    right = "+∞" if high is None else _signed(high)
+    left = f"{MINUS}∞" if low is None else percent(low)
+    right = "+∞" if high is None else percent(high)
     return Shown(f"{left} … {right}")
 
 
@@ -123,7 +125,3 @@ def age(value: timedelta) -> str:
             number = minutes // length
             return f"{number} {unit}{'' if number == 1 else 's'}"
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1%}".replace("-", MINUS)

@@ -51,7 +51,7 @@ def show() -> None:
         st.html(notice("Nothing to compare yet.", view.ruling.sentence))
     else:
         _numbers(view)
-        _days(data, key)
+        _days(view, data)
     _pictures(view, data)
     footer(data)
 
@@ -154,15 +154,16 @@ def _verdict_cell(row: LiftRow) -> str:
     return f'<span title="{escape(row.verdict_reason)}">{badge(row.verdict, row.verdict)}</span>'
 
 
-def _days(data: Data, key: str) -> None:
-    frame = daily_rates(data.published, key)
+def _days(view: ScorecardView, data: Data) -> None:
+    frame = daily_rates(data.published, view.key)
     if frame["day"].nunique() < 2:
         return
     st.html(section("Day by day", "CTR of each variant; single days are noisy."))
-    st.vega_lite_chart(_day_chart(frame))
+    variants = [view.facts["control"], *view.treatments]
+    st.vega_lite_chart(_day_chart(frame, variants))
 
 
-def _day_chart(frame: pd.DataFrame) -> dict[str, object]:
+def _day_chart(frame: pd.DataFrame, variants: Sequence[str]) -> dict[str, object]:
     # A date with a time of day is read in the viewer's zone, so that a day keeps its name there.
     days = frame.assign(day=frame["day"].map(lambda day: f"{day:%Y-%m-%d}T00:00:00"))
     ticks = {"format": "%-d %b", "tickCount": {"interval": "day", "step": 1}, "grid": False}
@@ -180,7 +181,12 @@ def _day_chart(frame: pd.DataFrame) -> dict[str, object]:
                 "axis": rates,
                 "scale": {"zero": False},
             },
-            "color": {"field": "variant", "title": None, "legend": {"orient": "top"}},
+            "color": {
+                "field": "variant",
+                "title": None,
+                "scale": {"domain": list(variants)},
+                "legend": {"orient": "top"},
+            },
             "tooltip": [
                 {"field": "variant"},
                 {"field": "day", "type": "temporal"},

@@ -25,7 +25,7 @@ def test_filters_narrow_together(published):
 
 def test_a_creative_without_the_ordering_number_comes_last(published):
     """Cards are ordered by the chosen number, downwards, those without it at the end."""
-    for order in ("ctr", "impressions", "predicted"):
+    for order in ("ctr_low", "ctr", "impressions", "predicted"):
         column = published.table("creatives").get_column(order)
         expected = sorted(column.drop_nulls(), reverse=True)
         cards = creative_cards(published, Filters(order=order))
@@ -87,7 +87,7 @@ def test_refusals_and_seed_zero_are_told(publish, table_of):
         "Seed": "0",
         "Inspector": "not usable, does not fit the product, product hidden",
     }
-    assert (card.title, card.category) == ("p1", "no category")
+    assert (card.title, card.category) == ("product p1", "no category")
 
 
 def test_standing_against_the_control_comes_from_the_scorecard(published):

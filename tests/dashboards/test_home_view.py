@@ -76,7 +76,7 @@ def test_no_data_is_expected_when_nothing_runs(sources, now):
     light = sources(running=False, watermark=now - timedelta(days=90)).freshness
     assert light.level == "idle"
     assert sources(external=True, watermark=now - timedelta(days=90)).freshness == light
-    assert "90 days ago; nothing runs" in light.detail
+    assert "90 days ago; no experiment waits for it" in light.detail
 
 
 def test_simulated_time_may_be_ahead_of_the_clock(sources, now):
