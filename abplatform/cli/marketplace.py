@@ -69,11 +69,11 @@ class SimulateTraffic:
         monday = brief.week.starts_at(brief.workspace.settings.time_zone)
         folder = brief.workspace.runs / str(brief.week) / "serve" / "log"
         prefix = f"{brief.week}-s{self.seed}"
-        files = write_log(week, folder, monday=monday, prefix=prefix)
+        log = write_log(week, folder, monday=monday, prefix=prefix)
         segments = []
-        for number, file in enumerate(files):
+        for number, file in enumerate(log.files):
             segments.append(land_file(brief.workspace, file, source=SOURCE)[0].sha256)
-            brief.advance(number + 1, len(files))
+            brief.advance(number + 1, len(log.files))
         shutil.rmtree(folder)
         bot = week.impressions["bot"]
         return {
@@ -82,7 +82,13 @@ class SimulateTraffic:
             "impressions": len(week.impressions),
             "clicks": int(week.impressions["clicked"].sum()),
             "bot_impressions": int(bot.sum()),
-            "bots": self.faults.bots,
+            "planted": {
+                "bots": self.faults.bots,
+                "lines": log.lines,
+                "redelivered": log.redelivered,
+                "late": log.late,
+                "orphans": log.orphans,
+            },
             "true_lifts": _truth(week, brief),
         }
 
@@ -103,16 +109,23 @@ class SimulateTraffic:
         )
 
     def _exposures(self, brief: Brief, drawn: Mapping[str, Any], market: Market) -> list[Exposure]:
-        """Every experiment of the week; one whose variants show the same only watches."""
+        """Every experiment of the week.
+
+        One whose variants show the same pictures only watches, and so does one in another layer
+        than the first that chooses: an impression has one picture.
+        """
         from abplatform.simulation.traffic import Exposure
 
         registry = Registry(brief.workspace)
         monday = brief.week.starts_at(brief.workspace.settings.time_zone)
-        exposures = []
+        exposures: list[Exposure] = []
+        chooser: str | None = None
         for key, registered in brief.experiments.items():
             shown = drawn["creatives"].get(key)
             full = None
-            if shown is not None:
+            layer = registered.experiment.own_layer.name
+            if shown is not None and (chooser or layer) == layer:
+                chooser = layer
                 full = {
                     variant: _filled(shown.get(variant, {}), drawn["default"], market)
                     for variant in registered.experiment.weights

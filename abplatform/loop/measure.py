@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from abplatform.analysis.pairs import PAIR_SCHEMA, Shelf, preference_pairs
-from abplatform.analysis.scorecard import Run
+from abplatform.analysis.pairs import PAIR_SCHEMA, keep_pairs, preference_pairs
+from abplatform.analysis.publish import open_shelf, publish
+from abplatform.analysis.scorecard import Run, Scorecard
 from abplatform.analysis.verdict import analyze
-from abplatform.creatives import read_catalogue, read_lineage
-from abplatform.domain.catalog import Product
+from abplatform.creatives import read_lineage
+from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import State, Verdict
 from abplatform.durable import replace_durably
-from abplatform.errors import CatalogueError
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import sealed_segments
 from abplatform.logs.load import ingest
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.loop.hands import Brief
-from abplatform.loop.steps import Json, digest
+from abplatform.loop.steps import Json, digest, file_digest
 from abplatform.traffic.registry import RegisteredExperiment, Registry
 from abplatform.workspace import Workspace
 
@@ -34,7 +31,9 @@ __all__ = [
     "analyse_week",
     "decide_week",
     "ingest_week",
+    "judge_experiment",
     "landed_digest",
+    "open_store",
     "pair_week",
     "publish_week",
     "scorecard_path",
@@ -70,19 +69,15 @@ def ingest_week(brief: Brief) -> Json:
 
 def analyse_week(brief: Brief) -> Json:
     """Compute every scorecard of the week and keep it beside the turn."""
-    lineage = read_lineage(brief.workspace.creatives)
+    workspace = brief.workspace
+    lineage = read_lineage(workspace.creatives)
     rows: dict[str, Any] = {}
-    with _store(brief, "analyse") as warehouse:
+    with open_store(workspace, f"weekly {brief.week}: analyse") as warehouse:
         for done, (key, registered) in enumerate(brief.experiments.items(), start=1):
-            scorecard = analyze(
-                warehouse,
-                registered.experiment,
-                run=_run(registered, brief.workspace.clock()),
-                lineage=lineage,
-                zone=brief.workspace.settings.time_zone,
-            ).to_json()
+            judged = judge_experiment(workspace, warehouse, registered, lineage=lineage)
+            scorecard = judged.to_json()
             text = json.dumps(scorecard, ensure_ascii=False, allow_nan=False, indent=1).encode()
-            path = scorecard_path(brief.workspace, str(brief.week), key)
+            path = scorecard_path(workspace, str(brief.week), key)
             replace_durably(path, text)
             rows[key] = {
                 "sha256": hashlib.sha256(text).hexdigest(),
@@ -121,56 +116,76 @@ def decide_week(brief: Brief) -> Json:
 
 def pair_week(brief: Brief) -> Json:
     """Write the week's preference pairs from every experiment that has ended and may teach."""
-    shelf = Shelf(_products(brief.workspace), read_lineage(brief.workspace.creatives))
+    workspace, week = brief.workspace, str(brief.week)
+    shelf = open_shelf(workspace)
     verdicts: Any = brief.results["decide"]["verdicts"]
-    frames = [PAIR_SCHEMA.to_frame()]
-    with _store(brief, "pairs") as warehouse:
+    path = workspace.pairs / f"{week}.parquet"
+    count = 0
+    with open_store(workspace, f"weekly {week}: pairs") as warehouse:
         for key, registered in brief.experiments.items():
-            ended = registered.state in {State.STOPPED, State.DECIDED}
-            wants = registered.experiment.learning.retrain == "weekly"
-            if ended and wants and verdicts[key]["verdict"] != Verdict.INVALID:
-                frames.append(
-                    preference_pairs(
-                        warehouse,
-                        registered.experiment,
-                        week=str(brief.week),
-                        shelf=shelf,
-                        zone=brief.workspace.settings.time_zone,
-                    )
+            pairs = PAIR_SCHEMA.to_frame()
+            if _teaches(registered) and verdicts[key]["verdict"] != Verdict.INVALID:
+                pairs = preference_pairs(
+                    warehouse,
+                    registered.experiment,
+                    week=week,
+                    shelf=shelf,
+                    zone=workspace.settings.time_zone,
                 )
-    pairs = pl.concat(frames)
-    file = io.BytesIO()
-    pairs.write_parquet(file)
-    path = brief.workspace.pairs / f"{brief.week}.parquet"
-    replace_durably(path, file.getvalue())
-    return {"pairs": len(pairs), "sha256": hashlib.sha256(file.getvalue()).hexdigest()}
+            count += len(pairs)
+            keep_pairs(path, pairs, experiment=key)
+    return {"pairs": count, "sha256": file_digest(path)}
 
 
 def publish_week(brief: Brief) -> Json:
-    """Publish what dashboards read."""
-    from abplatform.analysis.publish import publish
+    """Publish what dashboards read; experiments of other weeks stay as they were published."""
+    workspace = brief.workspace
+    lineage = read_lineage(workspace.creatives)
+    predicted: Any = brief.results.get("gate", {}).get("predicted", {})
+    with open_store(workspace, f"weekly {brief.week}: publish") as warehouse:
+        judged = [
+            (
+                registered.experiment,
+                judge_experiment(workspace, warehouse, registered, lineage=lineage),
+            )
+            for registered in brief.experiments.values()
+        ]
+        version = publish(workspace, warehouse, scorecards=judged, predicted=predicted)
+    return {"version": version}
 
-    with _store(brief, "publish") as warehouse:
-        return {"version": publish(brief.workspace, warehouse)}
+
+def judge_experiment(
+    workspace: Workspace,
+    warehouse: Warehouse,
+    registered: RegisteredExperiment,
+    *,
+    lineage: Mapping[str, Lineage],
+) -> Scorecard:
+    """Return one experiment's judged scorecard as of now."""
+    return analyze(
+        warehouse,
+        registered.experiment,
+        run=Run(
+            now=workspace.clock(),
+            started_at=registered.started_at,
+            ended_at=registered.ended_at,
+            phases=registered.phases,
+        ),
+        lineage=lineage,
+        zone=workspace.settings.time_zone,
+    )
 
 
 @contextmanager
-def _store(brief: Brief, step: str) -> Iterator[Warehouse]:
-    """Open the warehouse for one step, alone."""
-    with (
-        brief.workspace.lock(f"weekly {brief.week}: {step}"),
-        Warehouse.open(brief.workspace) as warehouse,
-    ):
+def open_store(workspace: Workspace, job: str) -> Iterator[Warehouse]:
+    """Open the warehouse for one job, alone."""
+    with workspace.lock(job), Warehouse.open(workspace) as warehouse:
         yield warehouse
 
 
-def _run(registered: RegisteredExperiment, now: datetime) -> Run:
-    return Run(
-        now=now,
-        started_at=registered.started_at,
-        ended_at=registered.ended_at,
-        phases=registered.phases,
-    )
+def _teaches(registered: RegisteredExperiment) -> bool:
+    ended = registered.state in {State.STOPPED, State.DECIDED}
+    return ended and registered.experiment.learning.retrain == "weekly"
 
 
 def _longest(registered: RegisteredExperiment) -> datetime | None:
@@ -187,12 +202,3 @@ def _end_of_run(brief: Brief, registered: RegisteredExperiment) -> datetime:
         last = registered.phases[-1]
         moments += [last.starts_at, last.ends_at or last.starts_at]
     return max(moments)
-
-
-def _products(workspace: Workspace) -> dict[str, Product]:
-    """The catalogue by product id; empty where the team keeps none here."""
-    try:
-        found = read_catalogue(workspace.catalog).products
-    except CatalogueError:
-        return {}
-    return {product.product_id: product for product in found}

@@ -236,15 +236,17 @@ class _Run:
         return {"running": sorted(brief.experiments)}
 
     def promote(self, brief: Brief) -> Json:
-        """Make the challenger the champion where the gate lets it through."""
-        gate, trained = brief.results["gate"], brief.results["retrain"]
+        """Make the challenger the champion where the gate lets it through, else keep it by."""
         root, kind = self.workspace.checkpoints, self.hands.kind
-        challenger = trained.get("checkpoint_sha256")
-        promoted = bool(gate["promote"]) and isinstance(challenger, str)
-        if promoted and _champion(self.workspace, kind) != challenger:
-            at = self.workspace.clock()
-            checkpoints.promote(root, kind, str(challenger), at=at)
-        return {"promoted": promoted, "champion": _champion(self.workspace, kind)}
+        challenger = brief.results["retrain"]["checkpoint_sha256"]
+        champion = _champion(self.workspace, kind)
+        promoted = bool(brief.results["gate"]["promote"]) and challenger is not None
+        if promoted:
+            checkpoints.promote(root, kind, str(challenger), at=self.workspace.clock())
+            champion = str(challenger)
+        elif challenger is not None and challenger != champion:
+            checkpoints.nominate(root, kind, str(challenger))
+        return {"promoted": promoted, "challenger": challenger, "champion": champion}
 
     def _pinned_champions(self) -> Mapping[str, str]:
         """Return the champions of the turn's first call, so that a resumed turn uses the same."""

@@ -24,15 +24,15 @@ Floats = NDArray[np.float64]
 Temperament = Literal["atmosphere", "plainness", "fit", "indifference"]
 
 FEATURES: dict[str, tuple[float, float]] = {
-    "warmth": (0.06, 0.2),
-    "richness": (0.25, 0.24),
-    "brightness": (0.7, 0.25),
-    "separation": (0.65, 0.2),
-    "clutter": (0.008, 0.003),
-    "isolation": (1.53, 0.38),
-    "harmony": (0.2, 0.34),
-    "grounding": (-0.008, 0.025),
-    "presence": (0.26, 0.1),
+    "warmth": (0.04, 0.16),
+    "richness": (0.21, 0.21),
+    "brightness": (0.72, 0.21),
+    "separation": (0.4, 0.22),
+    "clutter": (0.022, 0.011),
+    "isolation": (0.89, 0.56),
+    "harmony": (0.07, 0.22),
+    "grounding": (0.1, 0.12),
+    "presence": (0.24, 0.1),
 }
 """Measurement to the centre and scale that bring it to about -2 … 2 over advertisements."""
 

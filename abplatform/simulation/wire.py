@@ -14,7 +14,7 @@ import polars as pl
 from abplatform.simulation.seeds import stream
 from abplatform.simulation.traffic import Exposure, SimulatedWeek
 
-__all__ = ["Delivery", "write_log"]
+__all__ = ["Delivery", "Log", "write_log"]
 
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
@@ -36,6 +36,25 @@ class Delivery:
     lost: float = 0.001
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What was written, and what was planted in it.
+
+    Args:
+        files: In order of arrival.
+        lines: How many lines they hold.
+        redelivered: How many of these are second copies.
+        late: How many events arrive more than an hour late.
+        orphans: How many clicks have no impression.
+    """
+
+    files: tuple[Path, ...]
+    lines: int
+    redelivered: int
+    late: int
+    orphans: int
+
+
 def write_log(
     week: SimulatedWeek,
     folder: Path,
@@ -43,7 +62,7 @@ def write_log(
     monday: datetime,
     prefix: str,
     delivery: Delivery | None = None,
-) -> list[Path]:
+) -> Log:
     """Write the week's events as wire events of schema 1, one file for each day of arrival.
 
     Args:
@@ -52,16 +71,14 @@ def write_log(
         monday: The week's first moment.
         prefix: Begins every event id, unique to the week.
         delivery: How badly the log behaves.
-
-    Returns:
-        The files, in order of arrival.
     """
     folder.mkdir(parents=True, exist_ok=True)
     how = delivery or Delivery()
     draw = stream(week.market.seed, "delivery", monday.isoformat())
     since = int(monday.timestamp()) * 1_000_000
     shown, lost = _impression_fields(week, draw, how)
-    events = _arrivals(shown, lost, draw, how).with_columns(day=(pl.col("arrives") - since) // _DAY)
+    once, again = _arrivals(shown, lost, draw, how)
+    events = pl.concat([once, again]).with_columns(day=(pl.col("arrives") - since) // _DAY)
     fragments = _fragments(week)
     paths = []
     for (day,), batch in events.sort("day", "arrives", "number", maintain_order=True).group_by(
@@ -75,7 +92,13 @@ def write_log(
         )
         partial.rename(path)
         paths.append(path)
-    return paths
+    return Log(
+        files=tuple(paths),
+        lines=len(events),
+        redelivered=len(again),
+        late=once.filter(pl.col("arrives") - pl.col("ts") > _HOUR).height,
+        orphans=shown.filter(lost & pl.col("clicked")).height,
+    )
 
 
 def _impression_fields(
@@ -100,8 +123,8 @@ def _impression_fields(
 
 def _arrivals(
     shown: pl.DataFrame, lost: pl.Series, draw: np.random.Generator, how: Delivery
-) -> pl.DataFrame:
-    """Impressions and clicks with the moment at which each copy of them arrives."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Impressions and clicks with the moment at which they arrive, and those that do so again."""
     impressions = shown.filter(~lost).with_columns(click=pl.lit(value=False))
     clicks = shown.filter("clicked").with_columns(
         click=pl.lit(value=True), ts=pl.col("ts") + pl.col("delay")
@@ -114,7 +137,7 @@ def _arrivals(
     events = events.with_columns(arrives=pl.col("ts") + pl.Series(wait.astype(np.int64)))
     again = events.filter(pl.Series(draw.random(len(events)) < how.redelivered))
     pause = pl.Series(draw.uniform(60e6, 20 * _HOUR, len(again)).astype(np.int64))
-    return pl.concat([events, again.with_columns(arrives=pl.col("arrives") + pause)])
+    return events, again.with_columns(arrives=pl.col("arrives") + pause)
 
 
 def _fragments(week: SimulatedWeek) -> dict[str, pl.Series]:

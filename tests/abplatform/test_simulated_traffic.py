@@ -178,11 +178,13 @@ def test_the_log_holds_every_event_as_assigned_and_counts_its_faults(tmp_path):
     ]
     week = simulate_week(market, gallery, exposures, monday=MONDAY, bots=Bots(4, 50))
     delivery = Delivery(redelivered=0.05, late=0.05, lost=0.02)
-    files = write_log(week, tmp_path, monday=MONDAY, prefix="w", delivery=delivery)
-    lines = [line for file in files for line in file.read_text().splitlines()]
+    log = write_log(week, tmp_path, monday=MONDAY, prefix="w", delivery=delivery)
+    lines = [line for file in log.files for line in file.read_text().splitlines()]
+    assert len(lines) == log.lines
     events = [json.loads(line) for line in lines]
     copies = Counter(event["event_id"] for event in events)
     assert max(copies.values()) == 2
+    assert len(lines) - len(copies) == log.redelivered
     assert (len(lines) - len(copies)) / len(copies) == pytest.approx(0.05, abs=0.01)
     unique = {event["event_id"]: event for event in events}.values()
     shows = {e["event_id"]: e for e in unique if e["event_type"] == "impression"}
@@ -190,7 +192,7 @@ def test_the_log_holds_every_event_as_assigned_and_counts_its_faults(tmp_path):
     assert len(shows) / len(week.impressions) == pytest.approx(0.98, abs=0.005)
     assert len(clicks) == week.impressions["clicked"].sum()
     orphans = [e for e in clicks if e["impression_id"] not in shows]
-    assert 0 < len(orphans) < 0.06 * len(clicks)
+    assert 0 < len(orphans) == log.orphans < 0.06 * len(clicks)
     silent = set()
     for event in shows.values():
         named = {a["experiment"]: a["variant"] for a in event["assignments"]}

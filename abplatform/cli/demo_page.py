@@ -1,0 +1,170 @@
+"""``demo/report.html``: the two weeks as one page that opens anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from abplatform.cli.demo_facts import CategoryRow, Contest, DemoWeek, category_rows
+from abplatform.cli.demo_story import Fault
+from abplatform.cli.demo_world import CREATIVES, demo_keys
+from abplatform.durable import replace_durably
+from abplatform.figures import page, percent
+from abplatform.workspace import Workspace
+
+__all__ = ["write_page"]
+
+_NONE = "\N{EM DASH}"
+
+
+def write_page(
+    path: Path,
+    workspace: Workspace,
+    weeks: Sequence[DemoWeek],
+    *,
+    contest: Contest,
+    faults: Sequence[Fault],
+) -> None:
+    """Write the page.
+
+    Args:
+        path: Where.
+        workspace: The demo's.
+        weeks: In order.
+        contest: Daily peeking against the platform.
+        faults: What was planted.
+    """
+    body = "\n".join(
+        [
+            _opening(weeks, contest),
+            *(_truth_table(week) for week in weeks),
+            _fault_table(faults),
+            _reward(weeks),
+            *_scorecards(workspace, weeks),
+        ]
+    )
+    replace_durably(path, page("Two weeks of generated creatives", body).encode())
+
+
+def _opening(weeks: Sequence[DemoWeek], contest: Contest) -> str:
+    peeking, platform = contest.peeking, contest.platform
+    received = weeks[-1].results["ingest"]["totals"]["received"]
+    facts = [
+        (f"{received:,}", "events taken in, each counted once"),
+        (f"{peeking.comparisons}", f"category comparisons, {peeking.null} truly without gain"),
+        (f"{peeking.shipped}", f"a z-test peeked at daily would ship, {peeking.wrong} wrongly"),
+        (f"{platform.shipped}", f"this platform ships, {platform.wrong} wrongly"),
+    ]
+    cells = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in facts)
+    names = " and ".join(week.week for week in weeks)
+    return (
+        f'<section class="hero"><span class="badge">demo</span> '
+        f'<span class="quiet">simulated weeks {escape(names)}</span>'
+        "<h1>Do generated scenes beat plain studio pictures?</h1>"
+        '<p class="quiet">In some categories. Shoppers of this market have a hidden taste that '
+        "reads pixels only; the market knows every true lift, the platform does not.</p>"
+        f'</section><section class="facts">{cells}</section>'
+    )
+
+
+def _truth_table(week: DemoWeek) -> str:
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("category", "control", "generated", "lift", "95 % interval", "true lift")
+    )
+    rows = "".join(_truth_row(row) for row in category_rows(week.creatives, week.truth))
+    return (
+        f"<h2>{escape(week.week)}: what was measured, and what was true</h2>"
+        f'<div class="card"><table><tr>{head}<th>verdict</th></tr>{rows}</table></div>'
+    )
+
+
+def _truth_row(row: CategoryRow) -> str:
+    lift = row.lift
+    tone = {"ship": "better", "reject": "worse"}.get(row.verdict, "continue")
+    low, high = _percent(lift["ci_low"]), _percent(lift["ci_high"])
+    cells = [
+        f"<b>{escape(row.category or 'all categories')}</b>",
+        _rate(lift["rate_control"]),
+        _rate(lift["rate_treatment"]),
+        _percent(lift["relative_lift"]),
+        f"{low} … {high}",
+        percent(row.true_lift),
+        f'<span class="badge {tone}">{escape(row.verdict.replace("_", " "))}</span>',
+    ]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _fault_table(faults: Sequence[Fault]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(fault.what)}</td><td>{escape(fault.planted)}</td>"
+        f"<td>{escape(fault.caught)}</td><td>{escape(fault.found)}</td>"
+        f'<td><span class="badge {"ok" if fault.ok else "alarm"}">'
+        f"{'caught' if fault.ok else 'missed'}</span></td></tr>"
+        for fault in faults
+    )
+    return (
+        "<h2>Faults that were planted, and where each was caught</h2>"
+        '<div class="card"><table><tr><th>fault</th><th>planted</th><th>caught by</th>'
+        f"<th>found</th><th></th></tr>{rows}</table></div>"
+    )
+
+
+def _reward(weeks: Sequence[DemoWeek]) -> str:
+    rows = "".join(_reward_row(week.week, week.results) for week in weeks)
+    return (
+        "<h2>What the reward model learned</h2>"
+        '<p class="quiet">It is trained on earlier weeks and judged on the newest one. Labels are '
+        "noisy: even a perfect model would only reach the ceiling.</p>"
+        '<div class="card"><table><tr><th>week</th><th>pairs</th><th>accuracy</th>'
+        f"<th>noise ceiling</th><th>outcome</th></tr>{rows}</table></div>"
+    )
+
+
+def _reward_row(week: str, results: Mapping[str, Any]) -> str:
+    gate = results["gate"]
+    metrics = gate["metrics"]
+    word = "promoted" if gate["promote"] else "not promoted"
+    cells = [
+        escape(week),
+        f"{results['pairs']['pairs']:,}",
+        _rate(metrics.get("accuracy")),
+        _rate(metrics.get("noise_ceiling")),
+        f"{word}: {escape('; '.join(gate['reasons']))}",
+    ]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _scorecards(workspace: Workspace, weeks: Sequence[DemoWeek]) -> list[str]:
+    """The newest scorecard in full, with the pictures that won and lost."""
+    from abplatform.analysis.publish import open_shelf
+    from abplatform.analysis.report import choose_duels, scorecard_section
+    from abplatform.loop.measure import judge_experiment, open_store
+    from abplatform.traffic.registry import Registry
+
+    shelf = open_shelf(workspace)
+    sections = []
+    with open_store(workspace, "demo report") as warehouse:
+        for week in reversed(weeks):
+            registered = Registry(workspace).find(demo_keys(week.week)[CREATIVES])
+            scorecard = judge_experiment(workspace, warehouse, registered, lineage=shelf.lineage)
+            duels = choose_duels(
+                scorecard,
+                masters=workspace.creatives,
+                lineage=shelf.lineage,
+                products=shelf.products,
+                control=registered.experiment.control.name,
+                count=6,
+            )
+            sections.append(scorecard_section(scorecard, registered.experiment, duels=duels))
+    return sections
+
+
+def _rate(rate: float | None) -> str:
+    return _NONE if rate is None else f"{rate:.2%}"
+
+
+def _percent(value: float | None) -> str:
+    return _NONE if value is None else percent(value)

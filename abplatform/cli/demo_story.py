@@ -1,0 +1,176 @@
+"""The demo as it is told on the terminal, point by point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from abplatform.cli.demo_facts import CategoryRow, Contest
+from abplatform.figures import percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Fault", "Story"]
+
+_STYLES = {"ship": "bold green", "reject": "bold red", "invalid": "bold magenta"}
+_NONE = "\N{EM DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that was planted and what became of it.
+
+    Args:
+        what: What was planted.
+        planted: How much of it.
+        caught: Where it was caught.
+        found: How much of it was found there.
+        ok: Whether all of it was.
+    """
+
+    what: str
+    planted: str
+    caught: str
+    found: str
+    ok: bool
+
+
+class Story:
+    """Tells the demo.
+
+    Args:
+        console: Where.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, text: str = "", *, number: int | None = None) -> None:
+        """Print one paragraph, with its number when it opens a point."""
+        from rich.padding import Padding
+
+        head = f"[bold cyan]({number})[/] " if number else ""
+        self.console.print(Padding(head + text, (0, 0, 0, 0 if number else 4)), highlight=False)
+
+    def rule(self, text: str) -> None:
+        """Begin a new part."""
+        self.console.print()
+        self.console.rule(f"[bold]{text}[/]", align="left", style="dim")
+
+    def count(self, receipt: Mapping[str, int], *, before: Mapping[str, int]) -> None:
+        """Say what a week's log came to."""
+        kinds = ("received", "accepted", "quarantined", "duplicate", "superseded", "forgotten")
+        week = {kind: receipt[kind] - before.get(kind, 0) for kind in kinds}
+        parts = [f"{week[kind]:,} {kind}" for kind in kinds[1:4]]
+        parts += [f"{week[kind]:,} {kind}" for kind in kinds[4:] if week[kind]]
+        adds_up = week["received"] == sum(week[kind] for kind in kinds[1:])
+        mark = "[green]\N{CHECK MARK}[/]" if adds_up else "[red]does not add up[/]"
+        self.say(f"{week['received']:,} received = {' + '.join(parts)} {mark}", number=3)
+
+    def scorecard(self, rows: Sequence[CategoryRow], *, key: str) -> None:
+        """Show the lifts of one experiment beside the truth."""
+        from rich.table import Table
+        from rich.text import Text
+
+        self.say(f"[bold]{key}[/]: click rate by category", number=4)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("    category", no_wrap=True)
+        for name in ("control", "generated", "lift", "95 % interval", "true lift"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for row in rows:
+            lift = row.lift
+            name = row.category or "all categories"
+            verdict = row.verdict.replace("_", " ")
+            table.add_row(
+                Text(f"    {name}", style="" if row.category else "bold"),
+                _rate(lift["rate_control"]),
+                _rate(lift["rate_treatment"]),
+                _percent(lift["relative_lift"]),
+                _interval(lift),
+                Text(percent(row.true_lift), style="" if row.covered is not False else "yellow"),
+                Text(verdict, style=_STYLES.get(row.verdict, "dim")),
+            )
+        self.console.print(table)
+        known = [row.covered for row in rows if row.covered is not None]
+        self.say(
+            f"[dim]The market knows the true lift; the interval holds it in {sum(known)} of "
+            f"{len(known)} rows.[/]"
+        )
+
+    def contest(self, contest: Contest, *, experiments: int) -> None:
+        """Say what daily peeking would have shipped."""
+        peeking, platform = contest.peeking, contest.platform
+        self.say(
+            f"{peeking.comparisons} category comparisons in {experiments} experiments; in "
+            f"{peeking.null} of them the treatment is truly no better.",
+            number=5,
+        )
+        self.say(
+            f"A per-impression z-test peeked at daily would have shipped [bold]{peeking.shipped}"
+            f"[/], wrong in [bold red]{peeking.wrong}[/]; this platform ships "
+            f"[bold]{platform.shipped}[/], wrong in [bold green]{platform.wrong}[/]."
+        )
+        self.say("[dim]Both read the same rows, bots left out.[/]")
+
+    def faults(self, faults: Iterable[Fault]) -> None:
+        """Show what was planted and where it was caught."""
+        from rich.table import Table
+
+        self.say("Planted faults and where each was caught", number=6)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in ("    fault", "planted", "caught by", "found"):
+            table.add_column(name)
+        for fault in faults:
+            mark = "[green]\N{CHECK MARK}[/]" if fault.ok else "[red]missed[/]"
+            table.add_row(f"    {fault.what}", fault.planted, fault.caught, f"{fault.found} {mark}")
+        self.console.print(table)
+
+    def reward(self, gate: Mapping[str, Any], *, week: str) -> None:
+        """Say how good the reward model is, measured against the noise in its labels."""
+        metrics = gate["metrics"]
+        if metrics.get("accuracy") is None:
+            self.say(f"No reward model could be judged: {'; '.join(gate['reasons'])}", number=7)
+            return
+        ceiling, accuracy = metrics["noise_ceiling"], metrics["accuracy"]
+        self.say(
+            f"The reward model learned from earlier weeks and judged {metrics['pairs']:,} pairs of "
+            f"{week}: right in [bold]{accuracy:.1%}[/] where a perfect one would be right in "
+            f"{ceiling:.1%} (labels are noisy), {accuracy / ceiling:.0%} of that ceiling.",
+            number=7,
+        )
+        for name, value in gate.get("baselines", {}).items():
+            self.say(f"  [dim]{name}: {value:.1%}[/]")
+        word = "[bold green]promoted[/]" if gate["promote"] else "[bold]not promoted[/]"
+        self.say(f"It was {word}: {'; '.join(gate['reasons'])}.")
+
+    def commands(self, commands: Sequence[tuple[str, str]]) -> None:
+        """Say what to do next."""
+        self.say("Go on from here:", number=8)
+        width = max(len(command) for command, _ in commands)
+        for command, why in commands:
+            # Not through markup: what is pasted must be what is printed.
+            self.console.print(
+                f"    {command:<{width}}  # {why}", markup=False, highlight=False, soft_wrap=True
+            )
+
+    def times(self, seconds: Mapping[str, float], *, total: float) -> None:
+        """Show where the time went."""
+        shown = ", ".join(f"{step} {taken:.1f}" for step, taken in seconds.items() if taken >= 0.05)
+        self.say(f"[dim]Wall time {total:.1f} s; when they ran, by step in seconds: {shown}.[/]")
+
+
+def _rate(rate: float | None) -> str:
+    return _NONE if rate is None else f"{rate:.2%}"
+
+
+def _percent(value: float | None) -> str:
+    return _NONE if value is None else percent(value)
+
+
+def _interval(lift: Mapping[str, Any]) -> str:
+    if lift["ci_low"] is None and lift["ci_high"] is None:
+        return str(lift["undetermined"] or _NONE).partition(":")[0]
+    return f"{_percent(lift['ci_low'])} … {_percent(lift['ci_high'])}"
