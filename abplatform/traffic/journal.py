@@ -161,7 +161,13 @@ class Pen:
             who: Who decided.
             experiment: The experiment's key, or None.
             detail: JSON data with text keys.
+
+        Raises:
+            ValueError: A time has no time zone.
         """
+        if at.tzinfo is None or written_at.tzinfo is None:
+            message = f"times in the journal need a time zone: {at}, {written_at}"
+            raise ValueError(message)
         last = self.rows[-1] if self.rows else None
         row = _seal(
             JournalRow(

@@ -166,3 +166,11 @@ def test_rows_are_synced_before_they_are_acknowledged(journal, monkeypatch):
     assert str(only_file(journal)) in synced
     assert str(journal.folder) in synced
     assert str(journal.folder.parent) in synced
+
+
+def test_time_without_a_zone_is_refused(journal):
+    """A row never holds a moment that depends on the machine's own zone."""
+    naive = AT.replace(tzinfo=None)
+    with journal.pen() as pen, pytest.raises(ValueError, match="time zone"):
+        pen.append("start", at=naive, written_at=AT, who="ada", experiment=None, detail={})
+    assert journal.rows() == []

@@ -142,6 +142,17 @@ def test_backdated_start_meets_who_was_there(registry):
     registry.start("two", at=hours(10), who="ada")
 
 
+def test_one_layer_is_split_by_one_unit(registry):
+    """Two experiments of one layer cannot randomise different units: they could share a person."""
+    started(registry, "one", "20%")
+    path = draft(registry, "two", "20%", SPEC + "unit: request_id\n")
+    with pytest.raises(
+        RegistryError, match=r"split by user_id \(one\), two by request_id"
+    ) as caught:
+        registry.start("two", at=MONDAY, who="ada")
+    assert (caught.value.path, caught.value.line) == (path, 2)
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=6), st.integers(1, 60))
 def test_taken_slots_are_free_and_lowest(held, percent):
     """Whatever is taken, what comes next is free, as wide as asked, and leaves no lower gap."""

@@ -198,12 +198,15 @@ class Register:
         path: Path | None = None,
     ) -> Phase:
         layer = experiment.own_layer
-        holders = {
-            key: past.phases[-1].slots
+        neighbours = {
+            key: past
             for key, past in replay(self.rows() if rows is None else rows).items()
             if past.layer == layer.name and (past.ended_at is None or past.ended_at > at)
         }
         try:
+            for key, past in neighbours.items():
+                self._refuse_other_unit(experiment, key, past)
+            holders = {key: past.phases[-1].slots for key, past in neighbours.items()}
             slots = take_slots(layer, holders)
         except RegistryError as error:
             place = path or self.find(experiment.key).path
@@ -218,6 +221,15 @@ class Register:
             variants=bucket_ranges(experiment.weights),
             weights=experiment.weights,
         )
+
+    def _refuse_other_unit(self, experiment: Experiment, key: str, past: Past) -> None:
+        unit = self._started(past).experiment.unit
+        if unit != experiment.unit:
+            raise RegistryError(
+                f"layer {past.layer!r} is split by {unit} ({key}), {experiment.key} by "
+                f"{experiment.unit}: they could share a person",
+                remedy=f"use `unit: {unit}`, or put {experiment.key} into another layer",
+            )
 
 
 def _untouched(file: SpecFile) -> RegisteredExperiment:
