@@ -324,8 +324,7 @@ def decode_event(line: bytes) -> Event:
     except msgspec.ValidationError as error:
         raise _rejection(error) from None
     except msgspec.DecodeError as error:
-        reason = "truncated" if "truncated" in str(error) and line.strip() else "not_json"
-        raise EventRejected(reason, str(error)) from None
+        raise EventRejected(_syntax_reason(line, str(error)), str(error)) from None
     except UnicodeDecodeError as error:
         raise EventRejected("not_utf8", str(error)) from None
     except RecursionError:
@@ -366,6 +365,14 @@ def content_of(event: Event) -> bytes:
     if event.source is not None or event.ts.tzinfo is not UTC:
         event = msgspec.structs.replace(event, source=None, ts=event.ts.astimezone(UTC))
     return _ENCODER.encode(event)
+
+
+def _syntax_reason(line: bytes, message: str) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "not_utf8"
+    return "truncated" if "truncated" in message and line.strip() else "not_json"
 
 
 def _rejection(error: msgspec.ValidationError) -> EventRejected:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,7 +26,7 @@ from abplatform.logs.landing import (
 from abplatform.logs.load.columns import Place
 from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.receipt import Receipt, write_receipt
-from abplatform.logs.load.segments import Store, load_segment
+from abplatform.logs.load.segments import Store, load_segment, note_again
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
@@ -72,18 +73,26 @@ def ingest(
     with workspace.lock("ingest"):
         landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
         Landing(workspace).seal()
-        with Warehouse.open(workspace) as warehouse:
-            aside = warehouse.moved_aside
-            doubtful = not _fits(warehouse, sealed_segments(workspace))
-        if doubtful:
-            aside = Warehouse.move_aside(workspace)
-        with Warehouse.open(workspace) as warehouse:
+        with _open_in_order(workspace) as (warehouse, aside):
             return _Job(workspace, warehouse, experiments, aside).run(
                 landed,
                 named=[origin] if files or source else None,
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
                 advance=advance,
             )
+
+
+@contextmanager
+def _open_in_order(workspace: Workspace) -> Iterator[tuple[Warehouse, Path | None]]:
+    """Open a warehouse that knows no more than the landing, and say where another one went."""
+    with ExitStack() as stack:
+        warehouse = stack.enter_context(Warehouse.open(workspace))
+        aside = warehouse.moved_aside
+        if not _fits(warehouse, sealed_segments(workspace)):
+            stack.close()
+            aside = Warehouse.move_aside(workspace)
+            warehouse = stack.enter_context(Warehouse.open(workspace))
+        yield warehouse, aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class _Job:
         before = self.warehouse.query("load/ledger")
         loaded = set(self.warehouse.query("load/segments")["segment_number"].to_list())
         pending = [segment for segment in segments if segment.number not in loaded]
-        self._load(pending, segments, advance)
+        sealed_again = self._load(pending, segments, advance)
         # A file that landed but was never loaded (the job was killed) is not delivered twice.
         there = loaded | {segment.number for segment, is_new in landed if is_new}
         again = [segment.number for segment, is_new in landed if not is_new]
@@ -127,7 +136,7 @@ class _Job:
         return write_receipt(
             self.warehouse,
             new={segment.number: segment for segment in pending},
-            repeated=repeated,
+            repeated=[*repeated, *sealed_again],
             before=before,
             moved_aside=self.moved_aside,
         )
@@ -137,16 +146,24 @@ class _Job:
         pending: Sequence[Segment],
         segments: Sequence[Segment],
         advance: Callable[[int, int], None] | None,
-    ) -> None:
+    ) -> list[int]:
+        """Load segments; return the numbers of those that later ones deliver byte for byte."""
         store = Store(
             self.warehouse,
             {segment.number: segment for segment in segments},
             self.workspace.settings.time_zone,
         )
         total = sum(segment.path.stat().st_size for segment in pending)
-        done = 0
+        done, again = 0, []
+        loaded = self.warehouse.query("load/segments")
+        first = dict(zip(loaded["identity"], loaded["segment_number"], strict=True))
         for segment in pending:
             size, read = segment.path.stat().st_size, 0
+            if segment.identity in first:
+                note_again(self.warehouse, segment, first[segment.identity])
+                again.append(first[segment.identity])
+                continue
+            first[segment.identity] = segment.number
             known = {**declared_facts(self.warehouse), **self.experiments}
             door = door_of(self.workspace, known, segment)
             for step in load_segment(store, segment, door, place_of(self.workspace, segment)):
@@ -154,6 +171,7 @@ class _Job:
                 if advance is not None:
                     advance(done + read, total)
             done += size
+        return again
 
     def _note_ingest(
         self,

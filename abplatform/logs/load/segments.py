@@ -23,7 +23,7 @@ from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version_of
 from abplatform.logs.validate import RAW_BYTES, Batch, Door
 
-__all__ = ["Store", "load_segment"]
+__all__ = ["Store", "load_segment", "note_again"]
 
 _QUARANTINE: dict[str, type[pl.DataType]] = {
     "segment_number": pl.Int64,
@@ -226,16 +226,7 @@ def _close_ledger(warehouse: Warehouse, segment: Segment, tally: _Tally) -> None
             received=tally.received[source],
             duplicate=tally.duplicate[source],
         )
-    identities = {*warehouse.query("load/segments")["identity"].to_list(), segment.identity}
-    warehouse.execute(
-        "load/add_segment",
-        segment_number=number,
-        source=segment.source,
-        path=segment.path.name,
-        identity=segment.identity,
-        landed_micros=to_micros(segment.landed_at),
-        data_version=data_version_of(identities),
-    )
+    _add_segment(warehouse, segment)
     warehouse.execute("load/settle_ledger")
     broken = warehouse.query("load/broken_identities")
     if len(broken):
@@ -244,3 +235,29 @@ def _close_ledger(warehouse: Warehouse, segment: Segment, tally: _Tally) -> None
             path=segment.path,
             remedy="nothing was stored of this segment; please report this with the segment",
         )
+
+
+def note_again(warehouse: Warehouse, segment: Segment, first: int) -> None:
+    """Count a segment as another delivery of an earlier one with the same bytes.
+
+    Args:
+        warehouse: The open warehouse.
+        segment: The later one.
+        first: The earlier one's number.
+    """
+    with warehouse.transaction():
+        warehouse.execute("load/add_redelivery", segment_number=first)
+        _add_segment(warehouse, segment)
+
+
+def _add_segment(warehouse: Warehouse, segment: Segment) -> None:
+    identities = {*warehouse.query("load/segments")["identity"].to_list(), segment.identity}
+    warehouse.execute(
+        "load/add_segment",
+        segment_number=segment.number,
+        source=segment.source,
+        path=segment.path.name,
+        identity=segment.identity,
+        landed_micros=to_micros(segment.landed_at),
+        data_version=data_version_of(identities),
+    )
