@@ -24,7 +24,7 @@ ramp: [{traffic: 50%, hold: 24h}, {traffic: 100%}]
 @pytest.fixture
 def abp(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("USER", "ada")
+    monkeypatch.setenv("USER", "owner")
     monkeypatch.delenv("ABP_WORKSPACE", raising=False)
     (tmp_path / "abp.yaml").write_text("{time_zone: Asia/Shanghai}\n")
     (tmp_path / "experiments").mkdir()
@@ -80,12 +80,12 @@ def test_draft_and_running_agree(abp):
 
 def test_start_is_dated_in_the_workspace_zone(abp):
     """A time without an offset is the workspace's; the journal keeps UTC and who did it."""
-    code, out, _ = abp("start", "beauty", "--at", "2026-11-02T08:00", "--by", "bob", "--json")
+    code, out, _ = abp("start", "beauty", "--at", "2026-11-02T08:00", "--by", "reviewer", "--json")
     assert code == 0
     assert json.loads(out)["started_at"] == "2026-11-02T00:00:00+00:00"
     _, out, _ = abp("history", "beauty", "--json")
     (row,) = json.loads(out)
-    assert (row["at"], row["who"], row["action"]) == ("2026-11-02T00:00:00Z", "bob", "start")
+    assert (row["at"], row["who"], row["action"]) == ("2026-11-02T00:00:00Z", "reviewer", "start")
 
 
 def test_life_on_the_command_line(abp):

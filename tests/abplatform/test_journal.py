@@ -23,7 +23,9 @@ def write(journal, *actions):
     with journal.pen() as pen:
         for action in actions:
             detail = {"nested": {"b": 1, "a": [0.1, None, "ü"]}}
-            pen.append(action, at=AT, written_at=AT, who="ada", experiment="beauty", detail=detail)
+            pen.append(
+                action, at=AT, written_at=AT, who="owner", experiment="beauty", detail=detail
+            )
 
 
 def only_file(journal):
@@ -37,9 +39,9 @@ def test_rows_come_back_in_order(journal):
     write(journal, "stop")
     rows = journal.rows()
     assert [(row.sequence, row.action, row.who, row.at) for row in rows] == [
-        (1, "start", "ada", AT),
-        (2, "pause", "ada", AT),
-        (3, "stop", "ada", AT),
+        (1, "start", "owner", AT),
+        (2, "pause", "owner", AT),
+        (3, "stop", "owner", AT),
     ]
     assert rows[0].previous_sha256 == GENESIS
     assert [row.previous_sha256 for row in rows[1:]] == [row.sha256 for row in rows[:-1]]
@@ -52,7 +54,7 @@ def test_no_journal_is_no_row(journal):
 
 
 def change_who(lines):
-    lines[1] = lines[1].replace(b'"ada"', b'"eve"')
+    lines[1] = lines[1].replace(b'"owner"', b'"intruder"')
 
 
 def lose_a_row(lines):
@@ -77,7 +79,7 @@ def repeat_a_row(lines):
 
 def forge_a_row(lines):
     row = json.loads(lines[1])
-    row["who"], row["sha256"] = "eve", "f" * 64
+    row["who"], row["sha256"] = "intruder", "f" * 64
     lines[1] = json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
@@ -133,7 +135,7 @@ for number in range(20):
     with Journal(Path(sys.argv[1])).pen() as pen:
         at = datetime(2026, 11, 2, tzinfo=UTC)
         name = f"{os.getpid()}-{number}"
-        pen.append(name, at=at, written_at=at, who="ada", experiment=None, detail={})
+        pen.append(name, at=at, written_at=at, who="owner", experiment=None, detail={})
 """
 
 
@@ -172,5 +174,5 @@ def test_time_without_a_zone_is_refused(journal):
     """A row never holds a moment that depends on the machine's own zone."""
     naive = AT.replace(tzinfo=None)
     with journal.pen() as pen, pytest.raises(ValueError, match="time zone"):
-        pen.append("start", at=naive, written_at=AT, who="ada", experiment=None, detail={})
+        pen.append("start", at=naive, written_at=AT, who="owner", experiment=None, detail={})
     assert journal.rows() == []

@@ -45,7 +45,7 @@ def draft(registry, key="beauty", share="40%", text=SPEC):
 
 def started(registry, key="beauty", share="40%", at=MONDAY):
     path = draft(registry, key, share)
-    registry.start(key, at=at, who="ada")
+    registry.start(key, at=at, who="owner")
     return path
 
 
@@ -53,25 +53,25 @@ def test_life_of_an_experiment(registry):
     """From draft to running → paused → running → stopped → decided, with who, when and what."""
     draft(registry)
     assert registry.find("beauty").state is State.DRAFT
-    registry.start("beauty", at=hours(0), who="ada")
-    registry.pause("beauty", at=hours(5), who="bob", reason="shelf is empty")
+    registry.start("beauty", at=hours(0), who="owner")
+    registry.pause("beauty", at=hours(5), who="reviewer", reason="shelf is empty")
     assert registry.find("beauty").state is State.PAUSED
-    registry.resume("beauty", at=hours(9), who="ada")
-    registry.ramp("beauty", at=hours(30), who="ada")
+    registry.resume("beauty", at=hours(9), who="owner")
+    registry.ramp("beauty", at=hours(30), who="owner")
     assert registry.find("beauty").traffic == 1.0
-    registry.stop("beauty", at=hours(99), who="ada")
-    registry.decide("beauty", "ship", at=hours(100), who="ada", detail={"lift": 0.05})
+    registry.stop("beauty", at=hours(99), who="owner")
+    registry.decide("beauty", "ship", at=hours(100), who="owner", detail={"lift": 0.05})
     found = registry.find("beauty")
     assert (found.state, found.verdict) == (State.DECIDED, Verdict.SHIP)
     assert (found.started_at, found.ended_at) == (hours(0), hours(99))
     told = [(row.action, row.who, row.at) for row in registry.history("beauty")]
     assert told == [
-        ("start", "ada", hours(0)),
-        ("pause", "bob", hours(5)),
-        ("resume", "ada", hours(9)),
-        ("ramp", "ada", hours(30)),
-        ("stop", "ada", hours(99)),
-        ("decide", "ada", hours(100)),
+        ("start", "owner", hours(0)),
+        ("pause", "reviewer", hours(5)),
+        ("resume", "owner", hours(9)),
+        ("ramp", "owner", hours(30)),
+        ("stop", "owner", hours(99)),
+        ("decide", "owner", hours(100)),
     ]
     spans = [(phase.number, phase.starts_at, phase.ends_at) for phase in found.phases]
     assert spans == [(1, hours(0), hours(5)), (2, hours(9), hours(30)), (3, hours(30), hours(99))]
@@ -96,8 +96,8 @@ def test_slots_are_the_lowest_free_ones(registry):
     """A layer fills from below in order of start, and a gap is reused, split if need be."""
     for key, share in (("one", "20%"), ("two", "30%"), ("three", "40%")):
         started(registry, key, share)
-    registry.stop("one", at=hours(1), who="ada")
-    registry.stop("three", at=hours(1), who="ada")
+    registry.stop("one", at=hours(1), who="owner")
+    registry.stop("three", at=hours(1), who="owner")
     started(registry, "four", "60%", at=hours(2))
     fifth, half = BUCKETS // 5, BUCKETS // 2
     (low, high) = registry.find("four").phases[0].slots
@@ -111,7 +111,7 @@ def test_layer_keeps_units_apart(registry):
     """No unit is ever in two running experiments of one layer."""
     for key, share in (("one", "30%"), ("two", "50%"), ("three", "20%")):
         draft(registry, key, share, SPEC.replace("traffic: 10%, hold: 24h", "traffic: 50%"))
-        registry.start(key, at=MONDAY, who="ada")
+        registry.start(key, at=MONDAY, who="owner")
     exposed = [assign_many(registry.plan(key), UNITS) >= 0 for key in ("one", "two", "three")]
     assert all(each.any() for each in exposed)
     assert (sum(each.astype(int) for each in exposed) <= 1).all()
@@ -124,7 +124,7 @@ def test_overbooked_layer_is_refused(registry):
     with pytest.raises(
         RegistryError, match=r"40 % is asked for and 30 % is free.*one 70 %"
     ) as caught:
-        registry.start("two", at=MONDAY, who="ada")
+        registry.start("two", at=MONDAY, who="owner")
     assert (caught.value.path, caught.value.line) == (path, 2)
     assert "at most 30 %" in caught.value.remedy
     assert registry.find("two").state is State.DRAFT
@@ -135,11 +135,11 @@ def test_overbooked_layer_is_refused(registry):
 def test_backdated_start_meets_who_was_there(registry):
     """Slots that were freed since count as taken for a start dated before that."""
     started(registry, "one", "70%", at=hours(0))
-    registry.stop("one", at=hours(10), who="ada")
+    registry.stop("one", at=hours(10), who="owner")
     draft(registry, "two", "70%")
     with pytest.raises(RegistryError, match="over-booked"):
-        registry.start("two", at=hours(5), who="ada")
-    registry.start("two", at=hours(10), who="ada")
+        registry.start("two", at=hours(5), who="owner")
+    registry.start("two", at=hours(10), who="owner")
 
 
 def test_one_layer_is_split_by_one_unit(registry):
@@ -149,7 +149,7 @@ def test_one_layer_is_split_by_one_unit(registry):
     with pytest.raises(
         RegistryError, match=r"split by user_id \(one\), two by request_id"
     ) as caught:
-        registry.start("two", at=MONDAY, who="ada")
+        registry.start("two", at=MONDAY, who="owner")
     assert (caught.value.path, caught.value.line) == (path, 2)
 
 
@@ -199,17 +199,17 @@ def test_edit_of_a_running_spec_is_refused(registry, before, after, line, told):
     edit(path, before, after)
     for act in (
         lambda: registry.check_unedited("beauty"),
-        lambda: registry.ramp("beauty", at=hours(48), who="ada"),
-        lambda: registry.start("beauty", at=hours(48), who="ada"),
+        lambda: registry.ramp("beauty", at=hours(48), who="owner"),
+        lambda: registry.start("beauty", at=hours(48), who="owner"),
     ):
         with pytest.raises(RegistryError, match="was edited") as caught:
             act()
         assert (caught.value.path, caught.value.line) == (path, line)
         assert told in caught.value.message
-    registry.pause("beauty", at=hours(48), who="ada")
+    registry.pause("beauty", at=hours(48), who="owner")
     with pytest.raises(RegistryError, match="was edited"):
-        registry.resume("beauty", at=hours(49), who="ada")
-    registry.stop("beauty", at=hours(50), who="ada")
+        registry.resume("beauty", at=hours(49), who="owner")
+    registry.stop("beauty", at=hours(50), who="owner")
     assert registry.find("beauty").state is State.STOPPED
 
 
@@ -218,9 +218,9 @@ def test_edit_beyond_repair_is_refused(registry):
     path = started(registry)
     edit(path, "weight: 50}\nmetrics", "weight: 70}\nmetrics")
     with pytest.raises(SpecError, match="120") as caught:
-        registry.ramp("beauty", at=hours(48), who="ada")
+        registry.ramp("beauty", at=hours(48), who="owner")
     assert caught.value.path == path
-    registry.stop("beauty", at=hours(50), who="ada")
+    registry.stop("beauty", at=hours(50), who="owner")
 
 
 def test_comments_are_no_edit(registry):
@@ -235,28 +235,28 @@ def test_ramp_may_be_edited(registry):
     """The ramp follows the YAML on disk, even one that was edited after the start."""
     path = started(registry)
     edit(path, "{traffic: 100%}", "{traffic: 40%}, {traffic: 100%}")
-    assert registry.ramp("beauty", at=hours(24), who="ada").traffic == 0.4
-    assert registry.ramp("beauty", at=hours(24), who="ada").traffic == 1.0
+    assert registry.ramp("beauty", at=hours(24), who="owner").traffic == 0.4
+    assert registry.ramp("beauty", at=hours(24), who="owner").traffic == 1.0
     with pytest.raises(RegistryError, match="last step"):
-        registry.ramp("beauty", at=hours(25), who="ada")
+        registry.ramp("beauty", at=hours(25), who="owner")
 
 
 def test_ramp_holds_its_step(registry):
     """A step is held as long as the YAML says, and a pause does not reset it."""
     started(registry)
-    registry.pause("beauty", at=hours(3), who="ada")
-    registry.resume("beauty", at=hours(4), who="ada")
+    registry.pause("beauty", at=hours(3), who="owner")
+    registry.resume("beauty", at=hours(4), who="owner")
     with pytest.raises(RegistryError, match="2026-11-03T00:00") as caught:
-        registry.ramp("beauty", at=hours(23), who="ada")
+        registry.ramp("beauty", at=hours(23), who="owner")
     assert caught.value.line == 7
-    registry.ramp("beauty", at=hours(24), who="ada")
+    registry.ramp("beauty", at=hours(24), who="owner")
 
 
 def test_ramping_keeps_variants(registry):
     """Whoever was exposed before the ramp has the same variant after it."""
     started(registry)
     before = assign_many(registry.plan("beauty", hours(1)), UNITS)
-    registry.ramp("beauty", at=hours(24), who="ada")
+    registry.ramp("beauty", at=hours(24), who="owner")
     after = assign_many(registry.plan("beauty", hours(25)), UNITS)
     assert 0 < (before >= 0).sum() < (after >= 0).sum()
     assert (after[before >= 0] == before[before >= 0]).all()
@@ -269,7 +269,7 @@ def test_draft_previews_what_start_gives(registry):
     started(registry, "other", "30%")
     draft(registry)
     preview = [assign(registry.plan("beauty"), unit) for unit in UNITS[:200]]
-    registry.start("beauty", at=MONDAY, who="ada")
+    registry.start("beauty", at=MONDAY, who="owner")
     assert [assign(registry.plan("beauty"), unit) for unit in UNITS[:200]] == preview
     assert any(one.variant for one in preview)
 
@@ -281,10 +281,10 @@ def test_draft_previews_what_start_gives(registry):
 def test_plan_knows_the_moment(registry, moment, phase, running):
     """At any moment the plan is the phase in force, running or not."""
     started(registry)
-    registry.pause("beauty", at=hours(5), who="ada")
-    registry.resume("beauty", at=hours(9), who="ada")
-    registry.ramp("beauty", at=hours(30), who="ada")
-    registry.stop("beauty", at=hours(99), who="ada")
+    registry.pause("beauty", at=hours(5), who="owner")
+    registry.resume("beauty", at=hours(9), who="owner")
+    registry.ramp("beauty", at=hours(30), who="owner")
+    registry.stop("beauty", at=hours(99), who="owner")
     plan = registry.plan("beauty", hours(moment))
     assert (plan.phase.number, plan.running) == (phase, running)
 
@@ -294,15 +294,15 @@ def test_wrong_turns_are_refused(registry):
     draft(registry)
     for act in (registry.pause, registry.resume, registry.ramp, registry.stop):
         with pytest.raises(RegistryError, match="is a draft"):
-            act("beauty", at=MONDAY, who="ada")
-    registry.start("beauty", at=MONDAY, who="ada")
+            act("beauty", at=MONDAY, who="owner")
+    registry.start("beauty", at=MONDAY, who="owner")
     for act in (registry.start, registry.resume):
         with pytest.raises(RegistryError, match="is running"):
-            act("beauty", at=hours(1), who="ada")
-    registry.stop("beauty", at=hours(1), who="ada")
+            act("beauty", at=hours(1), who="owner")
+    registry.stop("beauty", at=hours(1), who="owner")
     for act in (registry.start, registry.pause, registry.resume, registry.ramp, registry.stop):
         with pytest.raises(RegistryError, match="is stopped"):
-            act("beauty", at=hours(2), who="ada")
+            act("beauty", at=hours(2), who="owner")
     assert len(registry.rows()) == 2
 
 
@@ -310,7 +310,7 @@ def test_time_does_not_run_back(registry):
     """A change dated before the last one is refused."""
     started(registry, at=hours(10))
     with pytest.raises(RegistryError, match="lies before its last change"):
-        registry.stop("beauty", at=hours(9), who="ada")
+        registry.stop("beauty", at=hours(9), who="owner")
 
 
 def test_unknown_key_names_the_nearest(registry):
@@ -330,7 +330,7 @@ def test_broken_neighbour_stops_nobody(registry):
         registry.experiments()
     assert caught.value.path == broken
     assert len(registry.usable()[1]) == 1
-    registry.stop("beauty", at=hours(1), who="ada")
+    registry.stop("beauty", at=hours(1), who="owner")
 
 
 def test_one_key_in_two_files_is_refused(registry):
@@ -352,12 +352,12 @@ def test_external_experiments_need_no_start(registry):
     )
     assert registry.find("beauty").state is State.RUNNING
     for act in (
-        lambda: registry.start("beauty", at=MONDAY, who="ada"),
+        lambda: registry.start("beauty", at=MONDAY, who="owner"),
         lambda: registry.plan("beauty"),
     ):
         with pytest.raises(RegistryError, match="come from the log"):
             act()
-    registry.decide("beauty", "ship", at=MONDAY, who="ada")
+    registry.decide("beauty", "ship", at=MONDAY, who="owner")
     found = registry.find("beauty")
     assert (found.state, found.verdict, found.started_at) == (State.DECIDED, Verdict.SHIP, None)
 
@@ -365,26 +365,26 @@ def test_external_experiments_need_no_start(registry):
 def test_deciding_stops_and_repeats_without_effect(registry):
     """Deciding a running experiment stops it too; the same verdict again writes nothing."""
     started(registry)
-    registry.decide("beauty", Verdict.REJECT, at=hours(200), who="ada")
-    registry.decide("beauty", Verdict.REJECT, at=hours(300), who="ada")
+    registry.decide("beauty", Verdict.REJECT, at=hours(200), who="owner")
+    registry.decide("beauty", Verdict.REJECT, at=hours(300), who="owner")
     assert [row.action for row in registry.rows()] == ["start", "stop", "decide"]
     with pytest.raises(RegistryError, match="is decided"):
-        registry.decide("beauty", Verdict.SHIP, at=hours(300), who="ada")
+        registry.decide("beauty", Verdict.SHIP, at=hours(300), who="owner")
 
 
 def test_continue_decides_nothing(registry):
     """The verdict `continue` is no decision."""
     started(registry)
     with pytest.raises(RegistryError, match="decides nothing"):
-        registry.decide("beauty", "continue", at=hours(200), who="ada")
+        registry.decide("beauty", "continue", at=hours(200), who="owner")
 
 
 def test_newest_review_counts(registry):
     """A creative's newest review is what counts; the older one stays in the journal."""
-    registry.record_review("c1", "rejected", at=hours(1), who="ada", reason="too dark")
-    registry.record_review("c1", "approved", at=hours(2), who="bob")
+    registry.record_review("c1", "rejected", at=hours(1), who="owner", reason="too dark")
+    registry.record_review("c1", "approved", at=hours(2), who="reviewer")
     review = registry.reviews()["c1"]
-    assert (review.decision, review.who, review.reason) == ("approved", "bob", None)
+    assert (review.decision, review.who, review.reason) == ("approved", "reviewer", None)
     assert len(registry.rows()) == 2
 
 
@@ -408,7 +408,7 @@ def test_aliases_are_resolved_at_the_start(registry):
     resolved = resolve_aliases(experiment, known)
     assert resolved == {"reward/champion": "a" * 64}
     draft(registry, text=text)
-    registry.start("beauty", at=MONDAY, who="ada", resolved=resolved)
+    registry.start("beauty", at=MONDAY, who="owner", resolved=resolved)
     assert registry.find("beauty").resolved == resolved
 
 
@@ -424,7 +424,7 @@ def test_any_order_of_calls_keeps_the_rules(tmp_path_factory, calls):
     for number, name in enumerate(calls):
         more = ("ship",) if name == "decide" else ()
         try:
-            getattr(registry, name)("beauty", *more, at=hours(30 * number), who="ada")
+            getattr(registry, name)("beauty", *more, at=hours(30 * number), who="owner")
         except RegistryError:
             continue
     found = registry.find("beauty")
