@@ -105,13 +105,15 @@ class Door:
         variants: Experiment to its variants.
         landed_at: When the segment was sealed; ``ts`` may be 24 h later at most.
         currencies: Those that can be converted into the workspace's.
-        is_open: Whether experiments that nobody knows are taken as they come, since the mapping
-            declares them.
+        declared: Experiments among them that no YAML describes, only mapping files.
+        is_open: Whether these, and experiments that nobody knows, are taken as they come, since the
+            segment's mapping declares them.
     """
 
     variants: Mapping[str, frozenset[str]]
     landed_at: datetime
     currencies: frozenset[str]
+    declared: frozenset[str] = frozenset()
     is_open: bool = False
     _latest: datetime = field(init=False)
     _categories: set[str] = field(default_factory=set, init=False)
@@ -162,9 +164,9 @@ class Door:
 
     def _check_variant(self, experiment: str, variant: str) -> None:
         known = self.variants.get(experiment)
+        if self.is_open and (known is None or experiment in self.declared):
+            return
         if known is None:
-            if self.is_open:
-                return
             raise EventRejected("unknown_experiment", f"`experiment` is {experiment!r}")
         if variant not in known:
             detail = f"`variant` is {variant!r}, {experiment!r} has {', '.join(sorted(known))}"

@@ -164,8 +164,8 @@ class _Job:
                 again.append(first[segment.identity])
                 continue
             first[segment.identity] = segment.number
-            known = {**declared_facts(self.warehouse), **self.experiments}
-            door = door_of(self.workspace, known, segment)
+            declared = declared_facts(self.warehouse)
+            door = door_of(self.workspace, self.experiments, segment, declared=declared)
             for step in load_segment(store, segment, door, place_of(self.workspace, segment)):
                 read = min(read + step, size)
                 if advance is not None:
@@ -214,17 +214,24 @@ class _Job:
 
 
 def door_of(
-    workspace: Workspace, experiments: Mapping[str, ExperimentFacts], segment: Segment
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    segment: Segment,
+    *,
+    declared: Mapping[str, ExperimentFacts] | None = None,
 ) -> Door:
     """Return what a segment's events must fit.
 
     Args:
         workspace: Its settings say which currencies have a rate.
-        experiments: What is known, by key.
+        experiments: What YAML describes, by key.
         segment: When it landed bounds the future.
+        declared: What mapping files declare, by key; YAML goes before.
     """
+    known = {**(declared or {}), **experiments}
     return Door(
-        variants={key: frozenset(facts.variants) for key, facts in experiments.items()},
+        variants={key: frozenset(facts.variants) for key, facts in known.items()},
+        declared=frozenset(known.keys() - experiments.keys()),
         landed_at=segment.landed_at,
         currencies=frozenset(_rates(workspace)),
     )

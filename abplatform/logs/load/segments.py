@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
@@ -83,7 +84,9 @@ def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> It
     with _collector_paused(), store.warehouse.transaction():
         for batch in reader.batches(door):
             if declares is not None:
-                _declare(store.warehouse, batch, declares, known=door.variants)
+                _declare(
+                    store.warehouse, batch, declares, described=door.variants.keys() - door.declared
+                )
             _load_batch(store, batch, segment=segment, place=place, tally=tally)
             yield sum(map(len, batch.raws)) + sum(len(bad.raw) for bad in batch.rejects)
         _close_ledger(store.warehouse, segment, tally)
@@ -132,14 +135,14 @@ _NO_TEXTS = pl.DataFrame(schema={"creative_id": pl.String, "text": pl.String})
 
 
 def _declare(
-    warehouse: Warehouse, batch: Batch, declares: Declares, *, known: Mapping[str, frozenset[str]]
+    warehouse: Warehouse, batch: Batch, declares: Declares, *, described: AbstractSet[str]
 ) -> None:
     """Note the experiments and variants that a mapped log declares, in order of appearance."""
     pairs = dict.fromkeys(
         (assigned.experiment, assigned.variant)
         for event in batch.events
         for assigned in _assignments_of(event)
-        if assigned.experiment not in known
+        if assigned.experiment not in described
     )
     rows = [(*pair, place) for place, pair in enumerate(pairs)]
     schema = {"experiment": pl.String, "variant": pl.String, "appeared": pl.Int64}
