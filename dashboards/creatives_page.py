@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.creatives_view import (
     ORDERS,
@@ -31,19 +33,26 @@ def show() -> None:
     if not offered.experiments:
         st.html(notice("No creatives yet.", "Draw some with `abp generate`, or run `abp demo`."))
         st.stop()
-    cards = creative_cards(data.published, _filters(offered))
-    first = _page_of(len(cards))
+    with st.container(key="abp-filters"):
+        *columns, last = st.columns([3, 3, 2, 2, 1.4])
+    cards = creative_cards(data.published, _filters(offered, columns))
+    with last:
+        first = _page_of(len(cards))
     visible = cards[first : first + _PER_PAGE]
-    st.html(f'<p class="abp-quiet">{_counted(len(cards), first, len(visible))}</p>')
-    st.html(f'<div class="abp-gallery">{"".join(_card(card, data) for card in visible)}</div>')
+    words = _counted(len(cards), first, len(visible))
+    scored = any(card.predicted.why is None for card in visible)
+    if visible and not scored:
+        words += "; no reward model had scored them before they ran"
+    st.html(f'<p class="abp-quiet">{words}.</p>')
+    gallery = "".join(_card(card, data, scored=scored) for card in visible)
+    st.html(f'<div class="abp-gallery">{gallery}</div>')
     footer(data)
 
 
-def _filters(offered: Choices) -> Filters:
+def _filters(offered: Choices, columns: Sequence[DeltaGenerator]) -> Filters:
     asked = st.query_params.get("experiment")
     if asked in offered.experiments:
         st.session_state.setdefault("creatives_experiment", asked)
-    columns = st.columns([3, 3, 2, 2])
     with columns[0]:
         experiment = st.selectbox(
             "Experiment", [_ALL, *offered.experiments], key="creatives_experiment"
@@ -68,13 +77,13 @@ def _page_of(number: int) -> int:
     pages = -(-number // _PER_PAGE)
     if pages <= 1:
         return 0
-    page = st.number_input("Page", 1, pages, key="creatives_page", width=140)
+    page = st.number_input(f"Page of {pages}", 1, pages, key="creatives_page")
     return (int(page) - 1) * _PER_PAGE
 
 
 def _counted(number: int, first: int, visible: int) -> str:
     if number == 0:
-        return "No creative fits these filters."
+        return "No creative fits these filters"
     if number == visible:
         return f"{number} creative{'' if number == 1 else 's'}"
     return f"{first + 1} to {first + visible} of {number:,} creatives"
@@ -88,12 +97,16 @@ def _standing(card: CreativeCard) -> str:
     return f'<span title="{escape(sure)}">{words}</span>'
 
 
-def _card(card: CreativeCard, data: Data) -> str:
+def _card(card: CreativeCard, data: Data, *, scored: bool) -> str:
     review = badge(card.review, card.review) if card.review else ""
     alt = f"{card.source} creative for {card.title}"
     lineage = facts(card.lineage) if card.lineage else "<p>Nothing is known about its making.</p>"
     image = picture(thumbnail(data.workspace.root, card.picture), alt)
-    predicted = shown(card.predicted)
+    predicted = (
+        f'<div><span class="abp-label">Predicted</span>{shown(card.predicted)}</div>'
+        if scored
+        else ""
+    )
     place = dict.fromkeys([card.category, card.experiment, card.variant])
     place.pop(card.source, None)
     return (
@@ -102,8 +115,8 @@ def _card(card: CreativeCard, data: Data) -> str:
         f"<p>{badge(card.source, card.source)}{review}{_standing(card)}</p>"
         f'<div class="abp-row"><div><span class="abp-label">CTR</span>{shown(card.ctr)}'
         f'<small>{escape(card.interval)}</small></div><div><span class="abp-label">Seen</span>'
-        f'{shown(card.impressions)}</div><div><span class="abp-label">Predicted</span>{predicted}'
-        f"</div></div><p class='abp-quiet'>{escape(' · '.join(place))}</p>"
+        f"{shown(card.impressions)}</div>{predicted}"
+        f"</div><p class='abp-quiet'>{escape(' · '.join(place))}</p>"
         f"<details><summary>Lineage</summary>{lineage}</details></div></article>"
     )
 

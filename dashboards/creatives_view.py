@@ -114,7 +114,8 @@ def choices(published: Published) -> Choices:
 def creative_cards(published: Published, filters: Filters) -> list[CreativeCard]:
     """Return the creatives that the filters admit, in their order.
 
-    A creative without the number it is ordered by comes last.
+    Over all experiments each creative comes once, as in the experiment that showed it most. A
+    creative without the number it is ordered by comes last.
     """
     wanted = {
         "experiment": filters.experiment,
@@ -124,6 +125,9 @@ def creative_cards(published: Published, filters: Filters) -> list[CreativeCard]
     table = published.table("creatives").filter(
         **{column: value for column, value in wanted.items() if value is not None}
     )
+    if filters.experiment is None:
+        most = table.sort("impressions", "experiment", "variant", descending=[True, False, False])
+        table = most.unique("creative_id", keep="first", maintain_order=True)
     rows = table.sort(
         filters.order,
         "creative_id",

@@ -48,7 +48,7 @@ def _top(view: Overview) -> str:
     running = view.states["running"]
     words = {
         "Experiments": (len(view.experiments), ", ".join(_states(view)) or "none yet"),
-        "Running": (running, "experiment" if running == 1 else "experiments"),
+        "Creatives": (view.creatives, "shown so far"),
         "Events": (sum(source.counts["accepted"] for source in view.sources), "accepted"),
     }
     numbers = [headline(label, count(value), note) for label, (value, note) in words.items()]
@@ -59,8 +59,13 @@ def _top(view: Overview) -> str:
     numbers.append(headline("Health", attention, note))
     concerns = "".join(f"<li>{lamp(light)}</li>" for light in view.concerns)
     below = f'<ul class="abp-concerns">{concerns}</ul>' if concerns else ""
-    title = '<h1 class="abp-title">What runs</h1>'
-    return f'{title}<div class="abp-headlines">{"".join(numbers)}</div>{below}'
+    title = (
+        "Nothing runs right now"
+        if running == 0
+        else f"{running:,} experiment{' runs' if running == 1 else 's run'}"
+    )
+    tiles = f'<div class="abp-headlines">{"".join(numbers)}</div>'
+    return f'<h1 class="abp-title">{title}</h1>{tiles}{below}'
 
 
 def _states(view: Overview) -> list[str]:
@@ -89,14 +94,18 @@ def _card(card: ExperimentCard, zone: ZoneInfo) -> str:
         f'<div class="abp-row"><div><span class="abp-label">Lift of {escape(card.metric.upper())}'
         f"</span>{shown(card.lift)}</div><div><span class='abp-label'>Interval</span>"
         f"{shown(card.interval) if card.interval.why is None else ''}</div>"
-        f'<div><span class="abp-label">Since</span>{escape(_since(card, zone))}</div></div>'
+        f'<div><span class="abp-label">Time</span>{escape(_time(card, zone))}</div></div>'
         f"<footer>{lamp(card.srm, with_label=False)}</footer></a>"
     )
 
 
-def _since(card: ExperimentCard, zone: ZoneInfo) -> str:
+def _time(card: ExperimentCard, zone: ZoneInfo) -> str:
     if card.started_at:
-        return moment(card.started_at, zone).partition(",")[0]
+        began = moment(card.started_at, zone).partition(",")[0]
+        if card.ended_at is None:
+            return f"since {began}"
+        ended = moment(card.ended_at, zone).partition(",")[0]
+        return f"{began.removesuffix(ended[-5:])} to {ended}"
     return "assigned elsewhere" if card.external else "not started"
 
 

@@ -129,12 +129,14 @@ class Overview:
         sources: By name.
         concerns: Every light that is not in order, alarms first.
         states: State to number of experiments.
+        creatives: How many creatives have been shown.
     """
 
     experiments: tuple[ExperimentCard, ...]
     sources: tuple[SourceHealth, ...]
     concerns: tuple[Light, ...]
     states: Mapping[str, int]
+    creatives: int
 
 
 def overview(published: Published, *, now: datetime) -> Overview:
@@ -166,7 +168,9 @@ def overview(published: Published, *, now: datetime) -> Overview:
         lights += [source.freshness, source.quarantine, source.balance]
     concerns = [light for level in ("alarm", "watch") for light in lights if light.level == level]
     states = {state: sum(card.state == state for card in cards) for state in _ORDER}
-    return Overview(tuple(cards), sources, tuple(concerns), states)
+    seen = published.table("creatives").filter(pl.col("impressions") > 0)
+    creatives = seen.get_column("creative_id").n_unique()
+    return Overview(tuple(cards), sources, tuple(concerns), states, creatives)
 
 
 def srm_light(scorecard: Mapping[str, Any] | None, experiment: str) -> Light:

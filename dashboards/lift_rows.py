@@ -110,8 +110,8 @@ def describe_adjustment(primary: Iterable[Row]) -> str:
     if not computed:
         return ""
     if all(row["p_adjusted"] is not None for row in computed):
-        return "p of a category is adjusted for the number of categories."
-    return "p of a category is not adjusted yet, so it decides nothing."
+        return "The p of a category is adjusted for the number of categories."
+    return "The p of a category is not adjusted yet, so it decides nothing."
 
 
 def forest_rows(rows: Iterable[LiftRow], *, units: str) -> list[ForestRow]:

@@ -74,9 +74,11 @@ def rate(value: float | None, why: str | None = None, *, metric: str = "ctr") ->
 
 
 def share(value: float) -> str:
-    """Return a share with just the digits it needs: ``12%``, ``0.4%``, ``<0.1%``."""
+    """Return a share with just the digits it needs: ``12%``, ``0.4%``, ``<0.1%``, ``>99%``."""
     if 0 < value < 0.001:
         return "<0.1%"
+    if 0.99 < value < 1:
+        return ">99.9%" if value > 0.999 else ">99%"
     return f"{value:.1%}" if 0 < value < 0.1 else f"{value:.0%}"
 
 

@@ -51,8 +51,9 @@ def show() -> None:
         st.html(notice("Nothing to compare yet.", view.ruling.sentence))
     else:
         _numbers(view)
+        _pictures(view, data)
+        _tables(view)
         _days(view, data)
-    _pictures(view, data)
     footer(data)
 
 
@@ -110,11 +111,20 @@ def _list(kind: str, sentences: Sequence[str]) -> str:
 def _numbers(view: ScorecardView) -> None:
     numbers = "".join(headline(line.label, line.shown, line.note) for line in view.headlines)
     st.html(f'<div class="abp-headlines">{numbers}</div>')
+    st.html(section("Lift by category", "Coloured results are proven, grey ones may be chance."))
     metric, control = view.facts["primary_metric"].upper(), view.facts["control"]
-    contrast = f"{view.treatment} against {control}"
-    st.html(section("Lift by category", f"{contrast}: how much {metric} changes."))
-    _forest(view, f"relative change of {metric}, {contrast}")
-    st.html(_lift_table(view.lifts, "Lifts by category", note=view.adjustment))
+    drawing = forest_plot(
+        forest_rows(view.lifts, units=view.units),
+        title="Lift by category",
+        axis=f"relative change of {metric}, {view.treatment} against {control}",
+    )
+    # st.html drops drawings; st.markdown keeps them. Every text in them is escaped by the figure.
+    st.markdown(f'<div class="abp-forest">{drawing}</div>', unsafe_allow_html=True)
+
+
+def _tables(view: ScorecardView) -> None:
+    st.html(section("The numbers", view.adjustment))
+    st.html(_lift_table(view.lifts, "Lifts by category"))
     for dimension, rows in view.breakdowns.items():
         st.html(section(f"Lift by {dimension}"))
         st.html(_lift_table(rows, f"Lifts by {dimension}"))
@@ -123,15 +133,7 @@ def _numbers(view: ScorecardView) -> None:
         st.html(_lift_table(view.others, "Other metrics"))
 
 
-def _forest(view: ScorecardView, axis: str) -> None:
-    drawing = forest_plot(
-        forest_rows(view.lifts, units=view.units), title="Lift by category", axis=axis
-    )
-    # st.html drops drawings; st.markdown keeps them. Every text in them is escaped by the figure.
-    st.markdown(f'<div class="abp-forest">{drawing}</div>', unsafe_allow_html=True)
-
-
-def _lift_table(rows: Sequence[LiftRow], label: str, *, note: str = "") -> str:
+def _lift_table(rows: Sequence[LiftRow], label: str) -> str:
     judged = any(row.verdict for row in rows)
     lines = [
         {"": _label(row)}
@@ -139,8 +141,7 @@ def _lift_table(rows: Sequence[LiftRow], label: str, *, note: str = "") -> str:
         | ({"Verdict": _verdict_cell(row)} if judged else {})
         for row in rows
     ]
-    under = f'<p class="abp-quiet">{escape(note)}</p>' if note else ""
-    return table(lines, label=label) + under
+    return table(lines, label=label)
 
 
 def _label(row: LiftRow) -> str:
@@ -167,7 +168,7 @@ def _day_chart(frame: pd.DataFrame, variants: Sequence[str]) -> dict[str, object
     # A date with a time of day is read in the viewer's zone, so that a day keeps its name there.
     days = frame.assign(day=frame["day"].map(lambda day: f"{day:%Y-%m-%d}T00:00:00"))
     ticks = {"format": "%-d %b", "tickCount": {"interval": "day", "step": 1}, "grid": False}
-    rates = {"format": ".1%", "tickCount": 5}
+    rates = {"format": ".2~%", "tickCount": 5}
     return {
         "data": {"values": days.to_dict("records")},
         "mark": {"type": "line", "point": True, "strokeWidth": 2},

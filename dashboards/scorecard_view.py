@@ -36,6 +36,7 @@ __all__ = [
 
 _UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _PER_IMPRESSION = "variance_assumes_independent_impressions"
+_CLEAREST = ("ship", "reject", "no_difference", "continue", "invalid", "", None)
 _GAPS = {"not_built", "plan_not_built"}
 
 
@@ -119,13 +120,13 @@ class ScorecardView:
 
 
 def experiment_keys(published: Published) -> list[str]:
-    """Return every experiment, those with a scorecard first, the latest start first."""
-    analysed = published.table("scorecards").get_column("experiment").implode()
-    rows = published.table("experiments").with_columns(analysed=pl.col("key").is_in(analysed))
-    ordered = rows.sort(
-        "analysed", "started_at", "key", descending=[True, True, False], nulls_last=True
-    )
-    return ordered.get_column("key").to_list()
+    """Return every experiment: analysed ones first, then the latest start, the clearest verdict."""
+    verdicts = dict(published.table("scorecards").select("experiment", "verdict").iter_rows())
+    rows = published.table("experiments").select("key", "started_at").rows()
+    rows.sort(key=lambda row: (_CLEAREST.index(verdicts.get(row[0], "")), row[0]))
+    rows.sort(key=lambda row: row[1].timestamp() if row[1] else 0.0, reverse=True)
+    rows.sort(key=lambda row: row[0] not in verdicts)
+    return [key for key, _ in rows]
 
 
 def scorecard_view(

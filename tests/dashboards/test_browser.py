@@ -26,7 +26,7 @@ pytestmark = [
 
 SHIPPED = "beauty-generated-2026w47"
 PAGES = {
-    "home": ("", "What runs"),
+    "home": ("", "1 experiment runs"),
     "scorecard": (f"scorecard?experiment={SHIPPED}", "Generated creatives win"),
     "creatives": ("creatives", "18 creatives"),
 }

@@ -23,6 +23,20 @@ def test_filters_narrow_together(published):
     assert creative_cards(published, Filters(experiment="none")) == []
 
 
+def test_over_all_experiments_each_creative_comes_once(publish, table_of):
+    """A creative of two experiments is shown as in the one that showed it most."""
+    row = {"creative_id": "ab", "product_id": "p", "variant": "v", "source": "baseline"}
+    rows = [
+        row | {"experiment": key, "impressions": seen, "clicks": 1, "ctr": 1 / seen}
+        for key, seen in (("small", 10), ("large", 900), ("middle", 90))
+    ]
+    root = publish(creatives=table_of("creatives", rows))
+    published = read_published(root / "data" / "published")
+    assert [card.experiment for card in creative_cards(published, Filters())] == ["large"]
+    small = creative_cards(published, Filters(experiment="small"))
+    assert [card.impressions.text for card in small] == ["10"]
+
+
 def test_a_creative_without_the_ordering_number_comes_last(published):
     """Cards are ordered by the chosen number, downwards, those without it at the end."""
     for order in ("ctr_low", "ctr", "impressions", "predicted"):

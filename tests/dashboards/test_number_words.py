@@ -66,10 +66,11 @@ def test_a_shown_p_value_is_the_p_value(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0%"), (0.0004, "<0.1%"), (0.0021, "0.2%"), (0.12, "12%"), (1, "100%")]
+    ("value", "text"),
+    [(0, "0%"), (0.0004, "<0.1%"), (0.0021, "0.2%"), (0.12, "12%"), (0.997, ">99%"), (1, "100%")],
 )
-def test_a_small_share_is_never_rounded_to_none(value, text):
-    """A share has just the digits it needs, and only zero is 0%."""
+def test_a_share_is_never_rounded_to_none_or_all(value, text):
+    """A share has just the digits it needs; only zero is 0% and only all is 100%."""
     assert share(value) == text
 
 

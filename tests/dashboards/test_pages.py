@@ -122,7 +122,7 @@ def test_creatives_can_be_filtered(example, open_page, html):
     app.selectbox(key="creatives_source").set_value("baseline").run()
     assert "6 creatives" in html(app)
     app.selectbox(key="creatives_product").set_value("Paper lamp").run()
-    assert "1 creative<" in html(app)
+    assert "1 creative." in html(app)
 
 
 def test_a_newer_publication_is_shown_at_the_next_look(publish, table_of, open_page, html):
