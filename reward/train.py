@@ -98,7 +98,7 @@ def train(
     Raises:
         TrainingError: The pairs cannot teach anything, or a weight became NaN.
     """
-    _check(table)
+    _check(table, pictures)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = RewardModel(_shape(table, pictures, config))
@@ -320,7 +320,12 @@ def _standardise(model: RewardModel, inputs: Inputs) -> None:
     model.scale.copy_(seen.std(0, unbiased=False).clamp_min(1e-3))
 
 
-def _check(table: PairTable) -> None:
+def _check(table: PairTable, pictures: NDArray[np.uint8] | None) -> None:
+    if pictures is None and not table.has_texts:
+        raise TrainingError(
+            "the creatives have neither images nor ad texts to learn from",
+            remedy="name the folder of their images with --images",
+        )
     if not (table.weight > 0).any():
         raise TrainingError(
             "no pair says which creative is better: every weight is 0",

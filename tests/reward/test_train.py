@@ -1,0 +1,245 @@
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from abplatform.errors import CheckpointError, TrainingError
+from reward.dataset import read_pairs, table_from_frame
+from reward.evaluate import evaluate
+from reward.inputs import pictures_of
+from reward.score import RewardScorer, save_model
+from reward.train import binomial_deviance, pair_loss, train
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+def load(drawn, size=32):
+    table = read_pairs(drawn.pairs)
+    return table, pictures_of(table, drawn.images, size=size)
+
+
+def weights(trained):
+    return {name: value.numpy() for name, value in trained.model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def trained(drawn, tiny):
+    return train(*load(drawn), tiny(epochs=20))
+
+
+def test_a_planted_rule_is_learned(trained, other):
+    """Which background colours sell in which category is learned and holds for new products."""
+    table, pictures = load(other)
+    scorer = RewardScorer(trained.model)
+    there, back = (scorer.predict(table, pictures, swapped=swapped) for swapped in (False, True))
+    numbers = evaluate(table, there, back).numbers
+    assert numbers["accuracy"] > 0.85 * numbers["noise_ceiling"]
+    assert numbers["accuracy_low"] > 0.65
+    assert numbers["accuracy_swapped"] == numbers["accuracy"]
+    assert numbers["log_loss"] < math.log(2)
+
+
+def test_the_learned_score_follows_the_truth(trained, other):
+    """Within a category, scores of unseen pictures rise with their true appeal."""
+    table, pictures = load(other)
+    score = RewardScorer(trained.model).score_items(table.items, pictures)
+    truth = np.array([other.appeal[item.creative] for item in table.items])
+    for category in ("beauty/lip", "home/lamp"):
+        rows = np.array([item.category == category for item in table.items])
+        assert np.corrcoef(score[rows], truth[rows])[0, 1] > 0.6
+
+
+def test_same_seed_same_bytes(drawn, tmp_path, tiny):
+    """The same pairs and seed give the same file, bit for bit; another seed gives another."""
+    table, pictures = load(drawn)
+    names = []
+    for turn, seed in enumerate((3, 3, 4)):
+        torch.manual_seed(turn)
+        made = train(table, pictures, tiny(seed=seed, epochs=2))
+        saved = save_model(tmp_path / str(turn), made, metadata={}, created_at=NOW)
+        names.append(saved.files["model.safetensors"])
+    assert names[0] == names[1] != names[2]
+
+
+def test_training_leaves_the_global_generator_alone(drawn, tiny):
+    """Training draws from its own seed and gives torch's generator back as it was."""
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(*load(drawn), tiny(epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_stopped_training_goes_on_as_if_nothing_had_been(drawn, tmp_path, stop_after, tiny):
+    """Stopped after any epoch and called again, training ends at the same weights."""
+    table, pictures = load(drawn)
+    whole = train(table, pictures, tiny(epochs=5))
+    resume = tmp_path / "state.safetensors"
+
+    def stop(done, total):
+        if done == stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(table, pictures, tiny(epochs=5), resume=resume, advance=stop)
+    epochs = []
+    again = train(
+        table,
+        pictures,
+        tiny(epochs=5),
+        resume=resume,
+        advance=lambda done, total: epochs.append(done),
+    )
+    assert epochs == list(range(stop_after + 1, 6))
+    assert not resume.exists()
+    for name, value in weights(whole).items():
+        np.testing.assert_array_equal(value, weights(again)[name])
+    assert again.facts == whole.facts
+
+
+def test_a_state_of_other_pairs_is_not_used(drawn, tmp_path, tiny):
+    """A kept state counts only for the very inputs it came from; a torn one counts for none."""
+    table, pictures = load(drawn)
+    resume = tmp_path / "state.safetensors"
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(table, pictures, tiny(epochs=2, seed=1), resume=resume, advance=stop)
+    fresh = train(table, pictures, tiny(epochs=2))
+    resumed = train(table, pictures, tiny(epochs=2), resume=resume)
+    assert resumed.facts == fresh.facts
+    resume.write_bytes(b"torn")
+    assert train(table, pictures, tiny(epochs=2), resume=resume).facts == fresh.facts
+
+
+def test_early_stopping_keeps_the_best_epoch(drawn, tiny):
+    """Training stops when validation gets no better and returns the weights of its best epoch."""
+    facts = train(*load(drawn), tiny(epochs=30, patience=2, learning_rate=0.03)).facts
+    losses = facts["validation_losses"]
+    assert facts["epochs"] == len(losses) < 30
+    assert facts["best_epoch"] == 1 + int(np.argmin(losses))
+    assert facts["epochs"] - facts["best_epoch"] == 2
+
+
+def test_pair_loss_is_the_weighted_likelihood():
+    """The pairs' loss and its gradient are those of the likelihood written out with exp and log."""
+    rng = np.random.default_rng(0)
+    chosen, rejected = (torch.tensor(rng.normal(size=50), requires_grad=True) for _ in range(2))
+    p_win, weight = rng.uniform(0, 1, 50), rng.uniform(0, 2, 50)
+    loss = pair_loss((chosen, rejected), torch.tensor(p_win), torch.tensor(weight))
+    loss.backward()
+    slow, slopes = 0.0, []
+    for a, b, p, w in zip(chosen.tolist(), rejected.tolist(), p_win, weight, strict=True):
+        q = 1 / (1 + math.exp(-(a - b)))
+        slow -= w * (p * math.log(q) + (1 - p) * math.log(1 - q))
+        slopes.append(w * (q - p))
+    assert float(loss.detach()) == pytest.approx(slow, rel=1e-12)
+    np.testing.assert_allclose(chosen.grad.numpy(), slopes, rtol=1e-9)
+    np.testing.assert_allclose(rejected.grad.numpy(), np.negative(slopes), rtol=1e-9)
+
+
+def test_click_loss_is_half_the_binomial_deviance():
+    """The clicks' loss equals the likelihood ratio of scipy's binomial, also at 0 and n clicks."""
+    from scipy.stats import binom
+
+    clicks, shown = np.array([0, 3, 20, 50]), np.array([40, 60, 50, 50])
+    logit = np.array([-3.0, -2.5, 0.1, 1.5])
+    rate = 1 / (1 + np.exp(-logit))
+    expected = binom.logpmf(clicks, shown, clicks / shown) - binom.logpmf(clicks, shown, rate)
+    tensors = (torch.tensor(one, dtype=torch.float64) for one in (logit, clicks, shown))
+    np.testing.assert_allclose(binomial_deviance(*tensors), expected, rtol=1e-9)
+
+
+def test_the_click_branch_predicts_click_rates(drawn, tiny):
+    """Over a category's pictures, predicted and observed click rates agree on average."""
+    table, pictures = load(drawn)
+    model = train(table, pictures, tiny(epochs=12, pointwise=1.0)).model
+    from reward.inputs import Inputs
+
+    with torch.no_grad():
+        batch = Inputs.of(table.items, pictures, model.config).batch(np.arange(len(table.items)))
+        rate = torch.sigmoid(model(batch)[1]).numpy()
+    assert rate.mean() == pytest.approx(table.clicks.sum() / table.impressions.sum(), rel=0.2)
+    assert np.corrcoef(rate, table.clicks / table.impressions)[0, 1] > 0.4
+
+
+def test_texts_alone_are_enough(drawn, other, tiny):
+    """Pairs without pictures train on their texts, and the better word wins on new products."""
+    table, later = (
+        as_texts(read_pairs(one.pairs), seed) for seed, one in enumerate((drawn, other))
+    )
+    scorer = RewardScorer(train(table, None, tiny(epochs=12)).model)
+    assert not scorer.reads_images
+    predicted = scorer.predict(later, None)
+    assert evaluate(later, predicted, predicted).numbers["accuracy"] > 0.9
+
+
+def as_texts(table, seed):
+    """Replace pictures by texts of which the winner's says `fresh` and the loser's says `old`."""
+    names = [f"item{seed}{row}" for row in range(len(table))]
+    return table_from_frame(
+        table.frame.with_columns(
+            chosen_image=pl.lit(""),
+            rejected_image=pl.lit(""),
+            chosen_text=pl.Series([f"A fresh thing {name}" for name in names]),
+            rejected_text=pl.Series([f"An old thing {name}" for name in names]),
+            p_win=pl.lit(0.95),
+            weight=pl.lit(0.8),
+        )
+    )
+
+
+def test_pictures_and_texts_together(drawn, tiny):
+    """Pairs with both are scored by both: changing either changes the score."""
+    table, pictures = load(drawn)
+    both = table_from_frame(
+        table.frame.with_columns(chosen_text=pl.lit("fresh"), rejected_text=pl.lit("old"))
+    )
+    pictures = pictures_of(both, drawn.images, size=32)
+    scorer = RewardScorer(train(both, pictures, tiny(epochs=1)).model)
+    items = [both.items[0], both.items[0], both.items[-1]]
+    first = scorer.score_items(items, pictures[[0, 1, 0]])
+    assert len(set(first.tolist())) == 3
+
+
+def test_what_cannot_teach_is_refused(drawn, tiny):
+    """Pairs that all say nothing are refused, and a model of pictures asks for pictures."""
+    table, pictures = load(drawn)
+    nothing = table_from_frame(table.frame.with_columns(weight=pl.lit(0.0), p_win=pl.lit(0.5)))
+    with pytest.raises(TrainingError, match="every weight is 0"):
+        train(nothing, pictures, tiny())
+    with pytest.raises(TrainingError, match="neither images nor ad texts"):
+        train(table, None, tiny())
+    scorer = RewardScorer(train(table, pictures, tiny(epochs=1)).model)
+    with pytest.raises(TrainingError, match="--images"):
+        scorer.predict(table, None)
+
+
+def test_saved_models_score_the_same(drawn, tmp_path, tiny):
+    """A model that was saved and loaded gives the same scores; a damaged one is refused."""
+    table, pictures = load(drawn)
+    made = train(table, pictures, tiny(epochs=1))
+    save_model(tmp_path / "model", made, metadata={"week": "2026-W48"}, created_at=NOW)
+    loaded = RewardScorer.load(tmp_path / "model")
+    expected = RewardScorer(made.model).predict(table, pictures)
+    np.testing.assert_array_equal(loaded.predict(table, pictures), expected)
+    path = tmp_path / "model" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="corrupt"):
+        RewardScorer.load(tmp_path / "model")
+
+
+def test_few_products_train_without_validation(tmp_path, tiny, draw_week):
+    """With fewer than four products nothing is held out and every epoch is used."""
+    few = draw_week(tmp_path, products=2)
+    facts = train(*load(few), tiny(epochs=3)).facts
+    assert facts["validation_pairs"] == 0
+    assert facts["epochs"] == facts["best_epoch"] == 3
