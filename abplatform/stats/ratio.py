@@ -241,10 +241,9 @@ def contrast(
     Returns:
         The contrast, or the reason why there is none.
     """
-    for name, sums in (("control", control), ("treatment", treatment)):
-        reason = _find_obstacle(name, sums, share=share, event=event)
-        if reason is not None:
-            return reason
+    obstacle = _find_obstacle(control, treatment, share=share, event=event)
+    if obstacle is not None:
+        return obstacle
     v_c, v_t = control.variance, treatment.variance
     r_c, r_t = control.k / control.n, treatment.k / treatment.n
     difference = treatment.k * control.n - control.k * treatment.n
@@ -327,7 +326,19 @@ def normal_critical_value(alpha: float) -> float:
     return -float(ndtri(alpha / 2))
 
 
-def _find_obstacle(name: str, sums: RatioSums, *, share: bool, event: str) -> Undetermined | None:
+def _find_obstacle(
+    control: RatioSums, treatment: RatioSums, *, share: bool, event: str
+) -> Undetermined | None:
+    """Return the gravest reason of either variant: no traffic before few clicks."""
+    found = [
+        obstacle
+        for name, sums in (("control", control), ("treatment", treatment))
+        if (obstacle := _obstacle_of(name, sums, share=share, event=event)) is not None
+    ]
+    return Undetermined(min(found, key=lambda one: one[0])[1]) if found else None
+
+
+def _obstacle_of(name: str, sums: RatioSums, *, share: bool, event: str) -> tuple[int, str] | None:
     few = min(sums.k_units, sums.n_units)
     obstacles = (
         (sums.units == 0, f"no_traffic: {name} has no units"),
@@ -342,11 +353,11 @@ def _find_obstacle(name: str, sums: RatioSums, *, share: bool, event: str) -> Un
             f"few_{event}s: {name} has {few} units with a {event}, {MIN_EVENT_UNITS} are needed",
         ),
     )
-    for holds, reason in obstacles:
+    for gravity, (holds, reason) in enumerate(obstacles):
         if holds:
-            return Undetermined(reason)
+            return gravity, reason
     if sums.variance <= 0:
-        return Undetermined(f"no_variance: every unit of {name} has the same rate")
+        return len(obstacles), f"no_variance: every unit of {name} has the same rate"
     return None
 
 
