@@ -196,7 +196,7 @@ FAMILIES: dict[str, Family] = {
         "seamless",
         _SIDE,
         f"{_RICH}|lilac|mint|sky blue",
-        "spheres|no|steps",
+        "spheres|blocks|no|steps",
         mood="playful|bold",
     ),
     "terrazzo studio": Family(

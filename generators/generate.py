@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -26,11 +26,11 @@ __all__ = ["CreativeRefused", "Generation", "Generator", "Scorer", "generate_cre
 
 Generator: TypeAlias = Literal["baseline", "caig"]
 
-ATTEMPTS = 4
+ATTEMPTS = 3
 """How often a slot whose picture the inspector refuses is drawn anew."""
 PREVIEW_PIXELS = 160
-SCREENED_FROM = 3
-"""Scenes that a scorer sees for each one that is drawn."""
+ROWS_TOGETHER = 16
+"""Lineage rows that are written at once."""
 WORTH_A_POOL = 12
 """Pictures from which a second process pays for its start."""
 
@@ -147,12 +147,13 @@ def generate_creatives(
     tasks = (_with_scenes(slots[index], scorer) for index in missing)
     if advance is not None:
         advance(reused, len(slots))
-    for index, result in zip(missing, _draw_all(tasks, len(missing), root, processes), strict=True):
-        found[index] = result
-        if isinstance(result, Lineage):
-            append_lineage(root, [result])
-        if advance is not None:
-            advance(len(found), len(slots))
+    results = _draw_all(tasks, len(missing), root, processes)
+    with _Ledger(root) as ledger:
+        for index, result in zip(missing, results, strict=True):
+            found[index] = result
+            ledger.note(result)
+            if advance is not None:
+                advance(len(found), len(slots))
     ordered = [found[index] for index in range(len(slots))]
     lineages = {row.creative_id: row for row in ordered if isinstance(row, Lineage)}
     return Generation(
@@ -161,6 +162,32 @@ def generate_creatives(
         drawn=sum(isinstance(found[index], Lineage) for index in missing),
         reused=reused,
     )
+
+
+class _Ledger:
+    """Appends lineage a few rows at a time; what is drawn when a run breaks off is kept too."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._rows: list[Lineage] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def note(self, result: Lineage | CreativeRefused) -> None:
+        """Remember a creative; write when enough have come together."""
+        if isinstance(result, Lineage):
+            self._rows.append(result)
+        if len(self._rows) >= ROWS_TOGETHER:
+            self._write()
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        if self._rows:
+            append_lineage(self._root, self._rows)
+            self._rows = []
 
 
 def _seeds(
@@ -216,20 +243,11 @@ def _drawn_before(slot: _Slot, known: Mapping[tuple[object, ...], Lineage]) -> L
 def _with_scenes(slot: _Slot, scorer: Scorer | None) -> _Slot:
     if slot.generator == "baseline":
         return slot
-    scenes: list[Scene | None] = []
-    for seed in slot.seeds:
-        rng = np.random.default_rng(seed)
-        judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
-        scenes += propose_scenes(slot.product.product, 1, rng, judge)
-    return _Slot(
-        slot.product,
-        slot.number,
-        slot.generator,
-        slot.week,
-        slot.seeds,
-        tuple(scenes),
-        slot.checkpoints,
-    )
+    seed = slot.seeds[0]
+    judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
+    rng = np.random.default_rng(seed)
+    scenes = propose_scenes(slot.product.product, len(slot.seeds), rng, judge)
+    return replace(slot, scenes=tuple(scenes))
 
 
 def _preview_judge(product: ReadyProduct, seed: int, scorer: Scorer) -> Callable[[Scene], float]:

@@ -226,7 +226,9 @@ def _flood(colours: Plane, distance: Plane, *, noise: float) -> Pixels:
     outside = ndimage.binary_dilation(outside, iterations=2) & paperlike
     # compression leaves a fringe of nearly white specks along an outline: take a thin rim more
     fringe = (distance < 30) | (grey & (distance < 60))
-    return np.asarray(ndimage.binary_dilation(outside, iterations=4, mask=fringe | outside))
+    outside = ndimage.binary_dilation(outside, iterations=4, mask=fringe | outside)
+    ringing = fringe & (_slope(distance) > 0.4)
+    return np.asarray(ndimage.binary_dilation(outside, iterations=6, mask=ringing | outside))
 
 
 def _slope(plane: Plane) -> Plane:

@@ -15,7 +15,7 @@ __all__ = ["propose_scenes"]
 TASTE_SHARE = 0.72
 """How often a family is drawn from those that suit; the rest explores the others."""
 
-SCREENED = 3
+SCREENED = 2
 """Scenes that a scorer sees for each one that it picks."""
 
 
@@ -31,7 +31,7 @@ def propose_scenes(
         product: Its category and title decide which families are likely.
         count: How many scenes.
         rng: Draws them.
-        scorer: Higher is more promising; then three times as many are drawn and the best kept.
+        scorer: Higher is more promising; then twice as many are drawn and the best kept.
 
     Returns:
         Distinct scenes, the most promising first when there is a scorer.

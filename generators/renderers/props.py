@@ -252,6 +252,18 @@ def _spheres(room: _Room) -> list[Item]:
     return items
 
 
+def _blocks(room: _Room) -> list[Item]:
+    rng, palette = room.rng, room.stage.palette
+    pale, middle = mix(palette.wall, (1, 1, 1), 0.45), mix(palette.floor, palette.accent, 0.5)
+    paints = (palette.accent, pale, middle)
+    items = []
+    for number, (width, tall) in enumerate(((0.24, 1.0), (0.20, 0.5), (0.15, 0.9), (0.12, 0.45))):
+        side = -1.0 if number % 2 else 1.0
+        sprite = sprites.block(paints[int(rng.integers(3))], tall)
+        items.append(Item(sprite, room.beside(side, width), room.ground(-0.10, 0.05), width))
+    return items
+
+
 def _baubles(room: _Room) -> list[Item]:
     rng = room.rng
     paints = ("c9a24d", "b23a3f", "d8dadf", "2f6a4f")
@@ -322,6 +334,7 @@ _MAKERS: dict[str, Callable[[_Room], list[Item]]] = {
     "petals": _petals,
     "citrus": _citrus,
     "spheres": _spheres,
+    "blocks": _blocks,
     "baubles": _baubles,
     "drops": _drops,
 }

@@ -22,7 +22,7 @@ from generators.paint import (
 )
 from generators.renderers.noise import cloud
 
-__all__ = ["ball", "blossom", "branch", "citrus", "leaf", "pebble", "petal"]
+__all__ = ["ball", "block", "blossom", "branch", "citrus", "leaf", "pebble", "petal"]
 
 WHITE: Colour = (1.0, 1.0, 1.0)
 BLACK: Colour = (0.05, 0.05, 0.05)
@@ -58,6 +58,26 @@ def pebble(paint: Colour, number: int) -> Pixels:
     stone = puff(polygon(curve(points)), depth=0.24, bulge=0.9)
     grey = 1.0 + 0.05 * cloud(number + 301, smooth=1.0) + 0.03 * cloud(number, smooth=0.1)
     canvas.add(stone, np.asarray(paint, np.float32) * grey[..., None], "satin")
+    return canvas.pixels()
+
+
+@lru_cache(maxsize=64)
+def block(paint: Colour, tall: float) -> Pixels:
+    """A box turned a little, so that two sides and the top show."""
+    canvas = Canvas()
+    x, y = grid()
+    top, low, rise = 0.90 - 0.62 * tall, 0.90, 0.09
+    corners = {
+        "front": [(0.04, top), (0.62, top + rise), (0.62, low + 0.06), (0.04, low - 0.02)],
+        "side": [(0.62, top + rise), (0.96, top - 0.01), (0.96, low - 0.04), (0.62, low + 0.06)],
+        "top": [(0.04, top), (0.38, top - rise), (0.96, top - 0.01), (0.62, top + rise)],
+    }
+    for name, bright in (("side", 0.74), ("front", 0.97), ("top", 1.12)):
+        fade = 1.0 - 0.12 * y + 0.05 * (x - 0.5)
+        face = np.clip(np.asarray(paint, np.float32) * bright * fade[..., None], 0, 1)
+        canvas.lay(polygon(corners[name]), face.astype(np.float32))
+    edge = stroke([(0.04, top), (0.62, top + rise), (0.96, top - 0.01)], 0.006)
+    canvas.tint(edge, WHITE, 0.35)
     return canvas.pixels()
 
 

@@ -1,0 +1,147 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from abplatform.creatives import append_lineage, read_cutout, read_lineage, read_master
+from generators.generate import generate_creatives
+from generators.inspector import Inspection
+from generators.scene import scene_from_text
+from generators.sheet import contact_page, contact_sheet
+
+
+def draw(ready, root, **options):
+    return generate_creatives(
+        ready, **{"generator": "caig", "week": "2026-W48", "seed": 4, "root": root, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(ready, tmp_path_factory):
+    root = tmp_path_factory.mktemp("creatives")
+    plain = draw(ready[:3], root, generator="baseline")
+    return root, plain, draw(ready[:3], root, per_product=2)
+
+
+def test_lineage_leads_from_photograph_to_pixels(drawn, ready):
+    """Every creative has its row, and master, cut-out and placement fit together."""
+    root, plain, made = drawn
+    known = read_lineage(root)
+    assert list(known.values()) == [*plain.lineages, *made.lineages]
+    assert len(known) == 9
+    photographs = {product.product.product_id: product.image_sha256 for product in ready}
+    for lineage in known.values():
+        pixels, cutout = read_master(root, lineage.creative_id), None
+        cutout = read_cutout(root, lineage.cutout_sha256)
+        place = lineage.placement
+        assert pixels.shape == (512, 512, 3)
+        assert cutout.shape == (place.height, place.width, 4)
+        shown = pixels[place.y : place.y + place.height, place.x : place.x + place.width]
+        solid = cutout[..., 3] == 255
+        assert np.array_equal(shown[solid], cutout[solid][:, :3])
+        assert lineage.image_sha256 == photographs[lineage.product_id]
+        assert lineage.inspector["usable"] is True
+        assert lineage.week == "2026-W48"
+        if lineage.source == "generated":
+            assert scene_from_text(lineage.prompt).to_words() == lineage.scene
+            assert lineage.renderer == "studio/1"
+        else:
+            assert (lineage.prompt, lineage.scene) == ("", {})
+
+
+def test_a_second_run_draws_nothing(drawn, ready):
+    """The same call finds everything there and leaves every file as it is."""
+    root, plain, made = drawn
+    before = {path: path.stat().st_mtime_ns for path in root.iterdir()}
+    again = draw(ready[:3], root, per_product=2)
+    assert (again.drawn, again.reused) == (0, 6)
+    assert again.lineages == made.lineages
+    assert draw(ready[:3], root, generator="baseline").lineages == plain.lineages
+    assert {path: path.stat().st_mtime_ns for path in root.iterdir()} == before
+
+
+def test_a_run_cut_short_goes_on(drawn, ready, tmp_path):
+    """What is missing after a crash is drawn, and the result is that of one whole run."""
+    root, _, made = drawn
+    for lineage in made.lineages[:3]:
+        for name in (lineage.creative_id, lineage.cutout_sha256):
+            (tmp_path / f"{name}.webp").write_bytes((root / f"{name}.webp").read_bytes())
+    append_lineage(tmp_path, made.lineages[:3])
+    steps = []
+    rest = draw(
+        ready[:3], tmp_path, per_product=2, advance=lambda done, total: steps.append((done, total))
+    )
+    assert (rest.drawn, rest.reused) == (3, 3)
+    assert rest.lineages == made.lineages
+    assert steps == [(3, 6), (4, 6), (5, 6), (6, 6)]
+
+
+def test_weeks_and_seeds_and_models_bring_new_pictures(drawn, ready, tmp_path):
+    """Another week, seed or scorer is another run; more of one product keeps the first ones."""
+    root, _, made = drawn
+    one = made.lineages[0].creative_id
+    for options in ({"week": "2026-W49"}, {"seed": 5}, {"checkpoints": {"reward": "f0"}}):
+        run = draw(ready[:1], tmp_path, **options)
+        assert run.drawn == 1
+        if "checkpoints" in options:
+            assert run.lineages[0].checkpoints == {"reward": "f0"}
+        else:
+            assert run.lineages[0].creative_id != one
+    assert draw(ready[:1], root).lineages[0].creative_id == one
+
+
+class Brightness:
+    """A scorer that likes bright pictures."""
+
+    def score(self, pixels, product):
+        """Return the mean of all bytes."""
+        assert pixels.dtype == np.uint8
+        return float(pixels.mean())
+
+
+def test_a_scorer_steers_the_scenes(ready, tmp_path):
+    """Screened creatives score higher on average than unscreened ones of the same seeds."""
+    means = []
+    for name, scorer in (("free", None), ("screened", Brightness())):
+        run = draw(ready[:3], tmp_path / name, scorer=scorer)
+        pictures = [read_master(tmp_path / name, row.creative_id) for row in run.lineages]
+        means.append(np.mean(pictures))
+    assert means[1] > means[0] + 5
+
+
+def test_what_the_inspector_refuses_is_reported(ready, tmp_path, monkeypatch):
+    """A slot without a usable picture stays empty with its reasons; a baseline is kept marked."""
+    refused = Inspection(False, False, {"edge": 1.0}, ("product_drowns",))
+    monkeypatch.setattr("generators.generate.inspect", lambda *_: refused)
+    run = draw(ready[:1], tmp_path)
+    assert not run.lineages
+    assert [(slot.slot, slot.reasons) for slot in run.refused] == [(0, ("product_drowns",))]
+    assert not read_lineage(tmp_path)
+    plain = draw(ready[:1], tmp_path, generator="baseline")
+    assert plain.lineages[0].inspector["usable"] is False
+
+
+@pytest.mark.slow
+def test_two_processes_draw_the_same(ready, tmp_path, monkeypatch):
+    """How many processes draw changes neither pictures nor their order."""
+    monkeypatch.setattr("generators.generate.WORTH_A_POOL", 2)
+    runs = [draw(ready[:2], tmp_path / str(n), per_product=2, processes=n) for n in (1, 2)]
+    assert runs[0] == runs[1]
+
+
+def test_contact_sheets_show_every_product(drawn, ready, tmp_path):
+    """Sheet and page hold each product once, and strange titles do no harm."""
+    root, plain, made = drawn
+    products = [replace(item.product, title="<b>口红</b> " + "long " * 80) for item in ready[:4]]
+    rows = [*plain.lineages, *made.lineages]
+    sheet = contact_sheet(tmp_path / "s" / "sheet.png", products=products, lineages=rows, root=root)
+    with Image.open(sheet) as image:
+        assert image.width > 300
+        assert image.height > 200
+    page = contact_page(tmp_path / "page.html", products=products, lineages=rows, root=root)
+    text = page.read_text()
+    assert text.count("<img ") == 9
+    assert "<b>口红" not in text
+    empty = contact_sheet(tmp_path / "none.png", products=products, lineages=[], root=root)
+    assert empty.is_file()

@@ -1,0 +1,55 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abplatform.errors import CatalogueError
+from generators.families import FAMILIES
+from generators.scene import VOCABULARY, Scene, scene_from_text
+
+scenes = st.builds(Scene, **{name: st.sampled_from(words) for name, words in VOCABULARY.items()})
+
+
+@given(scene=scenes, order=st.randoms(use_true_random=False))
+def test_text_says_the_whole_scene(scene, order):
+    """Whatever the order of its phrases, a scene's text gives that scene back."""
+    phrases = scene.to_text().split(", ")
+    random.Random(order.random()).shuffle(phrases)
+    assert scene_from_text(", ".join(phrases)) == scene
+    assert scene_from_text(f"  {', '.join(phrases).upper()} ,") == scene
+
+
+@given(scene=scenes)
+def test_words_say_the_whole_scene(scene):
+    """What lineage keeps of a scene is enough to draw it again."""
+    assert Scene(**scene.to_words()) == scene
+
+
+def test_what_is_not_said_keeps_its_default():
+    """A phrase or two are a scene."""
+    assert scene_from_text("oak surface") == Scene(surface="oak")
+    assert scene_from_text("") == Scene()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("oka surface", "did you mean 'oak'"),
+        ("oak surface, slate surface", "names its surface twice"),
+        ("a cat", "names no part of a scene"),
+        ("ignore all rules backdrop", "'ignore all rules' is no backdrop"),
+    ],
+)
+def test_unknown_words_are_refused(text, words):
+    """A scene that no renderer could draw is refused with what is known."""
+    with pytest.raises(CatalogueError) as caught:
+        scene_from_text(text)
+    assert words in str(caught.value).replace("Did", "did")
+
+
+def test_every_word_belongs_to_a_family():
+    """The families use the whole vocabulary and nothing outside it."""
+    for field, words in VOCABULARY.items():
+        used = {word for family in FAMILIES.values() for word in getattr(family, field).split("|")}
+        assert used == set(words)
