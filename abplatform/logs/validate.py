@@ -36,6 +36,8 @@ __all__ = [
     "Batch",
     "Door",
     "Reject",
+    "name_experiment",
+    "name_variant",
     "read_lines",
     "validate_fields",
     "validate_lines",
@@ -167,10 +169,9 @@ class Door:
         if self.is_open and (known is None or experiment in self.declared):
             return
         if known is None:
-            raise EventRejected("unknown_experiment", f"`experiment` is {experiment!r}")
+            raise EventRejected("unknown_experiment", name_experiment(experiment))
         if variant not in known:
-            detail = f"`variant` is {variant!r}, {experiment!r} has {', '.join(sorted(known))}"
-            raise EventRejected("unknown_variant", detail)
+            raise EventRejected("unknown_variant", name_variant(experiment, variant))
 
     def _check_category(self, path: str) -> None:
         try:
@@ -179,6 +180,16 @@ class Door:
             raise EventRejected("wrong_value", f"`category`: {error}") from None
         if len(self._categories) < BATCH_LINES:
             self._categories.add(path)
+
+
+def name_experiment(experiment: str) -> str:
+    """Return the detail with which an unknown experiment is quarantined."""
+    return f"`experiment` is {experiment!r}"
+
+
+def name_variant(experiment: str, variant: str) -> str:
+    """Return the detail with which an unknown variant is quarantined."""
+    return f"`variant` is {variant!r}, which {experiment!r} does not have"
 
 
 def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Iterator[Batch]:

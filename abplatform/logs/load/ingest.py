@@ -29,7 +29,7 @@ from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.load.segments import Store, load_segment, note_again
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.logs.validate import Door
+from abplatform.logs.validate import Door, name_experiment, name_variant
 from abplatform.workspace import Workspace
 
 __all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "place_of"]
@@ -73,7 +73,7 @@ def ingest(
     with workspace.lock("ingest"):
         landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
         Landing(workspace).seal()
-        with _open_in_order(workspace) as (warehouse, aside):
+        with _open_in_order(workspace, experiments) as (warehouse, aside):
             return _Job(workspace, warehouse, experiments, aside).run(
                 landed,
                 named=[origin] if files or source else None,
@@ -83,12 +83,14 @@ def ingest(
 
 
 @contextmanager
-def _open_in_order(workspace: Workspace) -> Iterator[tuple[Warehouse, Path | None]]:
-    """Open a warehouse that knows no more than the landing, and say where another one went."""
+def _open_in_order(
+    workspace: Workspace, experiments: Mapping[str, ExperimentFacts]
+) -> Iterator[tuple[Warehouse, Path | None]]:
+    """Open a warehouse that says what the landing says; tell where another one went."""
     with ExitStack() as stack:
         warehouse = stack.enter_context(Warehouse.open(workspace))
         aside = warehouse.moved_aside
-        if not _fits(warehouse, sealed_segments(workspace)):
+        if not _fits(warehouse, sealed_segments(workspace)) or _knows_now(warehouse, experiments):
             stack.close()
             aside = Warehouse.move_aside(workspace)
             warehouse = stack.enter_context(Warehouse.open(workspace))
@@ -259,3 +261,13 @@ def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:
     there = {(segment.number, segment.identity) for segment in segments}
     loaded = warehouse.query("load/segments").select("segment_number", "identity")
     return set(loaded.iter_rows()) <= there
+
+
+def _knows_now(warehouse: Warehouse, experiments: Mapping[str, ExperimentFacts]) -> bool:
+    """Whether lines are quarantined for an experiment or variant that has been described since."""
+    named = set(warehouse.query("load/unknown_names")["detail"].to_list())
+    return bool(named) and any(
+        name_experiment(key) in named
+        or any(name_variant(key, variant) in named for variant in facts.variants)
+        for key, facts in experiments.items()
+    )

@@ -329,6 +329,23 @@ def test_the_warehouse_is_made_anew_from_the_landing(workspace, facts, write, ex
     assert (after.moved_aside is None) is (damage == "deleted")
 
 
+def test_events_of_an_experiment_described_later_come_in(workspace, facts, write, wire):
+    """Lines quarantined for an unknown experiment or variant count once its YAML is there."""
+    lines = [
+        wire("impression", "i1"),
+        wire("impression", "i2", experiment="layout", variant="b"),
+        wire("impression", "i3", variant="third"),
+    ]
+    only = {"beauty": facts["beauty"]}
+    first = ingest(workspace, only, files=[write(lines)])
+    assert first.reasons == {"unknown_experiment": 1, "unknown_variant": 1}
+    more = replace(facts["beauty"], weights={"baseline": 50.0, "generated": 25.0, "third": 25.0})
+    for known, accepted in ((only, 1), (facts, 2), (facts | {"beauty": more}, 3)):
+        receipt = ingest(workspace, known)
+        assert receipt.totals.accepted == accepted
+        assert (receipt.totals.received, receipt.data_version) == (3, first.data_version)
+
+
 def test_a_warehouse_that_knows_more_than_the_landing_is_in_doubt(workspace, facts, write):
     """When a segment is gone, the store follows the truth on the disk."""
     ingest(workspace, facts, files=[write([impression(1)])])

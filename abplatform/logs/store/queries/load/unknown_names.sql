@@ -1,0 +1,5 @@
+-- What quarantined lines named that nobody knew: detail, each once.
+SELECT DISTINCT detail
+FROM quarantine
+WHERE reason IN ('unknown_experiment', 'unknown_variant')
+ORDER BY detail;
