@@ -45,6 +45,7 @@ _ORDER: dict[str, int] = {
     State.DECIDED: 3,
     State.DRAFT: 4,
 }
+_CLEAREST = ("ship", "reject", "no_difference", "invalid", "continue", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Overview:
     """Everything that the Home page shows.
 
     Args:
-        experiments: What runs first, the latest first within a state.
+        experiments: What runs first, then the latest start, then the clearest verdict.
         sources: By name.
         concerns: Every light that is not in order, alarms first.
         states: State to number of experiments.
@@ -152,7 +153,7 @@ def overview(published: Published, *, now: datetime) -> Overview:
         _card(row, scorecards.get(row["key"]), overall)
         for row in published.table("experiments").to_dicts()
     ]
-    cards.sort(key=lambda card: card.key)
+    cards.sort(key=lambda card: (_CLEAREST.index(card.verdict), card.key))
     cards.sort(key=lambda card: card.started_at.timestamp() if card.started_at else 0, reverse=True)
     cards.sort(key=lambda card: _ORDER.get(card.state, len(_ORDER)))
     # An external experiment's log comes whenever somebody imports it; nothing is late.

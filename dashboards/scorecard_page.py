@@ -229,8 +229,8 @@ def _side(side: Side, fate: str, title: str, data: Data) -> str:
     alt = f"{side.source or 'unknown'} creative for {title}, {fate}"
     image = picture(thumbnail(data.workspace.root, side.picture), alt)
     return (
-        f'<div class="abp-side abp-{fate}">{image}'
-        f"{text}<p>{shown(side.ctr)} {source}</p>"
+        f'<div class="abp-side abp-{fate}">{image}{source}'
+        f"{text}<p>{shown(side.ctr)} CTR</p>"
         f"<small>{escape(side.impressions.text)} impressions</small></div>"
     )
 
