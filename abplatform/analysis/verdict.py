@@ -188,7 +188,7 @@ def _reasons(facts: TreatmentFacts, verdict: Verdict, experiment: Experiment) ->
         Verdict.NO_DIFFERENCE: rules.no_difference,
     }
     if verdict in fired:
-        yield f"{facts.treatment}: {verdict.value}, because {fired[verdict]} holds"
+        yield f"{facts.treatment}: {verdict.value}, because the rule ({fired[verdict]}) holds"
     else:
         yield f"{facts.treatment}: no rule holds at the decision look, so nothing is decided"
 

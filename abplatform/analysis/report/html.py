@@ -97,13 +97,24 @@ def _forest(scorecard: Scorecard, experiment: Experiment) -> str:
     metric = experiment.primary.metric
     confidence = f"{1 - experiment.analysis.alpha:.0%}"
     axis = f"relative change of {metric} against {experiment.control.name}, {confidence} interval"
-    rows = [_forest_row(line, scorecard, experiment) for line in shown]
-    return (
-        f"<h2>Lift by category</h2><p class='quiet'>Green and orange results are proven after "
-        f"correction for the number of categories; grey ones could be chance.</p>"
-        f'<div class="card">{forest_plot(rows, title=f"Lift of {metric} by category", axis=axis)}'
-        "</div>"
-    )
+    overall = [line for line in shown if line.lift.breakdown is None]
+    legend = "Green and orange results are proven; grey ones could be chance."
+    parts = [f"<h2>Lift by category</h2><p class='quiet'>{legend}</p>"]
+    cuts = dict.fromkeys(line.lift.breakdown or "category" for line in shown)
+    for cut in cuts:
+        # Categories stand with the overall result; every other cut has a picture of its own.
+        inside = [line for line in shown if line.lift.breakdown == cut]
+        rows = [
+            _forest_row(line, scorecard, experiment)
+            for line in (overall + inside if cut == "category" else inside)
+        ]
+        heading = "" if cut == "category" else f"<h3>By {_CUTS.get(cut, escape(cut))}</h3>"
+        plot = forest_plot(rows, title=f"Lift of {metric} by {cut}", axis=axis)
+        parts.append(f'{heading}<div class="card">{plot}</div>')
+    return "".join(parts)
+
+
+_CUTS = {"bots": "whether flagged bots are counted"}
 
 
 def _forest_row(line: Line, scorecard: Scorecard, experiment: Experiment) -> ForestRow:

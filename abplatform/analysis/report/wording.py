@@ -34,9 +34,9 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
     codes = {note.code for note in scorecard.warnings}
     if verdict is Verdict.INVALID:
         return (
-            "Do not use this experiment: its users did not arrive in the planned shares, so no "
-            "difference can be trusted."
-        ).replace("users", unit_noun(scorecard, experiment))
+            f"Do not use this experiment: its {unit_noun(scorecard, experiment)} did not arrive in "
+            "the planned shares, so no difference can be trusted."
+        )
     if "no_traffic" in codes:
         return "Nothing to say yet: no traffic has been counted."
     lift = _telling_lift(scorecard)
@@ -53,7 +53,7 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
     word = "Ship" if verdict is Verdict.SHIP else "Reject"
     return (
         f"{word} {lift.treatment}: {_movement(lift)} {_interval(lift)}, "
-        f"{_evidence(scorecard, experiment, lift)}.{_harm(scorecard, verdict)}"
+        f"{_evidence(scorecard, experiment, lift)}.{_harm(scorecard, verdict, lift.treatment)}"
     )
 
 
@@ -191,7 +191,9 @@ def _movement(lift: LiftEstimate) -> str:
 
 
 def _interval(lift: LiftEstimate) -> str:
-    return f"({_range(lift)})" if lift.ci_low is not None else "(interval unbounded)"
+    if lift.ci_low is None or lift.ci_high is None:
+        return "(the interval is unbounded)"
+    return f"(likely between {percent(lift.ci_low)} and {percent(lift.ci_high)})"
 
 
 def _evidence(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) -> str:
@@ -199,13 +201,13 @@ def _evidence(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) 
     return f"measured on {units:,} {unit_noun(scorecard, experiment)}"
 
 
-def _harm(scorecard: Scorecard, verdict: Verdict) -> str:
+def _harm(scorecard: Scorecard, verdict: Verdict, treatment: str) -> str:
     if verdict is not Verdict.REJECT:
         return ""
     harmed = [
         guard.metric
         for facts in scorecard.facts
-        if facts.category is None
+        if facts.category is None and facts.treatment == treatment
         for guard in facts.guardrails
         if guard.harmed
     ]

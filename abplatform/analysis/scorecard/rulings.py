@@ -8,6 +8,7 @@ from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.record import GuardrailFact, TreatmentFacts
 from abplatform.domain.experiment import Experiment, Guardrail
 from abplatform.domain.metrics import METRICS
+from abplatform.figures import percent
 from abplatform.stats.ratio import Interval, Undetermined, rate_interval, relative_interval
 
 __all__ = ["gather_facts"]
@@ -105,8 +106,8 @@ def _margin_fact(metric: str, one: Compared, *, margin: float) -> GuardrailFact:
         metric=metric,
         holds=holds,
         harmed=harmed,
-        sentence=f"guardrail {metric}: lift between {interval.low:+.1%} and {interval.high:+.1%}, "
-        f"a loss of {margin:.1%} is tolerated",
+        sentence=f"guardrail {metric}: lift between {percent(interval.low)} and "
+        f"{percent(interval.high)}, a loss of {margin:.1%} is tolerated",
     )
 
 
@@ -133,12 +134,14 @@ def _sentence(one: Compared, *, within: bool, mde: float | None) -> str:
     if lift.relative_lift is None or lift.p_value is None:
         return f"{lift.metric} of {lift.treatment} cannot be judged ({lift.undetermined})"
     interval = (
-        f"[{lift.ci_low:+.1%}, {lift.ci_high:+.1%}]"
+        f"{percent(lift.ci_low)} to {percent(lift.ci_high)}"
         if lift.ci_low is not None and lift.ci_high is not None
-        else "an unbounded interval"
+        else "unbounded"
     )
     p = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
-    text = f"{lift.metric} of {lift.treatment} against {lift.control}: {lift.relative_lift:+.1%}, "
+    text = (
+        f"{lift.metric} of {lift.treatment} against {lift.control}: {percent(lift.relative_lift)}, "
+    )
     text += f"interval {interval}, p = {p:.2g}"
     if within and mde is not None:
         text += f", within {mde:.1%} of the control either way"

@@ -1,0 +1,192 @@
+"""Pre-aggregated reports: each impression stands alone, and thousands are measured at once."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from abplatform.analysis.pairs import preference_pairs, preference_pairs_many
+from abplatform.analysis.scorecard import Question, Run
+from abplatform.analysis.verdict import analyze, analyze_many
+from abplatform.domain.experiment import Analysis, Experiment, Guardrail, PrimaryMetric, Variant
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.ratio import RatioSums, contrast
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+RUN = Run(now=NOW)
+
+
+def reports(rows):
+    filled = [
+        {
+            "experiment": "e",
+            "category": "news/health",
+            "product_id": "p",
+            "creative_id": row["variant"],
+            "day": date(2026, 9, 1),
+            "conversions": 0,
+            "value_micros": 0,
+            "cost_micros": 0,
+            "source": "ads",
+            **row,
+        }
+        for row in rows
+    ]
+    return pl.DataFrame(filled)
+
+
+@pytest.fixture
+def show():
+    from contextlib import contextmanager
+
+    @contextmanager
+    def opened(rows):
+        with (
+            Warehouse.in_memory() as warehouse,
+            warehouse.instead_of("aggregates_current", reports(rows)),
+        ):
+            yield warehouse
+
+    return opened
+
+
+def past_test(key="e", count=2, **changes):
+    facts = {
+        "key": key,
+        "variants": tuple(Variant(f"v{i + 1}", 100 / count, control=i == 0) for i in range(count)),
+        "primary": PrimaryMetric("ctr"),
+        "assignment": "external",
+    }
+    return Experiment(**{**facts, **changes})
+
+
+TWO = [
+    {"variant": "v1", "impressions": 3000, "clicks": 60},
+    {"variant": "v2", "impressions": 3050, "clicks": 110},
+]
+
+
+def test_each_impression_is_a_unit(show):
+    """Counts, units, p and interval are those of independent trials, and a warning says so."""
+    with show(TWO) as warehouse:
+        scorecard = analyze(warehouse, past_test(), run=RUN)
+    expected = contrast(
+        RatioSums.independent(3000, 60), RatioSums.independent(3050, 110), share=True
+    )
+    lift = scorecard.lifts[0]
+    assert (lift.units_control, lift.n_control, lift.k_control) == (3000, 3000, 60)
+    assert lift.p_value == pytest.approx(expected.p_value, rel=1e-12)
+    assert lift.ci_low == pytest.approx(expected.relative.low, rel=1e-12)
+    codes = {note.code for note in scorecard.warnings}
+    assert "variance_assumes_independent_impressions" in codes
+    assert "plan_not_built" not in codes
+
+
+def test_reports_are_tested_as_fixed_whatever_the_plan(show):
+    """Under the default plan, a report's proven winner is significant and shipped."""
+    with show(TWO) as warehouse:
+        scorecard = analyze(warehouse, past_test(analysis=Analysis(test="sequential")), run=RUN)
+    assert scorecard.lifts[0].significant
+    assert scorecard.decision.verdict == "ship"
+    assert scorecard.srm.observed == {"v1": 3000, "v2": 3050}
+    assert (scorecard.srm.verdict, scorecard.srm.e_value) == ("ok", None)
+
+
+def test_a_broken_split_of_impressions_is_invalid(show):
+    """Impressions far from the weights ring the alarm."""
+    rows = [TWO[0], {**TWO[1], "impressions": 4000}]
+    with show(rows) as warehouse:
+        assert analyze(warehouse, past_test(), run=RUN).decision.verdict == "invalid"
+
+
+def test_days_after_as_of_are_left_out(show):
+    """A day counts once it has ended before the moment asked for."""
+    later = [{**row, "day": date(2026, 9, 2), "clicks": row["clicks"] + 7} for row in TWO]
+    with show(TWO + later) as warehouse:
+        both = analyze(warehouse, past_test(), run=RUN)
+        first = analyze(
+            warehouse,
+            past_test(),
+            run=RUN,
+            question=Question(as_of=datetime(2026, 9, 2, 12, tzinfo=UTC)),
+        )
+    assert both.lifts[0].k_control == 60 + 67
+    assert first.lifts[0].k_control == 60
+
+
+@pytest.mark.parametrize(
+    ("metric", "code"),
+    [("rpm", "no_unit_rows"), ("match_rate", "no_unit_rows"), ("cvr", "few_conversions")],
+)
+def test_what_reports_cannot_tell_says_why(show, metric, code):
+    """Money has no variance without unit rows; few conversions are few."""
+    with show(TWO) as warehouse:
+        scorecard = analyze(warehouse, past_test(guardrails=(Guardrail(metric, min=0.1),)), run=RUN)
+    lift = next(lift for lift in scorecard.lifts if lift.metric == metric)
+    assert lift.undetermined.startswith(code)
+    assert lift.p_value is None
+
+
+def test_impossible_counts_are_no_result(show):
+    """More conversions than clicks cannot each be one of a click: undetermined, not a number."""
+    rows = [{**row, "conversions": 500} for row in TWO]
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, past_test(primary=PrimaryMetric("cvr")), run=RUN)
+    assert scorecard.lifts[0].undetermined.startswith("not_a_share")
+
+
+def test_a_platform_experiment_waits_for_its_look(show):
+    """Reports of an experiment that the platform runs decide at max_runtime, not before."""
+    experiment = past_test(assignment="platform")
+    with show(TWO) as warehouse:
+        early = Run(now=NOW, started_at=NOW - timedelta(days=3))
+        late = Run(now=NOW, started_at=NOW - timedelta(days=40))
+        assert analyze(warehouse, experiment, run=early).decision.verdict == "continue"
+        assert analyze(warehouse, experiment, run=late).decision.verdict == "ship"
+
+
+def test_many_at_once_equal_one_by_one(show):
+    """Measuring many experiments in one pass gives each the scorecard it has alone."""
+    rows, experiments = [], {}
+    for number in range(30):
+        key = f"t{number}"
+        count = 2 + number % 4
+        experiments[key] = past_test(key, count)
+        rows += [
+            {
+                "experiment": key,
+                "variant": f"v{i + 1}",
+                "impressions": 3000 + (number * i) % 50,
+                "clicks": 20 + (7 * number + 13 * i) % 60,
+                "creative_id": f"{key}-{i}",
+                "product_id": key,
+            }
+            for i in range(count)
+        ]
+    done = []
+    with show(rows) as warehouse:
+        many = list(
+            analyze_many(
+                warehouse,
+                experiments,
+                runs=lambda _: RUN,
+                advance=lambda now, total: done.append((now, total)),
+            )
+        )
+        alone = [analyze(warehouse, experiment, run=RUN) for experiment in experiments.values()]
+        pairs = preference_pairs_many(
+            warehouse, experiments, week_of=lambda _: "2026-W36", skip=["t3"]
+        )
+        single = preference_pairs(warehouse, experiments["t5"], week="2026-W36")
+    assert many == alone
+    assert done[-1] == (30, 30)
+    assert pairs.filter(experiment="t5").equals(single)
+    assert pairs.filter(experiment="t3").is_empty()
+
+
+def test_an_experiment_without_reports_has_no_traffic(show):
+    """Among many, one that was never seen says so."""
+    with show(TWO) as warehouse:
+        (scorecard,) = analyze_many(warehouse, {"x": past_test("x")}, runs=lambda _: RUN)
+    assert scorecard.decision.verdict == "continue"
+    assert "no_traffic" in {note.code for note in scorecard.warnings}
