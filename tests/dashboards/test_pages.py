@@ -92,6 +92,14 @@ def test_scorecard_shows_the_experiment_that_was_asked_for(example, open_page, h
     assert app.query_params["experiment"] in ("audio-scenes-2026w46", ["audio-scenes-2026w46"])
 
 
+def test_scorecard_draws_the_forest_plot_of_the_report(example, open_page):
+    """The lifts are drawn by the figure that reports use: one line for each row of the table."""
+    app = open_page(example, "scorecard_page.py", experiment=SHIPPED)
+    drawing = next(block.value for block in app.markdown if "<svg" in block.value)
+    assert drawing.count('class="name"') == 8
+    assert drawing.count('class="why"') == 1
+
+
 def test_scorecard_of_an_unknown_experiment_says_so(example, open_page, html):
     """An address with a key that does not exist is answered with a word and another experiment."""
     app = open_page(example, "scorecard_page.py", experiment="<gone>")
