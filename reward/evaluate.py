@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 
 __all__ = ["SIGNIFICANT", "Evaluation", "evaluate", "hits"]
@@ -47,7 +48,16 @@ def evaluate(table: PairTable, p_chosen: Floats, p_chosen_swapped: Floats) -> Ev
         table: P pairs.
         p_chosen: The model's probability that the chosen creative wins, P.
         p_chosen_swapped: The same, with both creatives handed to the model the other way round.
+
+    Raises:
+        TrainingError: A prediction is no number.
     """
+    wrong = int((~np.isfinite(p_chosen + p_chosen_swapped)).sum())
+    if wrong:
+        raise TrainingError(
+            f"the model predicts no number for {wrong} of {len(table)} pairs",
+            remedy="train it again, or use another checkpoint",
+        )
     hit = hits(p_chosen, table.p_win)
     swapped = hits(p_chosen_swapped, table.p_win)
     low, high = _interval(hit, table.component)

@@ -105,7 +105,6 @@ def pass_gates(
     numbers = challenger.numbers
     components = len(np.unique(table.component))
     enough = len(table) >= gates.min_pairs and components >= gates.min_components
-    finite = all(math.isfinite(numbers[name]) for name in ("log_loss", "ece"))
     return [
         Gate(
             "pairs",
@@ -114,7 +113,6 @@ def pass_gates(
             f"({gates.min_pairs} of {gates.min_components} needed)",
         ),
         Gate("source", not faults, "; ".join(faults) or "no alarm in the source experiments"),
-        Gate("finite", finite, "every prediction is a number" if finite else "NaN predicted"),
         Gate(
             "gain",
             bound > gates.min_gain,

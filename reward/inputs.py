@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,47 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abplatform.errors import TrainingError
-from reward.dataset import Item, PairTable
+from reward.dataset import Item
 from reward.model import Batch, RewardConfig
-from reward.pictures import read_pictures
 from reward.words import PAD, category_ids, describe_product, word_ids
 
-__all__ = ["Inputs", "pictures_of"]
-
-
-def pictures_of(
-    table: PairTable,
-    images: Path | None,
-    *,
-    size: int,
-    advance: Callable[[int, int], None] | None = None,
-) -> NDArray[np.uint8] | None:
-    """Read the picture of each item.
-
-    Args:
-        table: Pairs over M items.
-        images: Folder of ``<sha256>.<extension>``; None leaves pictures out.
-        size: Side of a picture in pixels.
-        advance: Told how many are done of how many.
-
-    Returns:
-        M x size x size x 3, or None where pictures are left out.
-
-    Raises:
-        TrainingError: Pictures are missing, changed or unreadable.
-    """
-    if images is None or not any(item.image for item in table.items):
-        return None
-    if not table.has_images:
-        bare = next(item for item in table.items if not item.image)
-        raise TrainingError(
-            f"creative {bare.creative!r} names no image while others do",
-            remedy="leave --images out, or write pairs whose creatives all have images",
-        )
-    names = sorted({item.image for item in table.items})
-    pictures = read_pictures(images, names, size=size, advance=advance)
-    place = {name: index for index, name in enumerate(names)}
-    return pictures[[place[item.image] for item in table.items]]
+__all__ = ["Inputs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

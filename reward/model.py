@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from reward.encoders import Glance, PictureEncoder, WordEncoder
+from reward.pictures import IMAGE_SIZE
 from reward.words import PAD
 
 __all__ = ["Batch", "RewardConfig", "RewardModel"]
@@ -51,7 +52,7 @@ class RewardConfig:
     images: bool
     texts: bool
     categories: Sequence[str]
-    image_size: int = 64
+    image_size: int = IMAGE_SIZE
     patch: int = 8
     width: int = 64
     image_layers: int = 2

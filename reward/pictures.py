@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from abplatform.errors import TrainingError
+from reward.dataset import PairTable
 
-__all__ = ["read_pictures", "shrink"]
+__all__ = ["IMAGE_SIZE", "pictures_of", "read_pictures", "shrink"]
 
 Pixels = NDArray[np.uint8]
+
+IMAGE_SIZE = 64
+"""Side of a picture in pixels, unless a configuration says otherwise."""
+
 _SUFFIXES = (".webp", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
@@ -58,6 +63,41 @@ def read_pictures(
         if advance:
             advance(index + 1, len(names))
     return small
+
+
+def pictures_of(
+    table: PairTable,
+    images: Path | None,
+    *,
+    size: int = IMAGE_SIZE,
+    advance: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8] | None:
+    """Read the picture of each item.
+
+    Args:
+        table: Pairs over M items.
+        images: Folder of ``<sha256>.<extension>``; None leaves pictures out.
+        size: Side of a picture in pixels.
+        advance: Told how many are done of how many.
+
+    Returns:
+        M x size x size x 3, or None where pictures are left out.
+
+    Raises:
+        TrainingError: Pictures are missing, changed or unreadable.
+    """
+    if images is None or not any(item.image for item in table.items):
+        return None
+    if not table.has_images:
+        bare = next(item for item in table.items if not item.image)
+        raise TrainingError(
+            f"creative {bare.creative!r} names no image while others do",
+            remedy="leave --images out, or write pairs whose creatives all have images",
+        )
+    names = sorted({item.image for item in table.items})
+    pictures = read_pictures(images, names, size=size, advance=advance)
+    place = {name: index for index, name in enumerate(names)}
+    return pictures[[place[item.image] for item in table.items]]
 
 
 def shrink(pixels: Pixels, *, size: int) -> Pixels:

@@ -28,7 +28,7 @@ from reward.baselines import colour_histogram, fit_logistic, predict_logistic, s
 from reward.dataset import PairTable, join_tables, read_pairs, table_from_frame
 from reward.evaluate import Evaluation, evaluate
 from reward.gates import Gate, Gates, pass_gates
-from reward.inputs import pictures_of
+from reward.pictures import pictures_of
 from reward.score import KIND, RewardScorer, save_model
 from reward.train import TrainingConfig, train
 
@@ -194,12 +194,12 @@ def judge(
         return Judgement(promote=False, reasons=(reason,), metrics={})
     learned_pictures = pictures_of(learned, source.images, size=config.image_size)
     bench = _Bench(fresh, pictures_of(fresh, source.images, size=config.image_size))
+    ours = bench.judge(RewardScorer.of(challenger))
+    theirs = bench.judge(RewardScorer.of(champion)) if champion else None
     twin = train(
         shuffle_labels(learned, seed=config.seed), learned_pictures, config, advance=advance
     )
     shuffled = bench.judge(RewardScorer(twin.model))
-    ours = bench.judge(RewardScorer.of(challenger))
-    theirs = bench.judge(RewardScorer.of(champion)) if champion else None
     passed = pass_gates(gates, fresh, ours, theirs, twin=shuffled, faults=faults)
     metrics = {
         "week": week,
@@ -220,10 +220,9 @@ def retrain(
     root: Path,
     week: str,
     at: datetime,
-    seed: int = 0,
+    config: TrainingConfig,
     gates: Gates = Gates(),  # noqa: B008  # frozen
     faults: Sequence[str] = (),
-    config: TrainingConfig | None = None,
     advance: Advance | None = None,
 ) -> RetrainResult:
     """Train a challenger, judge it on ``week``, and promote it or say why not.
@@ -236,17 +235,15 @@ def retrain(
         root: The checkpoint store.
         week: The held-out ISO week.
         at: Now.
-        seed: Of the training.
+        config: How to train.
         gates: The bars.
         faults: What is wrong with the experiments of that week, such as an SRM alarm.
-        config: How to train; its seed is replaced.
         advance: Told how many epochs are done of how many.
 
     Raises:
         TrainingError: There are no pairs, or they cannot be used; the champion stays.
     """
-    how = replace(config or TrainingConfig(), seed=seed)
-    key = _decision_key(source, week, how, [repr(gates), *sorted(faults)])
+    key = _decision_key(source, week, config, [repr(gates), *sorted(faults)])
     path = root / "retrains" / f"{week}.json"
     before = json.loads(path.read_bytes()) if path.exists() else {}
     if before.get("key") == key:
@@ -256,13 +253,15 @@ def retrain(
         if not before["applied"]:
             _apply(root, path, key, result, at)
         return replace(result, unchanged=True)
-    challenger = train_challenger(source, root=root, week=week, config=how, at=at, advance=advance)
+    challenger = train_challenger(
+        source, root=root, week=week, config=config, at=at, advance=advance
+    )
     judgement = judge(
         source,
         challenger,
         _champion(root),
         week=week,
-        config=how,
+        config=config,
         gates=gates,
         faults=faults,
         advance=advance,

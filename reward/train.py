@@ -28,6 +28,7 @@ from abplatform.errors import TrainingError
 from reward.dataset import PairTable, split
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
+from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, one_thread, read_progress, write_progress
 
 __all__ = ["Trained", "TrainingConfig", "binomial_deviance", "pair_loss", "train"]
@@ -62,7 +63,7 @@ class TrainingConfig:
     @property
     def image_size(self) -> int:
         """Side of the pictures to train on, in pixels."""
-        return int(dict(self.shape).get("image_size", 64))
+        return int(dict(self.shape).get("image_size", IMAGE_SIZE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from abplatform.workspace import Workspace, open_workspace, system_clock
 
 if TYPE_CHECKING:
     from reward.retrain import Source
+    from reward.train import TrainingConfig
 
 __all__ = ["find_faults", "read_source", "retrain", "reward"]
 
@@ -40,6 +41,12 @@ checkpoint_option = click.option(
     required=True,
     help="Folder with model.safetensors and manifest.json.",
 )
+epochs_option = click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Passes over the pairs at most; default as the model was tuned.",
+)
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 
 
@@ -58,7 +65,7 @@ def reward() -> None:
 )
 @images_option
 @seed_option
-@click.option("--epochs", type=click.IntRange(min=1), default=None, help="At most so many.")
+@epochs_option
 @json_option
 def train(
     *,
@@ -71,17 +78,16 @@ def train(
 ) -> None:
     """Train a reward model on preference pairs; a stopped training goes on where it was."""
     from reward.dataset import read_pairs
-    from reward.inputs import pictures_of
-    from reward.score import save_model
-    from reward.train import TrainingConfig
-    from reward.train import train as train_model
+    from reward.pictures import pictures_of
 
     table = read_pairs(pairs_file)
-    config = (
-        TrainingConfig(seed=seed) if epochs is None else TrainingConfig(seed=seed, epochs=epochs)
-    )
     with progress("reading pictures") as advance:
-        pictures = pictures_of(table, images, size=config.image_size, advance=advance)
+        pictures = pictures_of(table, images, advance=advance)
+
+    from reward.score import save_model
+    from reward.train import train as train_model
+
+    config = _config(seed, epochs)
     out.mkdir(parents=True, exist_ok=True)
     with progress("training") as advance:
         resume = out / ".training.safetensors"
@@ -206,8 +212,11 @@ def list_models(folder: Path | None, *, as_json: bool) -> None:
 @click.option("--week", default=None, help="The held-out week, 2026-W48; default the newest.")
 @workspace_option
 @seed_option
+@epochs_option
 @json_option
-def retrain(week: str | None, folder: Path | None, *, seed: int, as_json: bool) -> None:
+def retrain(
+    week: str | None, folder: Path | None, *, seed: int, epochs: int | None, as_json: bool
+) -> None:
     """Train on the weeks before WEEK, judge on WEEK, promote the new model or say why not."""
     from reward.retrain import retrain as run
 
@@ -225,7 +234,7 @@ def retrain(week: str | None, folder: Path | None, *, seed: int, as_json: bool) 
             root=workspace.checkpoints,
             week=week or max(source.pairs),
             at=workspace.clock(),
-            seed=seed,
+            config=_config(seed, epochs),
             faults=find_faults(workspace, source, week or max(source.pairs)),
             advance=advance,
         )
@@ -237,6 +246,12 @@ def retrain(week: str | None, folder: Path | None, *, seed: int, as_json: bool) 
     click.echo(f"{result.week}: {result.checkpoint_sha256[:12]} {what}{again}")
     for reason in result.reasons:
         click.echo(f"  - {reason}")
+
+
+def _config(seed: int, epochs: int | None) -> TrainingConfig:
+    from reward.train import TrainingConfig
+
+    return TrainingConfig(seed=seed) if epochs is None else TrainingConfig(seed=seed, epochs=epochs)
 
 
 def read_source(workspace: Workspace) -> Source:
@@ -276,11 +291,14 @@ def find_faults(workspace: Workspace, source: Source, week: str) -> tuple[str, .
 def _predict(checkpoint: Path, pairs_file: Path, images: Path | None) -> Any:
     """Return the pairs, both predictions (as given, and swapped) and the checkpoint's sha256."""
     from reward.dataset import read_pairs
-    from reward.inputs import pictures_of
+    from reward.pictures import pictures_of
+
+    model = checkpoints.read_folder(checkpoint, kind=KIND)
+    table = read_pairs(pairs_file)
+
     from reward.score import RewardScorer
 
-    scorer = RewardScorer.load(checkpoint)
-    table = read_pairs(pairs_file)
+    scorer = RewardScorer.of(model)
     with progress("reading pictures") as advance:
         wanted = images if scorer.reads_images else None
         pictures = pictures_of(table, wanted, size=scorer.image_size, advance=advance)

@@ -4,7 +4,7 @@ import polars as pl
 from reward.baselines import colour_histogram, fit_logistic, predict_logistic, scene_features
 from reward.dataset import read_pairs, table_from_frame
 from reward.evaluate import evaluate
-from reward.inputs import pictures_of
+from reward.pictures import pictures_of
 
 
 def test_a_histogram_counts_colours():

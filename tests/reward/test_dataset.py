@@ -7,7 +7,7 @@ import xxhash
 
 from abplatform.errors import TrainingError
 from reward.dataset import join_tables, read_pairs, split
-from reward.inputs import pictures_of
+from reward.pictures import pictures_of
 from reward.words import category_ids, describe_product, word_ids
 
 

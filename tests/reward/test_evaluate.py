@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abplatform.errors import TrainingError
 from reward.dataset import read_pairs, table_from_frame
 from reward.evaluate import evaluate, hits
 from reward.gates import Gates, gain_over, pass_gates
@@ -121,4 +122,11 @@ def test_every_gate_can_refuse(drawn):
     assert judge(table, cocksure) == {"calibration"}
     assert judge(table, bad) >= {"gain", "calibration"}
     assert "pairs" in judge(table.keep(np.arange(len(table)) < 12), good[:12])
-    assert "finite" in judge(table, np.full(len(table), np.nan))
+
+
+def test_nan_is_no_prediction(drawn):
+    """A model that answers NaN is an error that counts the pairs, not a number."""
+    table = read_pairs(drawn.pairs)
+    predicted = np.where(np.arange(len(table)) < 3, np.nan, 0.6)
+    with pytest.raises(TrainingError, match="3 of 144 pairs"):
+        evaluate(table, predicted, predicted)

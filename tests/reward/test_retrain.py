@@ -220,7 +220,7 @@ def test_the_same_weights_have_one_name(tmp_path, weeks, tiny):
 def test_a_foreign_checkpoint_in_the_store_is_passed_over(tmp_path, weeks, tiny):
     """A model that a person trained by hand and put into the store does not confuse retraining."""
     table = read_pairs(weeks[0]["2026-W48"])
-    from reward.inputs import pictures_of
+    from reward.pictures import pictures_of
 
     made = train(table, pictures_of(table, weeks[1], size=32), tiny(epochs=1))
     saved = save_model(tmp_path / "hand", made, metadata={}, created_at=NOW)

@@ -9,7 +9,7 @@ import torch
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs, table_from_frame
 from reward.evaluate import evaluate
-from reward.inputs import pictures_of
+from reward.pictures import pictures_of
 from reward.score import RewardScorer, save_model
 from reward.train import binomial_deviance, pair_loss, train
 

@@ -1,0 +1,130 @@
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from abplatform.cli.main import abp
+from abplatform.errors import AbplatformError
+from abplatform.traffic.journal import Journal
+
+FEW = ("--epochs", "2")
+
+
+def call(*arguments):
+    result = CliRunner().invoke(abp, [str(one) for one in arguments])
+    if isinstance(result.exception, AbplatformError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def model(drawn, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model"
+    told = json.loads(call("reward", "train", *where(drawn), "--out", out, *FEW, "--json"))
+    return out, told
+
+
+def where(drawn):
+    return "--pairs", drawn.pairs, "--images", drawn.images
+
+
+def test_train_writes_weights_and_manifest(model):
+    """Training leaves model.safetensors and manifest.json, and nothing else."""
+    out, told = model
+    assert {path.name for path in out.iterdir()} == {"model.safetensors", "manifest.json"}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["sha256"] == told["sha256"]
+    assert told["pairs"] == 144
+    assert told["epochs"] == 2
+
+
+def test_evaluate_prints_what_the_contract_says(model, other):
+    """The JSON has every number of the contract; swapped pairs give the same accuracy."""
+    numbers = json.loads(
+        call("reward", "evaluate", "--checkpoint", model[0], *where(other), "--json")
+    )
+    for name in ("accuracy", "accuracy_significant", "noise_ceiling", "log_loss", "ece"):
+        assert 0 <= numbers[name] <= 2
+        assert f"{name}_weighted" in numbers or name == "noise_ceiling"
+    assert numbers["pairs"] == 144
+    assert numbers["accuracy_swapped"] == numbers["accuracy"]
+    assert set(numbers["by_category"]) == {"beauty/lip", "home/lamp"}
+    told = call("reward", "evaluate", "--checkpoint", model[0], *where(other))
+    assert "beauty/lip" in told
+
+
+def test_score_writes_a_probability_for_each_pair(model, other, tmp_path):
+    """Scores come in the file's order, and evaluate's accuracy follows from them."""
+    out = tmp_path / "scores.parquet"
+    call("reward", "score", "--checkpoint", model[0], *where(other), "--out", out)
+    scores, pairs = pl.read_parquet(out), pl.read_parquet(other.pairs)
+    assert scores["pair_id"].to_list() == pairs["pair_id"].to_list()
+    assert scores["p_chosen"].is_between(0, 1).all()
+    numbers = json.loads(
+        call("reward", "evaluate", "--checkpoint", model[0], *where(other), "--json")
+    )
+    assert numbers["accuracy"] == pytest.approx((scores["p_chosen"] > 0.5).mean())
+
+
+def test_errors_are_one_line(model, drawn, tmp_path):
+    """A missing image, a foreign folder and a wrong file exit 1 with one line and no traceback."""
+    command = Path(sys.executable).with_name("abp")
+    (tmp_path / "none").mkdir()
+    nowhere = replace(drawn, images=tmp_path / "none")
+    calls = {
+        "images are missing": ("train", *where(nowhere), "--out", tmp_path / "out"),
+        "manifest.json is missing": ("evaluate", "--checkpoint", tmp_path, "--pairs", drawn.pairs),
+    }
+    for message, arguments in calls.items():
+        done = subprocess.run(
+            [command, "reward", *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    with pytest.raises(AbplatformError, match="--images"):
+        call("reward", "evaluate", "--checkpoint", model[0], "--pairs", drawn.pairs)
+
+
+@pytest.fixture
+def workspace(drawn, other, tmp_path):
+    (tmp_path / "abp.yaml").write_text("currency: EUR\n")
+    (tmp_path / "data" / "pairs").mkdir(parents=True)
+    shutil.copytree(drawn.images, tmp_path / "data" / "creatives")
+    shutil.copytree(other.images, tmp_path / "data" / "creatives", dirs_exist_ok=True)
+    shutil.copy(drawn.pairs, tmp_path / "data" / "pairs" / "2026-W48.parquet")
+    return tmp_path
+
+
+def test_retrain_promote_rollback_list(workspace, other):
+    """A workspace's models are retrained, promoted, rolled back, listed; the journal knows."""
+    there = ("-w", workspace)
+    with pytest.raises(AbplatformError, match="no pairs up to"):
+        call("retrain", "--week", "2026-W40", *there)
+    first = json.loads(call("retrain", *FEW, *there, "--json"))
+    assert first["week"] == "2026-W48"
+    assert not first["promoted"]
+    assert "nothing done" in call("retrain", *FEW, *there)
+    shutil.copy(other.pairs, workspace / "data" / "pairs" / "2026-W49.parquet")
+    second = json.loads(call("retrain", *FEW, *there, "--json"))
+    assert second["week"] == "2026-W49"
+    assert second["checkpoint_sha256"] == first["checkpoint_sha256"]
+    assert second["metrics"]["challenger"]["pairs"] == 144
+    third = json.loads(call("retrain", *FEW, "--seed", "1", *there, "--json"))
+    names = [first["checkpoint_sha256"], third["checkpoint_sha256"]]
+    listed = json.loads(call("reward", "list", *there, "--json"))
+    assert sorted(row["sha256"] for row in listed) == sorted(names)
+    for name in names:
+        call("reward", "promote", name[:12], *there)
+    named = json.loads(call("reward", "rollback", *there, "--json"))
+    assert named["champion"] == names[0]
+    actions = [row.action for row in Journal(workspace / "data" / "journal").rows()]
+    assert actions[-3:] == ["promote", "promote", "rollback"]
+    assert "champion" in call("reward", "list", *there)
