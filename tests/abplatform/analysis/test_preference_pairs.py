@@ -181,7 +181,7 @@ def test_titles_pictures_and_texts_come_from_the_shelf(show, make, draw):
     with show(rows) as warehouse:
         pairs = preference_pairs(warehouse, make(), week="2026-W36", shelf=shelf)
     mine = pairs.filter(product_id="p0", chosen_creative=known).to_dicts() + [
-        {"chosen_image": row["rejected_image"], "chosen_text": row["rejected_text"] }
+        {"chosen_image": row["rejected_image"], "chosen_text": row["rejected_text"]}
         for row in pairs.filter(product_id="p0", rejected_creative=known).to_dicts()
     ]
     assert mine

@@ -1,0 +1,192 @@
+"""Reports: one sentence on top, every number below, and a reason where there is none."""
+
+import io
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from abplatform.analysis.report import (
+    choose_duels,
+    describe_srm,
+    headline,
+    print_scorecard,
+    to_html,
+    to_markdown,
+)
+from abplatform.analysis.scorecard import Run
+from abplatform.analysis.verdict import analyze
+from abplatform.creatives import save_master
+from abplatform.domain.catalog import Category, Lineage, Placement, Product
+from abplatform.domain.experiment import Analysis, Guardrail, PrimaryMetric
+
+
+@pytest.fixture
+def judged(show, make, draw, run):
+    """A shipped scorecard with a category that is too small."""
+    rows = draw(users=500, lift=1.2)
+    rows += [{"variant": "baseline", "unit_id": "u1", "category": "garden/pot"}]
+    experiment = make(
+        hypothesis="Warm <b>light</b> | helps",
+        guardrails=(Guardrail("cvr", non_inferiority_margin=0.9),),
+    )
+    with show(rows) as warehouse:
+        return analyze(warehouse, experiment, run=run), experiment
+
+
+class Balance(HTMLParser):
+    """Counts open tags; ``open`` is empty for a page whose tags all close."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        """Remember it."""
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Take the last one off."""
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        """Nothing stays open."""
+
+
+def text_of(scorecard, experiment):
+    console = Console(file=io.StringIO(), width=140, color_system=None)
+    print_scorecard(scorecard, experiment, console=console)
+    return console.file.getvalue()
+
+
+def test_the_page_is_one_file_with_balanced_tags(judged):
+    """The HTML closes every tag, loads nothing from outside and runs no script."""
+    html = to_html(*judged)
+    parser = Balance()
+    parser.feed(html)
+    assert parser.open == []
+    assert "<script" not in html
+    assert not re.search(r'(src|href)="(?!data:)', html)
+
+
+def test_every_form_starts_with_the_same_sentence(judged):
+    """Terminal, Markdown and HTML carry the verdict in one sentence."""
+    sentence = headline(*judged)
+    assert sentence.startswith("Ship generated: CTR rises by ")
+    assert sentence in to_markdown(*judged)
+    assert sentence in to_html(*judged)
+    assert sentence[:50] in text_of(*judged)
+
+
+def test_missing_numbers_say_why_everywhere(judged):
+    """The category that is too small shows a reason in each form."""
+    reason = "no_traffic: treatment has no units"
+    assert reason in to_html(*judged)
+    assert reason.replace("_", "\\_") in to_markdown(*judged)
+    assert "no_traffic" in text_of(*judged)
+
+
+def test_text_from_outside_is_text(judged):
+    """Markup in a hypothesis is shown, never obeyed."""
+    assert "<b>light" not in to_html(*judged)
+    assert "\\<b>light" in to_markdown(*judged)
+
+
+def test_every_lift_is_in_the_tables(judged):
+    """Each slice and guardrail has its row with its counts."""
+    scorecard, experiment = judged
+    html, markdown = to_html(scorecard, experiment), to_markdown(scorecard, experiment)
+    for lift in scorecard.lifts:
+        assert f"{lift.k_control:,} / {lift.k_treatment:,}" in html
+        assert f"{lift.units_control + lift.units_treatment:,}" in markdown
+    assert describe_srm(scorecard) in html
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("loss", "Reject generated: CTR falls by "),
+        ("equal", "No difference worth having: CTR of generated is within 80.0% of baseline"),
+        ("open", "Undecided; generated: CTR "),
+        ("early", "Keep running; generated: CTR rises by "),
+        ("broken", "Do not use this experiment: its users did not arrive"),
+        ("empty", "Nothing to say yet: no traffic has been counted."),
+        ("few", "Nothing to say yet: control has 0 units with a click, 5 are needed."),
+        ("unbuilt", "but the sequential test that may decide is not built yet."),
+    ],
+)
+def test_each_verdict_has_its_sentence(show, make, draw, run, start, case, words):  # noqa: PLR0917 - fixtures
+    """A product manager reads what to do, in plain words, for every verdict."""
+    lifts = {"loss": -0.8, "early": 1.2, "broken": 1.0}
+    rows = draw(users=500, lift=lifts.get(case, 0.0), seed=2)
+    experiment = make(primary=PrimaryMetric("ctr", mde=0.8 if case == "equal" else None))
+    if case == "broken":
+        rows = [row for row in rows if row["variant"] == "baseline" or row["unit_id"][-1] in "123"]
+    if case == "empty":
+        rows = [{"variant": "baseline", "unit_id": "u", "experiment": "other"}]
+    if case == "few":
+        rows = [{**row, "clicked": 0} for row in rows]
+    if case == "unbuilt":
+        experiment = replace(experiment, analysis=Analysis(test="sequential"))
+    if case == "early":
+        run = Run(now=run.now, started_at=start + timedelta(days=58))
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    assert words in headline(scorecard, experiment)
+    assert "None" not in text_of(scorecard, experiment)
+    assert "nan" not in to_html(scorecard, experiment).lower().replace("nance", "")
+
+
+def test_winning_and_losing_pictures_stand_side_by_side(judged, tmp_path):
+    """Duels show wins and losses, one a product, with pictures where there are masters."""
+    scorecard, experiment = judged
+    lineage = {}
+    wanted = scorecard.creatives[0]
+    pixels = np.full((64, 64, 3), 180, np.uint8)
+    creative_id, cutout = save_master(tmp_path, pixels, np.zeros((4, 4, 4), np.uint8))
+    renamed = tuple(
+        replace(one, creative_id=creative_id) if one is wanted else one
+        for one in scorecard.creatives
+    )
+    renamed = tuple(
+        replace(one, p_win=0.999) if one.creative_id == creative_id else one for one in renamed
+    )
+    lineage[creative_id] = Lineage(
+        creative_id=creative_id,
+        product_id=wanted.product_id,
+        source="generated",
+        image_sha256="0" * 64,
+        cutout_sha256=cutout,
+        placement=Placement(0, 0, 1, 1),
+        scene={},
+        prompt='on "marble"',
+        seed=1,
+        renderer="studio/1",
+        checkpoints={},
+        inspector={},
+    )
+    products = {
+        wanted.product_id: Product(wanted.product_id, "Lamp <1>", Category("home"), "a.png")
+    }
+    duels = choose_duels(
+        replace(scorecard, creatives=renamed),
+        masters=tmp_path,
+        lineage=lineage,
+        products=products,
+        control="baseline",
+    )
+    assert duels[0].winner.picture.startswith("data:image/webp")
+    assert duels[0].loser.picture is None
+    assert all(duel.p_win >= 0.5 for duel in duels)
+    assert len({duel.title for duel in duels}) == len(duels)
+    html = to_html(scorecard, experiment, duels=duels)
+    assert html.count("<img") == 1
+    assert "Lamp &lt;1&gt;" in html
+    assert "only the log knows this creative" in html

@@ -1,0 +1,123 @@
+"""Forest plots and one-file pages."""
+
+import base64
+import io
+import re
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from abplatform.figures import ForestRow, embed_picture, forest_plot, page, percent
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(svg):
+    return ET.fromstring(svg)  # noqa: S314 - our own picture, not foreign data
+
+
+NUMBER = st.none() | st.floats(-3, 1e6, allow_nan=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            ForestRow,
+            label=st.text(st.characters(exclude_categories=["C"]), max_size=40),
+            estimate=NUMBER,
+            low=NUMBER,
+            high=NUMBER,
+        ),
+        max_size=8,
+    )
+)
+def test_any_numbers_give_a_picture_inside_its_frame(rows):
+    """Whatever the numbers, the SVG is well formed and every mark lies inside it."""
+    root = parse(forest_plot(rows, title="<&>", axis="lift"))
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    for line in root.iter(f"{SVG}line"):
+        assert 0 <= float(line.attrib["x1"]) <= float(line.attrib["x2"]) <= width or (
+            float(line.attrib["x2"]) <= float(line.attrib["x1"])
+        )
+        assert 0 <= float(line.attrib["y2"]) <= height
+    for circle in root.iter(f"{SVG}circle"):
+        assert 0 <= float(circle.attrib["cx"]) <= width
+
+
+def places(svg, tag="circle"):
+    return [float(mark.attrib["cx"]) for mark in parse(svg).iter(f"{SVG}{tag}")]
+
+
+def test_larger_lifts_stand_further_right():
+    """Dots are placed in the order of their estimates."""
+    rows = [ForestRow(str(x), estimate=x, low=x - 0.1, high=x + 0.1) for x in (-0.2, 0.0, 0.3)]
+    found = places(forest_plot(rows, title="t", axis="a"))
+    assert found == sorted(found)
+    assert len(set(found)) == 3
+
+
+def test_one_wide_interval_does_not_flatten_the_others():
+    """An interval of thousands of percent is cut with an arrow, and the others keep their width."""
+    narrow = [ForestRow(str(x), estimate=x, low=x - 0.1, high=x + 0.1) for x in (0.0, 0.1, 0.2)]
+    wide = ForestRow("wide", estimate=0.1, low=-0.9, high=50.0)
+    svg = forest_plot([*narrow, wide], title="t", axis="a")
+    found = places(svg)
+    assert max(found) - min(found) > 80
+    assert svg.count("<polygon") == 2
+    assert "+5000.0%" in svg
+
+
+def test_a_missing_estimate_shows_its_reason():
+    """Where there is no number there is no dot, and the reason stands in its place."""
+    svg = forest_plot([ForestRow("garden", why="3 clicks, 5 are needed")], title="t", axis="a")
+    assert places(svg) == []
+    assert "3 clicks, 5 are needed" in svg
+
+
+def test_an_open_end_is_written_as_infinity():
+    """An unbounded interval is drawn to the edge and written as such."""
+    svg = forest_plot([ForestRow("x", estimate=0.1)], title="t", axis="a")
+    assert "\N{MINUS SIGN}\N{INFINITY}" in svg
+    assert "+\N{INFINITY}" in svg
+
+
+def test_labels_cannot_break_out():
+    """Names from outside are text, never markup."""
+    svg = forest_plot([ForestRow("<script>&", why='"')], title='"><script>', axis="<b>")
+    assert "<script>" not in svg
+    parse(svg)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1234, "+12.3%"), (-0.05, "\N{MINUS SIGN}5.0%"), (-0.0001, "0.0%"), (0, "0.0%")],
+)
+def test_percentages_have_a_real_minus_and_no_negative_zero(value, text):
+    """Signed, one decimal, and nothing is not a loss."""
+    assert percent(value) == text
+
+
+def test_a_page_needs_nothing_else():
+    """A page has no script and no address; its style is inside."""
+    html = page("A <title>", "<p>body</p>")
+    assert "<script" not in html
+    assert not re.search(r"(src|href)\s*=|url\(|@import", html)
+    assert "A &lt;title&gt;" in html
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_pictures_are_embedded_small():
+    """An embedded picture is a WebP of at most the asked size with the same colours."""
+    pixels = np.zeros((400, 800, 3), np.uint8)
+    pixels[:] = (200, 30, 60)
+    address = embed_picture(pixels, side=100)
+    head, _, content = address.partition(",")
+    image = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert head == "data:image/webp;base64"
+    assert image.size == (100, 50)
+    assert np.abs(np.asarray(image.convert("RGB")).mean((0, 1)) - (200, 30, 60)).max() < 6
