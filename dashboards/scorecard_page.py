@@ -58,7 +58,7 @@ def show() -> None:
 
 
 def _choose(keys: Sequence[str]) -> str:
-    asked = st.query_params.get("experiment")
+    asked = st.query_params.get("experiment") or st.session_state.get("last_scorecard")
     if "scorecard_experiment" not in st.session_state and asked is not None:
         if asked in keys:
             st.session_state["scorecard_experiment"] = asked
@@ -66,6 +66,8 @@ def _choose(keys: Sequence[str]) -> str:
             st.html(notice(f"There is no experiment {asked}.", "Here is another one."))
     key = st.selectbox("Experiment", keys, key="scorecard_experiment", width=420)
     st.query_params["experiment"] = key
+    # A widget's own memory ends when another page is opened; this one stays.
+    st.session_state["last_scorecard"] = key
     return key
 
 

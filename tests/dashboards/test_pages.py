@@ -92,6 +92,16 @@ def test_scorecard_shows_the_experiment_that_was_asked_for(example, open_page, h
     assert app.query_params["experiment"] in ("audio-scenes-2026w46", ["audio-scenes-2026w46"])
 
 
+def test_the_chosen_experiment_is_remembered(example, open_page):
+    """Who looks at another page and comes back finds the experiment that was chosen."""
+    app = open_page(example, "scorecard_page.py")
+    app.selectbox[0].set_value("audio-scenes-2026w46").run()
+    app.query_params.clear()
+    app.switch_page("creatives_page.py").run()
+    app.switch_page("scorecard_page.py").run()
+    assert app.selectbox[0].value == "audio-scenes-2026w46"
+
+
 def test_scorecard_draws_the_forest_plot_of_the_report(example, open_page):
     """The lifts are drawn by the figure that reports use: one line for each row of the table."""
     app = open_page(example, "scorecard_page.py", experiment=SHIPPED)
