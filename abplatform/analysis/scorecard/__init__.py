@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.aggregates import (
@@ -20,6 +21,7 @@ from abplatform.analysis.scorecard.creatives import (
 )
 from abplatform.analysis.scorecard.looks import Question, Run
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
+from abplatform.analysis.scorecard.notes import note_aggregates
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
     Decision,
@@ -93,8 +95,9 @@ def measure(
     """
     question = question or Question()
     with known_then(warehouse, question.data_version) as version:
+        reports = read_reports(warehouse, [experiment.key], question, zone)
         if has_unit_rows(warehouse, experiment.key):
-            return measure_units(
+            scorecard = measure_units(
                 warehouse,
                 experiment,
                 run=run,
@@ -102,7 +105,8 @@ def measure(
                 version=version,
                 lineage=lineage or {},
             )
-        reports = read_reports(warehouse, [experiment.key], question, zone)
+            ignored = note_aggregates(ignored=True) if experiment.key in reports.totals else []
+            return replace(scorecard, warnings=(*scorecard.warnings, *ignored))
         return measure_aggregates(experiment, reports, run=run, question=question, version=version)
 
 

@@ -16,19 +16,17 @@ from abplatform.analysis.scorecard.notes import (
     note_plan,
     note_samples,
 )
-from abplatform.analysis.scorecard.record import LiftEstimate, Look, Scorecard, SrmCheck, Warned
+from abplatform.analysis.scorecard.record import LiftEstimate, Look, Scorecard, Warned
 from abplatform.analysis.scorecard.rulings import gather_facts
+from abplatform.analysis.scorecard.split import check_split, note_mismatches
 from abplatform.analysis.scorecard.totals import FOREVER, Scope, Totals, read_totals
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.categories import Correction
-from abplatform.stats.ratio import Undetermined
-from abplatform.stats.srm import chi_square
 
 __all__ = [
-    "check_split",
     "decide_families",
     "listed_metrics",
     "measure_units",
@@ -84,6 +82,7 @@ def measure_units(
             *note_no_traffic(experiment, _silent_variants(shown)),
             *note_plan(experiment, look, tested=tested),
             *note_exclusions(overview, bots=scope.bots),
+            *note_mismatches(warehouse, scope, run),
             *_note_later_rows(look, overview),
             *note_samples(shown),
         ),
@@ -134,53 +133,6 @@ def decide_families(
             family, correction=correction, alpha=experiment.analysis.alpha, tested=tested
         )
     return decided
-
-
-def check_split(warehouse: Warehouse, scope: Scope, run: Run) -> SrmCheck:
-    """Compare where units had their first exposure with the weights of that moment."""
-    experiment = scope.experiment
-    observed: dict[str, int] = {variant.name: 0 for variant in experiment.variants}
-    expected = dict.fromkeys(observed, 0.0)
-    values = {name: scope.values()[name] for name in ("experiment", "until")}
-    for starts_at, ends_at, weights in _stretches(experiment, run):
-        frame = warehouse.query(
-            "portable/split_counts",
-            **values,
-            starts_at=starts_at.astimezone(UTC).replace(tzinfo=None),
-            ends_at=ends_at.astimezone(UTC).replace(tzinfo=None),
-        )
-        counts = {row["variant"]: int(row["units"]) for row in frame.iter_rows(named=True)}
-        total, whole = sum(counts.values()), sum(weights.values())
-        for name in observed.keys() | counts.keys():
-            observed[name] = observed.get(name, 0) + counts.get(name, 0)
-            expected[name] = expected.get(name, 0.0) + total * weights.get(name, 0.0) / whole
-    test = chi_square(observed, expected)
-    if isinstance(test, Undetermined):
-        return SrmCheck(observed, expected, None, None, "unavailable")
-    return SrmCheck(
-        test.observed, test.expected, test.p_value, None, "alarm" if test.alarm else "ok"
-    )
-
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _stretches(
-    experiment: Experiment, run: Run
-) -> list[tuple[datetime, datetime, Mapping[str, float]]]:
-    """Return stretches of time with one set of weights; later phases with equal ones are joined."""
-    stretches: list[tuple[datetime, datetime, Mapping[str, float]]] = []
-    for phase in run.phases:
-        if stretches and dict(stretches[-1][2]) == dict(phase.weights):
-            continue
-        if stretches:
-            starts_at, _, weights = stretches[-1]
-            stretches[-1] = (starts_at, phase.starts_at, weights)
-        stretches.append((phase.starts_at, FOREVER, phase.weights))
-    if not stretches:
-        return [(_BEGINNING, FOREVER, experiment.weights)]
-    first, last, weights = stretches[0]
-    return [(min(first, _BEGINNING), last, weights), *stretches[1:]]
 
 
 def _read_overview(warehouse: Warehouse, scope: Scope) -> dict[str, Any]:

@@ -184,6 +184,26 @@ def test_many_at_once_equal_one_by_one(show):
     assert pairs.filter(experiment="t3").is_empty()
 
 
+def test_reports_beside_unit_rows_are_ignored_and_named(show):
+    """Where unit rows exist they count, and the reports are named as ignored."""
+    moment = datetime(2026, 9, 1)  # noqa: DTZ001 - the view holds UTC without a zone
+    row = {
+        **dict.fromkeys(("creative_id", "product_id", "category", "segment", "country"), "x"),
+        **dict.fromkeys(("channel", "source", "unit_id", "event_id"), "x"),
+        **dict.fromkeys(("conversions", "net_value_micros", "cost_micros", "score_micros"), 0),
+        **dict.fromkeys(("impressions", "clicked", "shown", "decisions", "feedbacks"), 1),
+        **dict.fromkeys(("bot", "outside_phase", "mixed"), False),
+        **dict.fromkeys(("ts", "final_at", "source_watermark"), moment),
+        "experiment": "e",
+        "variant": "v1",
+        "reason": "assigned",
+    }
+    with show(TWO) as warehouse, warehouse.instead_of("exposures", pl.DataFrame([row])):
+        scorecard = analyze(warehouse, past_test(), run=RUN)
+    assert scorecard.lifts[0].n_control == 1
+    assert "aggregates_ignored" in {note.code for note in scorecard.warnings}
+
+
 def test_an_experiment_without_reports_has_no_traffic(show):
     """Among many, one that was never seen says so."""
     with show(TWO) as warehouse:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from abplatform.analysis.publish import publish
 from abplatform.cli.analysis import analyze, pairs, report, srm
+from abplatform.domain.assignment import assign
 from abplatform.errors import RegistryError, StoreError
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import Landing
@@ -97,6 +98,19 @@ def test_analyze_loads_what_is_sealed_and_prints_the_object(folder):
     again = json.loads(call(analyze, "lamps", "--json", "-w", folder))
     assert again["lifts"] == data["lifts"]
     assert again["data_version"] == data["data_version"]
+
+
+def test_units_in_another_variant_than_the_hash_says_are_counted(folder):
+    """The log is believed, and how many units disagree with the assignment is a warning."""
+    data = json.loads(call(analyze, "lamps", "--json", "-w", folder))
+    workspace = open_workspace(folder)
+    plan = Registry(workspace).plan("lamps", START + timedelta(days=1))
+    wrong = sum(
+        assign(plan, f"u{user}").variant != ("baseline", "generated")[user % 2]
+        for user in range(600)
+    )
+    (note,) = [note for note in data["warnings"] if note["code"] == "assignment_mismatch"]
+    assert note["message"].startswith(f"{wrong:,} of 600 units")
 
 
 def test_analyze_prints_a_table_for_people(folder):
