@@ -125,7 +125,7 @@ def _reward(weeks: Sequence[DemoWeek]) -> str:
 
 def _reward_row(week: str, results: Mapping[str, Any]) -> str:
     gate = results["gate"]
-    metrics = gate["metrics"]
+    metrics = gate["metrics"].get("challenger", {})
     word = "promoted" if gate["promote"] else "not promoted"
     cells = [
         escape(week),

@@ -131,20 +131,25 @@ class Story:
     def reward(self, gate: Mapping[str, Any], *, week: str) -> None:
         """Say how good the reward model is, measured against the noise in its labels."""
         metrics = gate["metrics"]
-        if metrics.get("accuracy") is None:
+        if not metrics:
             self.say(f"No reward model could be judged: {'; '.join(gate['reasons'])}", number=7)
             return
-        ceiling, accuracy = metrics["noise_ceiling"], metrics["accuracy"]
+        ours = metrics["challenger"]
         self.say(
-            f"The reward model learned from earlier weeks and judged {metrics['pairs']:,} pairs of "
-            f"{week}: right in [bold]{accuracy:.1%}[/] where a perfect one would be right in "
-            f"{ceiling:.1%} (labels are noisy), {accuracy / ceiling:.0%} of that ceiling.",
+            f"The reward model learned from {', '.join(metrics['trained_on'])} and judged "
+            f"{ours['pairs']:,} pairs of {week} that it had not seen. Labels are noisy, so even a "
+            f"perfect model would be right in {ours['noise_ceiling']:.1%} of them only.",
             number=7,
         )
-        for name, value in gate.get("baselines", {}).items():
-            self.say(f"  [dim]{name}: {value:.1%}[/]")
-        word = "[bold green]promoted[/]" if gate["promote"] else "[bold]not promoted[/]"
-        self.say(f"It was {word}: {'; '.join(gate['reasons'])}.")
+        judged = {"reward model": ours, "its twin on shuffled labels": metrics["shuffled"]}
+        judged |= {name.replace("_", " "): row for name, row in metrics["baselines"].items()}
+        width = max(map(len, judged))
+        for name, row in judged.items():
+            share = row["accuracy"] / ours["noise_ceiling"]
+            style = "bold" if row is ours else "dim"
+            self.say(f"  [{style}]{name:<{width}}  {row['accuracy']:6.1%}  {share:4.0%} of it[/]")
+        word = "[bold green]Promoted[/]" if gate["promote"] else "[bold]Not promoted[/]"
+        self.say(f"{word}: {'; '.join(gate['reasons'])}.")
 
     def commands(self, commands: Sequence[tuple[str, str]]) -> None:
         """Say what to do next."""

@@ -21,7 +21,7 @@ from abplatform.simulation.seeds import stream
 __all__ = ["FEATURES", "Picture", "Taste", "Temperament", "look_at"]
 
 Floats = NDArray[np.float64]
-Temperament = Literal["atmosphere", "plainness", "fit", "indifference"]
+Temperament = Literal["atmosphere", "plainness", "closeness", "indifference"]
 
 FEATURES: dict[str, tuple[float, float]] = {
     "warmth": (0.04, 0.16),
@@ -41,20 +41,22 @@ _HIDDEN = 12
 _REACH = 0.4
 """The largest effect of a picture on the logarithm of the click rate."""
 
-# What a temperament weighs, by measurement; the seeded rest of the function comes on top.
+# What a temperament weighs, by measurement, on top of what everybody likes; the seeded rest of the
+# function comes on top of both.
+_COMMON = {"harmony": 0.6, "grounding": 0.5, "separation": 0.5}
 _LEANINGS: dict[Temperament, dict[str, float]] = {
-    "atmosphere": {"warmth": 0.5, "richness": 0.7, "grounding": 0.4, "harmony": 0.4},
-    "plainness": {"brightness": 0.5, "clutter": -0.7, "isolation": 0.5, "richness": -0.4},
-    "fit": {"harmony": 0.8, "separation": 0.6, "presence": 0.3},
+    "atmosphere": {"warmth": 0.6, "richness": 0.8},
+    "plainness": {"brightness": 0.6, "clutter": -0.7, "richness": -0.4},
+    "closeness": {"presence": 0.7, "isolation": 0.6},
     "indifference": {},
 }
 _CYCLE: tuple[Temperament, ...] = (
     "atmosphere",
     "plainness",
-    "fit",
+    "closeness",
     "indifference",
     "atmosphere",
-    "fit",
+    "atmosphere",
 )
 
 
@@ -161,7 +163,7 @@ class Taste:
         kinds = [_CYCLE[index % len(_CYCLE)] for index in range(len(names))]
         draw.shuffle(kinds)
         self.temperaments: dict[str, Temperament] = dict(zip(names, kinds, strict=True))
-        self._own = {name: draw.normal(0.0, 0.35, _HIDDEN) for name in names}
+        self._own = {name: draw.normal(0.0, 0.25, _HIDDEN) for name in names}
 
     def appeal(self, category: str, measurements: Floats) -> Floats:
         """Return how a picture moves the logarithm of the click rate, within ± 0.4.
@@ -173,8 +175,10 @@ class Taste:
         temperament = self.temperaments[category]
         if temperament == "indifference":
             return np.zeros(len(measurements))
-        leaning = _LEANINGS[temperament]
-        liked = measurements @ np.array([leaning.get(name, 0.0) for name in FEATURES])
+        common, leaning = (
+            np.tanh(measurements @ np.array([weights.get(name, 0.0) for name in FEATURES]))
+            for weights in (_COMMON, _LEANINGS[temperament])
+        )
         hidden = np.tanh(measurements @ self._mix.T + self._shift)
-        score: Floats = 0.7 * np.tanh(liked) + hidden @ self._own[category]
+        score: Floats = 0.6 * common + 0.7 * leaning + hidden @ self._own[category]
         return _REACH * np.tanh(0.7 * score)
