@@ -1,4 +1,4 @@
--- One row per (impression or held decision) × experiment with everything that counts for it, as
+-- One row per (impression or held decision) and experiment with everything that counts for it, as
 -- integers: the columns of the table exposure_rows.
 SELECT
     s.experiment, s.variant, s.unit_id, s.unit_slice, s.event_id, s.ts_micros, s.day, s.source,

@@ -1,4 +1,4 @@
--- One row per conversion (or refund that reverses nothing by name) × exposure it counts for:
+-- One row per conversion (or refund that reverses nothing by name) and exposure it counts for:
 -- conversion_id, kind, reverses, value_micros, conversion_micros, refund_window_micros, experiment,
 -- event_id.
 SELECT

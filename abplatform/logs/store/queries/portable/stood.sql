@@ -1,6 +1,6 @@
--- One row per (impression or held decision) × experiment, with what the experiment says of it:
--- the impression's own columns, first_bound_micros … late_bound_micros (until when a click counts and
--- when the row is final), outside_phase.
+-- One row per (impression or held decision) and experiment, with what the experiment says of it: the
+-- impression's own columns, impressions (1, or 0 for a held decision), attribution_micros,
+-- conversion_micros, refund_micros, final_micros, outside_phase.
 SELECT
     s.experiment, s.variant, s.unit_id, s.unit_slice, s.event_id, s.ts_micros, s.day, s.source,
     s.creative_id, s.product_id, s.category, s.channel, s.country, s.segment,

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from abplatform.cli.logs import ingest as command
+from abplatform.errors import MappingError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A workspace on the disk with one running experiment that was assigned elsewhere."""
+    (tmp_path / "shop" / "experiments").mkdir(parents=True)
+    (tmp_path / "shop" / "abp.yaml").write_text("time_zone: UTC\n")
+    (tmp_path / "shop" / "experiments" / "beauty.yaml").write_text(
+        "key: beauty\n"
+        "assignment: external\n"
+        "variants: {baseline: {control: true, weight: 50}, generated: {weight: 50}}\n"
+        "metrics: {primary: ctr}\n"
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def abp(folder):
+    def call(*words):
+        return CliRunner().invoke(
+            command, [*map(str, words), "-w", str(folder)], catch_exceptions=False
+        )
+
+    return call
+
+
+def test_ingest_prints_one_object(abp, write, wire):
+    """--json is the receipt of the contract, and nothing else on stdout."""
+    file = write([wire("impression", "i1"), wire("click", "k1", impression_id="i1"), b"bad"])
+    told = json.loads(abp(file, "--json").stdout)
+    assert {name: told[name] for name in ("received", "accepted", "quarantined")} == {
+        "received": 3,
+        "accepted": 2,
+        "quarantined": 1,
+    }
+    assert told["reasons"] == {"not_json": 1}
+    assert told["by_source"]["files"]["received"] == 3
+    again = json.loads(abp(file, "--json").stdout)
+    assert (again["received"], again["accepted"], again["duplicate"]) == (3, 0, 3)
+    assert again["data_version"] == told["data_version"]
+
+
+def test_ingest_prints_a_receipt_for_people(abp, write, wire):
+    """The table adds up, is ticked, and shows one example of each reason."""
+    file = write([wire("impression", "i1"), wire("impression", "i2", variant="third")], "own.jsonl")
+    said = abp(file, "--source", "web").stdout
+    assert "2 received = 1 accepted + 1 quarantined + 0 duplicate + 0 superseded ✓" in said
+    assert "own.jsonl:2: `variant` is 'third'" in said
+    assert "Nothing new" in abp().stdout
+
+
+def test_a_dry_run_and_a_draft_write_nothing(abp, folder, tmp_path):
+    """Both only print; the workspace stays without data."""
+    file = tmp_path / "own.csv"
+    file.write_text(
+        "timestamp,user_id,ad_id,sku,category,clicked\n2026-11-02T12:00:00Z,u1,c1,p1,beauty,1\n"
+    )
+    draft = abp(file, "--draft").stdout
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text(draft.replace("CHANGE-ME", "beauty"))
+    options = ("--mapping", mapping, "--set", "variant=generated", "--dry-run")
+    (trial,) = json.loads(abp(file, *options, "--json").stdout)
+    assert (trial["received"], trial["accepted"]) == (2, 2)
+    assert [event["event_type"] for event in trial["events"]] == ["impression", "click"]
+    assert "dry run: nothing is written" in abp(file, *options).stdout
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "a=b"], "name one with --mapping"),
+        (["--dry-run"], "needs a FILE"),
+        (["--draft"], "needs one FILE"),
+        (["--as-of", "yesterday"], "is no time"),
+        (["--mapping", "m.yaml", "--set", "nonsense"], "write NAME=VALUE"),
+    ],
+)
+def test_wrong_calls_exit_with_2_and_say_why(abp, words, said):
+    """A call that cannot be meant names what to write instead."""
+    result = abp(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_mapping_error_reaches_the_person(abp, tmp_path):
+    """What is wrong with a mapping is raised with its place, for `abp` to print and exit 1."""
+    file, mapping = tmp_path / "own.csv", tmp_path / "m.yaml"
+    file.write_text("when\n1\n")
+    mapping.write_text("event: click\nfields: {impression_id: imp}\ntime: {field: when}\n")
+    with pytest.raises(MappingError, match=r"m.yaml:2:25: own.csv, line 1: there is no column"):
+        abp(file, "--mapping", mapping)

@@ -1,0 +1,92 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from abplatform.domain.assignment import bucket
+from abplatform.errors import StoreError
+from abplatform.logs.store.warehouse import TABLES, Warehouse, data_version_of, read_query
+
+STORE = Path(__file__).parents[3] / "abplatform" / "logs" / "store"
+QUERIES = sorted(STORE.glob("queries/**/*.sql"))
+
+
+def test_unit_bucket_equals_the_platforms_own_hash(workspace):
+    """In SQL, for many units and salts at once, every bucket is that of domain.assignment."""
+    units = [f"unit {n} ☃" for n in range(500)]
+    salts = ["layer:feed", "experiment:beauty", "ramp:beauty"]
+    frame = pl.DataFrame({"unit": units, "salt": [salts[n % 3] for n in range(500)]})
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        with warehouse.stage("units", frame):
+            query = "SELECT unit, salt, unit_bucket(unit, salt) FROM staged_units"
+            found = warehouse._connection.sql(query).fetchall()
+        nothing = warehouse._connection.sql("SELECT unit_bucket(NULL, 'x')").fetchall()
+    assert all(value == bucket(unit, salt) for unit, salt, value in found)
+    assert len(found) == 500
+    assert nothing == [(None,)]
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_every_query_says_what_comes_back(path):
+    """A query file begins with a comment, holds one statement, and names no value by formatting."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("-- ")
+    statement = re.sub(r"--[^\n]*", "", text).strip()
+    assert ";" not in statement.removesuffix(";")
+    assert set(re.findall(r"\{(\w+)\}", statement)) <= {"table"}
+
+
+def test_only_known_tables_take_the_place_of_a_name(workspace):
+    """Identifiers come from an allow-list; nothing else reaches the SQL."""
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        for name in ("sqlite_master", "impressions; DROP TABLE clicks"):
+            with pytest.raises(StoreError, match="not a table"):
+                warehouse.execute("load/clear", table=name)
+        warehouse.execute("load/clear", table="running")
+    assert "running" in TABLES
+    with pytest.raises(StoreError, match="no query"):
+        read_query("load/nonsense")
+
+
+def test_a_transaction_is_all_or_nothing(workspace):
+    """When anything fails inside, everything of it is undone."""
+    rows = pl.DataFrame({"experiment": ["x"], "starts_micros": [1], "ends_micros": [2]})
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        with pytest.raises(StoreError), warehouse.transaction():  # noqa: PT012 -- both belong to it
+            warehouse.fill("running", rows)
+            warehouse.execute("load/clear", table="nonsense")
+        assert warehouse.query("load/running").is_empty()
+        with warehouse.transaction():
+            warehouse.fill("running", rows)
+        assert warehouse.query("load/running").rows() == [("x", 1, 2)]
+
+
+def test_a_second_process_is_told_that_the_file_is_taken(workspace):
+    """A program that opens the warehouse outside the lock gets a clear error, and harms nothing."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from abplatform.errors import StoreError\n"
+        "from abplatform.logs.store.warehouse import Warehouse\n"
+        "from abplatform.workspace import Workspace\n"
+        "try:\n"
+        "    with Warehouse.open(Workspace(Path(sys.argv[1]))):\n"
+        "        print('opened')\n"
+        "except StoreError as error:\n"
+        "    print(error.message)\n"
+    )
+    with workspace.lock("test"), Warehouse.open(workspace):
+        command = [sys.executable, "-c", script, str(workspace.root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "another process has the warehouse open\n"
+    assert workspace.warehouse.exists()
+
+
+def test_the_data_version_depends_on_the_set_of_segments_alone():
+    """Order does not matter; every further segment gives another version of 12 hex digits."""
+    assert data_version_of({"a", "b"}) == data_version_of({"b", "a"})
+    assert data_version_of({"a"}) != data_version_of({"a", "b"})
+    assert re.fullmatch(r"[0-9a-f]{12}", data_version_of(set()))
