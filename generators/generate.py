@@ -144,7 +144,7 @@ def generate_creatives(
             found[index] = before
     reused = len(found)
     missing = [index for index in range(len(slots)) if index not in found]
-    tasks = (_with_scenes(slots[index], scorer) for index in missing)
+    tasks = _plan([slots[index] for index in missing], found.values(), scorer)
     if advance is not None:
         advance(reused, len(slots))
     results = _draw_all(tasks, len(missing), root, processes)
@@ -240,14 +240,26 @@ def _drawn_before(slot: _Slot, known: Mapping[tuple[object, ...], Lineage]) -> L
     return None
 
 
-def _with_scenes(slot: _Slot, scorer: Scorer | None) -> _Slot:
-    if slot.generator == "baseline":
-        return slot
-    seed = slot.seeds[0]
-    judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
-    rng = np.random.default_rng(seed)
-    scenes = propose_scenes(slot.product.product, len(slot.seeds), rng, judge)
-    return replace(slot, scenes=tuple(scenes))
+def _plan(
+    slots: Iterable[_Slot], there: Iterable[Lineage | CreativeRefused], scorer: Scorer | None
+) -> Iterator[_Slot]:
+    """Choose the scenes of every slot; a product's pictures do not repeat each other."""
+    taken: dict[str, list[Scene]] = {}
+    for row in there:
+        if isinstance(row, Lineage) and row.scene:
+            taken.setdefault(row.product_id, []).append(Scene(**row.scene))
+    for slot in slots:
+        if slot.generator == "baseline":
+            yield slot
+            continue
+        seed, product = slot.seeds[0], slot.product.product
+        mine = taken.setdefault(product.product_id, [])
+        judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
+        scenes = propose_scenes(
+            product, len(slot.seeds), np.random.default_rng(seed), judge, taken=mine
+        )
+        mine.append(scenes[0])
+        yield replace(slot, scenes=tuple(scenes))
 
 
 def _preview_judge(product: ReadyProduct, seed: int, scorer: Scorer) -> Callable[[Scene], float]:

@@ -12,7 +12,7 @@ from generators.arrays import Pixels, Plane
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Rendered
 
-__all__ = ["Inspection", "inspect"]
+__all__ = ["Inspection", "inspect", "rgb_to_lab"]
 
 COARSER = 2
 """Colours are compared on a copy this many times smaller."""
@@ -23,7 +23,7 @@ LEAST_EDGE = 7.0
 LEAST_COVER = 0.06
 MOST_COVER = 0.72
 LEAST_MARGIN = 0.015
-LEAST_FIT = 0.45
+LEAST_FIT = 0.56
 """Fit from which a picture counts as matching its product (lineage's ``inspector.match``)."""
 
 

@@ -14,15 +14,19 @@ from scipy.interpolate import PchipInterpolator
 from generators.arrays import Pixels, Plane, ramp
 
 __all__ = [
+    "MATERIALS",
     "SIDE",
     "Canvas",
     "Colour",
+    "Material",
     "Shape",
     "band",
     "colour",
     "curve",
     "disc",
+    "grid",
     "lathe",
+    "light",
     "mix",
     "polygon",
     "puff",

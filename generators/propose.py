@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -24,6 +24,8 @@ def propose_scenes(
     count: int,
     rng: np.random.Generator,
     scorer: Callable[[Scene], float] | None = None,
+    *,
+    taken: Collection[Scene] = (),
 ) -> list[Scene]:
     """Propose different scenes for a product.
 
@@ -32,6 +34,8 @@ def propose_scenes(
         count: How many scenes.
         rng: Draws them.
         scorer: Higher is more promising; then twice as many are drawn and the best kept.
+        taken: Scenes that the product has already; others with their backdrop on their surface
+            are left out while there is anything else.
 
     Returns:
         Distinct scenes, the most promising first when there is a scorer.
@@ -39,16 +43,24 @@ def propose_scenes(
     wanted = count if scorer is None else SCREENED * count
     suited = _suited(product)
     other = _others(suited)
+    places = {_place(scene) for scene in taken}
     scenes: dict[Scene, None] = {}
-    for _ in range(20 * wanted):
+    for attempt in range(40 * wanted):
         if len(scenes) == wanted:
             break
         pool = suited if not other or rng.random() < TASTE_SHARE else other
-        scenes[_draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng)] = None
+        scene = _draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng)
+        if _place(scene) not in places or attempt >= 20 * wanted:
+            scenes[scene] = None
     ordered = list(scenes)
     if scorer is not None:
         ordered.sort(key=scorer, reverse=True)
     return ordered[:count]
+
+
+def _place(scene: Scene) -> tuple[str, str]:
+    """What makes two pictures of one product look alike."""
+    return scene.surface, scene.backdrop
 
 
 def _suited(product: Product) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from generators.paint import (
     text_mask,
 )
 
-__all__ = ["camera", "headphones", "phone", "speaker"]
+__all__ = ["camera", "headphones", "phone", "round_part", "rounded", "speaker"]
 
 BLACK: Colour = (0.07, 0.07, 0.08)
 WHITE: Colour = (0.97, 0.97, 0.96)

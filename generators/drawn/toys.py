@@ -9,6 +9,7 @@ from generators.drawn.electronics import round_part, rounded
 from generators.paint import (
     Canvas,
     Colour,
+    Shape,
     curve,
     lathe,
     mix,
@@ -152,8 +153,6 @@ def rocket(main: Colour, accent: Colour) -> Pixels:
         smooth=True,
     )
     canvas.add(hull, main, "gloss")
-    from generators.paint import Shape
-
     nose = hull.cover * ramp(0.275, 0.265, hull.v)
     canvas.add(Shape(nose, hull.normal, hull.u, hull.v), accent, "gloss")
     stripe = hull.cover * ramp(0.80, 0.81, hull.v) * ramp(0.88, 0.87, hull.v)

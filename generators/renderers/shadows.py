@@ -9,7 +9,7 @@ from scipy import ndimage
 from abplatform.domain.catalog import Placement
 from generators.arrays import Pixels, Plane, blend, blur, resize, shrink
 
-__all__ = ["cast_shadow", "contact_shadow", "drop_shadow", "reflect"]
+__all__ = ["cast_shadow", "contact_shadow", "darken", "drop_shadow", "reflect"]
 
 HALF = 2
 """Shadows are soft: they are drawn at half the picture's size."""
@@ -27,7 +27,7 @@ def _silhouette(cutout: Pixels, placement: Placement, size: int) -> Plane:
     return np.asarray(picture, dtype=np.float32) / 255.0
 
 
-def foot_line(cutout: Pixels) -> tuple[Plane, Plane]:
+def _foot_line(cutout: Pixels) -> tuple[Plane, Plane]:
     """Lowest solid row of every column, and how surely that column touches the ground.
 
     Returns:
@@ -53,7 +53,7 @@ def contact_shadow(cutout: Pixels, placement: Placement, size: int, *, softness:
     Returns:
         size x size, 0 (none) … 1 (black).
     """
-    lowest, contact = foot_line(cutout)
+    lowest, contact = _foot_line(cutout)
     half = size // HALF
     print_ = np.zeros((half, half), dtype=np.float32)
     thick = max(1.0, 0.035 * placement.width / HALF)
@@ -177,7 +177,7 @@ def reflect(
         The background with the reflection.
     """
     size = background.shape[0]
-    lowest, contact = foot_line(cutout)
+    lowest, contact = _foot_line(cutout)
     level = np.where(contact > 0, lowest, placement.height - 1)
     level = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(level, 9), 6)
     room = min(size - placement.y - int(level.min()), placement.height)

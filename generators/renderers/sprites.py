@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy import ndimage
 
-from generators.arrays import Pixels, ramp
+from generators.arrays import Pixels, Plane, ramp
 from generators.paint import (
     SIDE,
     Canvas,
@@ -156,7 +157,7 @@ def blossom(paint: Colour) -> Pixels:
             point = 0.5 + forward * along + sideways * across
             outline.append((float(point[0]), float(point[1])))
         cover = polygon(curve(outline))
-        canvas.darken(puffed_edge(cover), 0.18)
+        canvas.darken(_soft_seam(cover), 0.18)
         share = ramp(0.0, 0.42, far)[..., None]
         tint = np.asarray(mix(paint, (0.72, 0.12, 0.32), 0.28), np.float32)
         ground = tint * (1 - share) + np.asarray(mix(paint, WHITE, 0.45), np.float32) * share
@@ -170,10 +171,8 @@ def blossom(paint: Colour) -> Pixels:
     return canvas.pixels()
 
 
-def puffed_edge(cover: np.ndarray) -> np.ndarray:
+def _soft_seam(cover: Plane) -> Plane:
     """The soft dark seam that an upper petal leaves on a lower one."""
-    from scipy import ndimage
-
     return np.asarray(ndimage.gaussian_filter(cover, 5))
 
 

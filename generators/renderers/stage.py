@@ -10,7 +10,7 @@ from generators.arrays import Plane
 from generators.renderers.palettes import PALETTES, Palette
 from generators.scene import Scene
 
-__all__ = ["BLUR", "Light", "Stage"]
+__all__ = ["BLUR", "LIGHTS", "Light", "Stage", "set_stage"]
 
 BLUR = {"deep": 0.0015, "medium": 0.007, "shallow": 0.016}
 """Depth of field to the blur of what is far behind, as a share of the picture."""

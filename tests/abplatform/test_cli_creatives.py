@@ -1,11 +1,18 @@
 import json
+import re
+import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from abplatform.cli.main import main
 from abplatform.creatives import read_lineage
 from generators.drawn import draw_catalogue
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "your-products.md"
 
 
 @pytest.fixture
@@ -99,3 +106,33 @@ def test_an_unclear_id_is_refused(abp, products, tmp_path, name):
     code, _, err = abp("creatives", "approve", name)
     assert code == 1
     assert "abp creatives list" in err
+
+
+def test_the_page_for_designers_works_as_written(abp, products, tmp_path, monkeypatch):
+    """The five commands of docs/your-products.md bring creatives; its Python reads them back."""
+    blocks = dict(re.findall(r"```(sh|python)\n(.*?)```", PAGE.read_text(), re.DOTALL))
+    products.rename(tmp_path / "products")
+    for line in blocks["sh"].splitlines():
+        if line.startswith("cd "):
+            monkeypatch.chdir(line[3:])
+        elif line.startswith("abp generate"):
+            assert abp(*shlex.split(line)[1:], "--per-product", 1)[0] == 0
+        elif line.startswith("abp "):
+            assert abp(*shlex.split(line)[1:])[0] == 0
+        else:
+            subprocess.run(line, shell=True, check=True)  # noqa: S602 - the page's own line
+    ran = subprocess.run([sys.executable, "-c", blocks["python"]], capture_output=True, check=True)
+    assert ran.stdout.count(b"(512, 512, 3)") == 4
+
+
+def test_the_page_for_designers_names_every_refusal():
+    """Each reason that a product can be refused for is explained."""
+    page = PAGE.read_text()
+    sources = [ROOT / "abplatform/creatives.py", ROOT / "generators/intake.py"]
+    reasons = {
+        word
+        for source in sources
+        for word in re.findall(r"Refused\(\s*\"(\w+)\"", source.read_text())
+    }
+    assert len(reasons) >= 9
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()

@@ -45,3 +45,14 @@ def test_a_scorer_chooses_the_best():
     kept = propose_scenes(product("home/lamps"), 4, np.random.default_rng(3), score)
     assert len(seen) == 8
     assert kept == sorted(seen, key=seen.get, reverse=True)[:4]
+
+
+def test_pictures_of_one_product_do_not_repeat_each_other():
+    """What a product has already is left out while there is anything else."""
+    rng = np.random.default_rng(5)
+    taken = []
+    for _ in range(12):
+        taken += propose_scenes(product("drinks/coffee"), 1, rng, taken=taken)
+    assert len({(scene.surface, scene.backdrop) for scene in taken}) == 12
+    clothes = propose_scenes(product("shirts"), 40, rng)
+    assert len(propose_scenes(product("shirts"), 3, rng, taken=clothes)) == 3
