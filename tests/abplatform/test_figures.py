@@ -23,7 +23,7 @@ def parse(svg):
 NUMBER = st.none() | st.floats(-3, 1e6, allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.builds(

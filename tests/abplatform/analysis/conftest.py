@@ -67,7 +67,7 @@ def exposures(rows, *, watermark=FINAL):
     )
 
 
-def draw_rows(seed=1, *, users=1200, lift=0.4, rate=0.05, products=6, weights=(0.5, 0.5)):
+def draw_rows(seed=1, *, users=800, lift=0.4, rate=0.05, products=6, weights=(0.5, 0.5)):
     """Draw clustered users of two variants over three categories and a week."""
     rng = np.random.default_rng(seed)
     rows = []

@@ -35,7 +35,7 @@ def slow_variance(n, k):
     return size / (size - 1) * ((k - rate * n) ** 2).sum() / n.sum() ** 2
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_variance_is_the_delta_method_over_units(seed):
     """The variance from five integer sums equals the formula over the units one by one."""
     n, k = draw_units(seed, units=20 + 30 * seed)
@@ -62,7 +62,7 @@ def test_test_statistic_is_that_of_a_clustered_regression(seed):
     assert fit.bse[1] * math.sqrt(400 / 399) == pytest.approx(result.se_absolute, rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_interval_is_where_the_test_accepts(seed):
     """The closed Fieller interval equals the roots of |z(R)| = c found by bisection."""
     control = RatioSums.of_units(*draw_units(seed))
@@ -81,7 +81,7 @@ def test_interval_is_where_the_test_accepts(seed):
     assert interval.high + 1 == pytest.approx(brentq(excess, middle, 1e4, xtol=1e-13), rel=1e-8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.02, 0.3), st.floats(0.001, 0.2))
 def test_p_value_and_interval_never_disagree(seed, rate, alpha):
     """Zero lies outside the interval at 1 - alpha exactly when p is below alpha."""
@@ -93,7 +93,7 @@ def test_p_value_and_interval_never_disagree(seed, rate, alpha):
         assert outside == (result.p_value < alpha)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=40),
     st.integers(0, 40),

@@ -9,7 +9,7 @@ from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 10**6), st.floats(0.5, 99)), min_size=2, max_size=6).filter(
         lambda rows: any(count for count, _ in rows)
