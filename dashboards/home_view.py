@@ -23,6 +23,7 @@ __all__ = [
     "Light",
     "Overview",
     "SourceHealth",
+    "clarity",
     "overview",
     "srm_light",
 ]
@@ -46,6 +47,7 @@ _ORDER: dict[str, int] = {
     State.DRAFT: 4,
 }
 _CLEAREST = ("ship", "reject", "no_difference", "invalid", "continue", None)
+_UNCLEAR = (len(_CLEAREST), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def overview(published: Published, *, now: datetime) -> Overview:
         _card(row, scorecards.get(row["key"]), overall)
         for row in published.table("experiments").to_dicts()
     ]
-    cards.sort(key=lambda card: (_CLEAREST.index(card.verdict), card.key))
+    rank = clarity(published)
+    cards.sort(key=lambda card: (rank.get(card.key, _UNCLEAR), card.key))
     cards.sort(key=lambda card: card.started_at.timestamp() if card.started_at else 0, reverse=True)
     cards.sort(key=lambda card: _ORDER.get(card.state, len(_ORDER)))
     # An external experiment's log comes whenever somebody imports it; nothing is late.
@@ -172,6 +175,14 @@ def overview(published: Published, *, now: datetime) -> Overview:
     seen = published.table("creatives").filter(pl.col("impressions") > 0)
     creatives = seen.get_column("creative_id").n_unique()
     return Overview(tuple(cards), sources, tuple(concerns), states, creatives)
+
+
+def clarity(published: Published) -> dict[str, tuple[int, int]]:
+    """Return each analysed experiment's rank: clear verdicts first, then more proven lifts."""
+    proven = published.table("lifts").group_by("experiment").agg(pl.col("significant").sum())
+    lifts = dict(proven.iter_rows())
+    verdicts = published.table("scorecards").select("experiment", "verdict").iter_rows()
+    return {key: (_CLEAREST.index(verdict), -lifts.get(key, 0)) for key, verdict in verdicts}
 
 
 def srm_light(scorecard: Mapping[str, Any] | None, experiment: str) -> Light:

@@ -14,7 +14,7 @@ import polars as pl
 from abplatform.domain.metrics import Direction
 from abplatform.logs.store.published import Published
 from dashboards.duels_view import Duel, Prediction, duels, prediction
-from dashboards.home_view import Light, srm_light
+from dashboards.home_view import Light, clarity, srm_light
 from dashboards.lift_rows import (
     LiftRow,
     breakdown_rows,
@@ -36,7 +36,6 @@ __all__ = [
 
 _UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _PER_IMPRESSION = "variance_assumes_independent_impressions"
-_CLEAREST = ("ship", "reject", "no_difference", "continue", "invalid", "", None)
 _GAPS = {"not_built", "plan_not_built"}
 
 
@@ -121,11 +120,11 @@ class ScorecardView:
 
 def experiment_keys(published: Published) -> list[str]:
     """Return every experiment: analysed ones first, then the latest start, the clearest verdict."""
-    verdicts = dict(published.table("scorecards").select("experiment", "verdict").iter_rows())
+    rank = clarity(published)
     rows = published.table("experiments").select("key", "started_at").rows()
-    rows.sort(key=lambda row: (_CLEAREST.index(verdicts.get(row[0], "")), row[0]))
+    rows.sort(key=lambda row: (rank.get(row[0], ()), row[0]))
     rows.sort(key=lambda row: row[1].timestamp() if row[1] else 0.0, reverse=True)
-    rows.sort(key=lambda row: row[0] not in verdicts)
+    rows.sort(key=lambda row: row[0] not in rank)
     return [key for key, _ in rows]
 
 

@@ -21,6 +21,17 @@ def test_analysed_experiments_are_offered_first(published):
     ]
 
 
+def test_of_one_day_the_clearest_is_offered_first(publish, published):
+    """Of experiments with one start, those with more proven lifts are offered first."""
+    experiments = published.table("experiments").with_columns(
+        started_at=pl.lit(published.published_at)
+    )
+    cards = published.table("scorecards").with_columns(verdict=pl.lit("continue"))
+    root = publish(experiments=experiments, scorecards=cards, lifts=published.table("lifts"))
+    keys = experiment_keys(read_published(root / "data" / "published"))
+    assert keys == [SHIPPED, "audio-scenes-2026w46", "warm-light-2026w48", "props-2026w49"]
+
+
 def test_the_whole_comes_before_its_categories(published):
     """The table of lifts starts with all categories and goes on by name."""
     labels = [row.label for row in scorecard_view(published, SHIPPED).lifts]
