@@ -43,6 +43,7 @@ CURRENT_SCHEMA: Final = 1
 
 REASONS: Final[Mapping[str, str]] = {
     "not_json": "the line is no JSON object",
+    "not_csv": "the row cannot be told apart into cells",
     "not_utf8": "the line is not UTF-8",
     "truncated": "the line ends in the middle of an object",
     "too_long": "the line is longer than 1 MB",

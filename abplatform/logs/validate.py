@@ -7,6 +7,7 @@ moment at which it landed, so any order and any batching give the same answer.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping
@@ -267,6 +268,8 @@ def _blocks(path: Path) -> Iterator[bytes | EventRejected]:
     opener = gzip.open if path.name.endswith(".gz") else open
     with opener(path, "rb") as file:
         try:
+            # Some programs begin a UTF-8 file with a byte order mark.
+            yield file.read(_BLOCK).removeprefix(codecs.BOM_UTF8)
             while block := file.read(_BLOCK):
                 yield block
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

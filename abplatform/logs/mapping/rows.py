@@ -285,19 +285,25 @@ def _csv_rows(path: Path) -> Iterator[_Row]:
                 yield raw.decode("utf-8-sig" if number == 0 else "utf-8", errors="surrogateescape")
 
         reader = csv.reader(lines(), strict=True)
-        try:
-            header = next(reader, [])
-            while True:
-                held.clear()
-                line = reader.line_num + 1
+        header: list[str] | None = None
+        while True:
+            held.clear()
+            line = reader.line_num + 1
+            try:
                 cells = next(reader, None)
-                if cells is None:
-                    return
-                if cells:
-                    yield line, b"".join(held), _cells(header, cells)
-        except (csv.Error, EOFError, zlib.error, OSError) as error:
-            problem = EventRejected("truncated", f"the rest of the file is no CSV: {error}")
-            yield reader.line_num + 1, b"".join(held), problem
+            except csv.Error as error:
+                yield line, b"".join(held), EventRejected("not_csv", str(error))
+                continue
+            except (EOFError, zlib.error, OSError) as error:
+                detail = f"the file cannot be decompressed further: {error}"
+                yield line, b"".join(held), EventRejected("truncated", detail)
+                return
+            if cells is None:
+                return
+            if header is None:
+                header = cells
+            elif cells:
+                yield line, b"".join(held), _cells(header, cells)
 
 
 def _cells(header: list[str], cells: list[str]) -> Names[str, Any] | EventRejected:
@@ -316,7 +322,12 @@ def _parquet_rows(path: Path) -> Iterator[_Row]:
     frame = pl.scan_parquet(path)
     offset = 0
     while True:
-        part = frame.slice(offset, _SLICE_ROWS).collect()
+        try:
+            part = frame.slice(offset, _SLICE_ROWS).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            detail = f"the file cannot be read further: {error}"
+            yield offset + 1, b"", EventRejected("truncated", detail)
+            return
         if part.is_empty():
             return
         for row in part.iter_rows(named=True):

@@ -165,7 +165,7 @@ def test_order_batches_and_redelivery_change_nothing(workspace, facts, tmp_path,
 def test_every_bad_line_is_kept_with_its_bytes_place_and_reason(take_in, rows_of, wire):
     """Quarantine holds raw bytes, line number, source and one reason; the good lines count."""
     lines = [
-        wire("impression", "i1"),
+        b"\xef\xbb\xbf" + json.dumps(wire("impression", "i1")).encode(),
         b"\xff\x00 what is this",
         wire("click", "k1"),
         b"",

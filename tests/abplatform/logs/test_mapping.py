@@ -81,6 +81,29 @@ def test_rows_that_cannot_be_mapped_are_quarantined_one_by_one(workspace, facts,
     assert found[0][2] == b"2026-11-02 12:00:00,u1,p1,beauty,0\r\n"
 
 
+def test_a_torn_table_is_read_as_far_as_it_goes(workspace, facts, table, tmp_path):
+    """A stray quote costs one row, a torn file its rest; neither blocks what comes later."""
+    rows = [["2026-11-02T12:00:00Z", f"u{n}", "p1", "beauty", "0"] for n in range(3000)]
+    quoted = table(rows[:3])
+    quoted.write_bytes(quoted.read_bytes().replace(b"u1,", b'"u"1,'))
+    receipt = ingest(workspace, facts, files=[quoted], mapping=text(IMPRESSIONS))
+    assert (receipt.counts.accepted, receipt.reasons) == (2, {"not_csv": 1})
+    torn = tmp_path / "torn.csv.gz"
+    torn.write_bytes(gzip.compress(table(rows).read_bytes(), mtime=0)[:-2000])
+    receipt = ingest(workspace, facts, files=[torn], mapping=text(IMPRESSIONS))
+    assert receipt.reasons == {"truncated": 1}
+    assert receipt.counts.accepted > 0
+    frame = pl.DataFrame(rows, schema=["when", "user", "item", "kind", "click"], orient="row")
+    broken = tmp_path / "broken.parquet"
+    frame.write_parquet(broken, compression="uncompressed", statistics=False)
+    raw = bytearray(broken.read_bytes())
+    raw[4:200] = bytes(196)
+    broken.write_bytes(raw)
+    receipt = ingest(workspace, facts, files=[broken], mapping=text(IMPRESSIONS))
+    assert receipt.reasons == {"truncated": 1}
+    assert ingest(workspace, facts).totals.holds
+
+
 def test_set_overrides_what_the_mapping_says(workspace, facts, table, exposures):
     """--set wins over constants and columns; the same file under another set is another log."""
     file = table([["2026-11-02T12:00:00Z", "u1", "p1", "beauty", "0"]])
