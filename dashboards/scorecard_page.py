@@ -215,8 +215,9 @@ def _pictures(view: ScorecardView, data: Data) -> None:
 
 
 def _duel(duel: Duel, data: Data) -> str:
+    title = escape(duel.title)
     return (
-        f'<article class="abp-duel"><header><h3 title="{escape(duel.title)}">{escape(duel.title)}</h3>'
+        f'<article class="abp-duel"><header><h3 title="{title}">{title}</h3>'
         f'<span class="abp-quiet">{escape(duel.category)}</span></header>'
         f'<div class="abp-sides">{_side(duel.winner, "won", duel.title, data)}'
         f"{_side(duel.loser, 'lost', duel.title, data)}</div>"

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Error, sync_playwright
 
 PICTURE = Path(__file__).parent / "images" / "scorecard.png"
-WIDTH, HEIGHT = 1280, 1590
+WIDTH, HEIGHT = 1280, 1608
 COLOURS = 256
 
 
