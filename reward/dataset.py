@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from abplatform.errors import TrainingError
 
-__all__ = ["Item", "PairTable", "join_tables", "read_pairs", "split", "table_from_frame"]
+__all__ = ["Item", "PairTable", "deal_folds", "join_tables", "read_pairs", "table_from_frame"]
 
 _REQUIRED = ("pair_id", "product_id", "category", "chosen_creative", "rejected_creative", "p_win")
 _OPTIONAL = ("experiment", "week", "title", "attributes")
@@ -142,16 +142,16 @@ def join_tables(tables: Sequence[PairTable]) -> PairTable:
     return table_from_frame(frame)
 
 
-def split(table: PairTable, *, share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose whole components for validation, in an order that only ``seed`` decides.
+def deal_folds(table: PairTable, *, count: int, seed: int) -> NDArray[np.int64]:
+    """Deal components into folds of about as many pairs each, in an order that ``seed`` decides.
 
     Args:
         table: P pairs.
-        share: Share of the pairs to aim for.
-        seed: Decides which components come first.
+        count: How many folds.
+        seed: Decides which components go together; the order of rows does not.
 
     Returns:
-        Which pairs are for validation, P; none if there are fewer than four components.
+        The fold of each pair, P; -1 for all if there are fewer than four components.
     """
     names = (
         table.frame.select("product_id")
@@ -160,17 +160,17 @@ def split(table: PairTable, *, share: float, seed: int) -> NDArray[np.bool_]:
         .agg(pl.col("product_id").min(), pl.len())
     )
     if len(names) < 4:
-        return np.zeros(len(table), dtype=np.bool_)
+        return np.full(len(table), -1, dtype=np.int64)
     rows = sorted(
         names.iter_rows(), key=lambda row: xxhash.xxh3_64_intdigest(row[1].encode(), seed=seed)
     )
-    taken, wanted, components = 0, share * len(table), []
-    for component, _, pairs in rows[: len(rows) - 1]:
-        if taken >= wanted:
-            break
-        components.append(component)
-        taken += pairs
-    return np.isin(table.component, components)
+    fold_of = np.empty(int(table.component.max()) + 1, dtype=np.int64)
+    load = np.zeros(count)
+    for component, _, pairs in rows:
+        fold_of[component] = load.argmin()
+        load[fold_of[component]] += pairs
+    folds: NDArray[np.int64] = fold_of[table.component]
+    return folds
 
 
 def table_from_frame(frame: pl.DataFrame) -> PairTable:

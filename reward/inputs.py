@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,8 @@ class Inputs:
     Args:
         pictures: (M, 3, H, W) uint8, or None.
         texts: Ids of ad texts (M, W, G), or None.
-        products: Ids of product texts (M, W, G).
+        products: Ids of distinct product texts (Q, W, G).
+        product: Which of them is each item's (M).
         categories: Ids of category levels (M, 4).
         base: Index of the category's base rate (M).
     """
@@ -33,6 +34,7 @@ class Inputs:
     pictures: Tensor | None
     texts: Tensor | None
     products: Tensor
+    product: Tensor
     categories: Tensor
     base: Tensor
 
@@ -71,11 +73,13 @@ class Inputs:
             return torch.from_numpy(ids[:, :longest].copy())
 
         told = [describe_product(item.title, item.category, item.attributes) for item in items]
+        distinct = {text: index for index, text in enumerate(dict.fromkeys(told))}
         paths = [item.category for item in items]
         return cls(
             pictures=_channels_first(pictures) if config.images else None,
             texts=hashed([item.text for item in items]) if config.texts else None,
-            products=hashed(told),
+            products=hashed(list(distinct)),
+            product=torch.tensor([distinct[text] for text in told]),
             categories=torch.from_numpy(category_ids(paths, buckets=config.buckets)),
             base=torch.tensor([_base_index(path, config.categories) for path in paths]),
         )
@@ -86,13 +90,21 @@ class Inputs:
     def batch(self, index: NDArray[np.int64]) -> Batch:
         """Return the items at ``index`` (N) as a batch."""
         rows = torch.from_numpy(index)
+        needed, product = torch.unique(self.product[rows], return_inverse=True)
         return Batch(
             pictures=None if self.pictures is None else self.pictures[rows].float() / 255,
             texts=None if self.texts is None else self.texts[rows],
-            products=self.products[rows],
+            products=self.products[needed],
+            product=product,
             categories=self.categories[rows],
             base=self.base[rows],
         )
+
+    def every_picture(self) -> Iterator[Tensor]:
+        """Yield all pictures in small portions (N, 3, H, W), in 0 … 1."""
+        if self.pictures is not None:
+            for at in range(0, len(self.pictures), 256):
+                yield self.pictures[at : at + 256].float() / 255
 
 
 def _channels_first(pictures: NDArray[np.uint8] | None) -> Tensor:

@@ -16,7 +16,7 @@ pairs keeps near what all categories like.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ from reward.encoders import Glance, PictureEncoder, WordEncoder
 from reward.pictures import IMAGE_SIZE
 from reward.words import PAD
 
-__all__ = ["Batch", "RewardConfig", "RewardModel"]
+__all__ = ["Batch", "RewardConfig", "RewardModel", "RewardNet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class RewardConfig:
         images: Whether it reads pictures.
         texts: Whether it reads ad texts.
         categories: Categories with a base rate of their own, sorted.
+        members: Nets whose scores are averaged.
         image_size: Side of a picture in pixels.
         patch: Side of a ViT patch in pixels.
         width: Channels of every token (D).
@@ -52,6 +53,7 @@ class RewardConfig:
     images: bool
     texts: bool
     categories: Sequence[str]
+    members: int = 1
     image_size: int = IMAGE_SIZE
     patch: int = 8
     width: int = 64
@@ -71,7 +73,8 @@ class Batch:
     Args:
         pictures: (N, 3, H, W) in 0 … 1, or None.
         texts: Ids of ad texts (N, W, G), or None.
-        products: Ids of product texts (N, W, G).
+        products: Ids of distinct product texts (Q, W, G).
+        product: Which of them is each item's (N).
         categories: Ids of each level of the category's path (N, 4).
         base: Index of the category's base rate (N); 0 is the overall one.
     """
@@ -79,12 +82,13 @@ class Batch:
     pictures: Tensor | None
     texts: Tensor | None
     products: Tensor
+    product: Tensor
     categories: Tensor
     base: Tensor
 
 
-class RewardModel(nn.Module):
-    """Scores creatives; see the module's docstring."""
+class RewardNet(nn.Module):
+    """One net; see the module's docstring."""
 
     def __init__(self, config: RewardConfig) -> None:
         super().__init__()
@@ -119,7 +123,6 @@ class RewardModel(nn.Module):
         self.shared = nn.Parameter(torch.empty(2, features))  # a row for each branch
         self.deviation = nn.Parameter(torch.zeros(2, width, features))
         self.base = nn.Parameter(torch.zeros(1 + len(config.categories)))
-        self.temperature = nn.Buffer(torch.ones(()))
         nn.init.normal_(self.shared, std=0.05)
         nn.init.normal_(self.category.weight, std=width**-0.5)
 
@@ -132,14 +135,10 @@ class RewardModel(nn.Module):
         pair, point = (features.unsqueeze(1) * readout).sum(2).unbind(1)
         return pair, point + self.base[batch.base]
 
-    def score(self, batch: Batch) -> Tensor:
-        """Return the calibrated pair score (N): sigmoid of a difference is P(A beats B)."""
-        pair: Tensor = self(batch)[0] / self.temperature
-        return pair
-
     def _represent(self, batch: Batch) -> Tensor:
         """Return f (N, F): glance beside the pooled, product-aware tokens."""
-        product, known = self.words(batch.products, kind=0)  # (N, W, D), (N, W)
+        told, words_told = self.words(batch.products, kind=0)  # (Q, W, D), (Q, W)
+        product, known = told[batch.product], words_told[batch.product]  # (N, W, D), (N, W)
         tokens, masks, parts = [], [], []
         if batch.pictures is not None:
             patches = self.picture(batch.pictures)  # (N, T, D)
@@ -158,3 +157,48 @@ class RewardModel(nn.Module):
         x = (x + asked) * mask.unsqueeze(-1)
         pooled = self.after(x.sum(1) / mask.sum(1, keepdim=True))
         return torch.cat([*parts, self.dropout(pooled)], 1)
+
+
+class RewardModel(nn.Module):
+    """A few nets, their mean score and one temperature.
+
+    Args:
+        config: The shape of each net, and how many there are.
+    """
+
+    def __init__(self, config: RewardConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.members = nn.ModuleList([RewardNet(config) for _ in range(config.members)])
+        self.temperature = nn.Buffer(torch.ones(()))
+
+    @property
+    def nets(self) -> list[RewardNet]:
+        """The members."""
+        return [net for net in self.members if isinstance(net, RewardNet)]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the calibrated pair score (N) and the pointwise logit of the CTR (N).
+
+        The sigmoid of a difference of pair scores is P(A beats B).
+        """
+        pair, point = (torch.stack(part) for part in zip(*self._each(batch), strict=True))
+        return pair.mean(0) / self.temperature, point.mean(0)
+
+    def spread(self, batch: Batch) -> Tensor:
+        """Return the calibrated pair score of every member (members, N): how sure is the model?"""
+        return torch.stack([pair for pair, _ in self._each(batch)]) / self.temperature
+
+    @torch.no_grad()
+    def standardise(self, pictures: Iterable[Tensor]) -> None:
+        """Bring the glance to mean 0 and deviation 1 over pictures, given in portions."""
+        seen = [self.nets[0].glance(part) for part in pictures]
+        if not seen:
+            return
+        every = torch.cat(seen)
+        for net in self.nets:
+            net.centre.copy_(every.mean(0))
+            net.scale.copy_(every.std(0, unbiased=False).clamp_min(1e-3))
+
+    def _each(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        return [net(batch) for net in self.nets]

@@ -136,7 +136,7 @@ def train_challenger(
         if known.metadata.get("training_key") == key:
             return known
     pictures = pictures_of(table, source.images, size=config.image_size)
-    resume = root / f".training-{key[:16]}.safetensors"
+    resume = root / f".training-{key[:16]}"
     trained = train(table, pictures, config, resume=resume, advance=advance)
     metadata = {
         "training_key": key,

@@ -134,7 +134,7 @@ class RewardScorer:
         inputs = Inputs.of(items, pictures, self.model.config)
         index = np.arange(len(items))
         parts = [
-            self.model.score(inputs.batch(index[at : at + _BATCH]))
+            self.model(inputs.batch(index[at : at + _BATCH]))[0]
             for at in range(0, len(items), _BATCH)
         ]
         return torch.cat(parts).double().numpy()

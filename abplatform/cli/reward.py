@@ -90,7 +90,7 @@ def train(
     config = _config(seed, epochs)
     out.mkdir(parents=True, exist_ok=True)
     with progress("training") as advance:
-        resume = out / ".training.safetensors"
+        resume = out / ".training"
         trained = train_model(table, pictures, config, resume=resume, advance=advance)
     metadata = {"pairs_sha256": table.fingerprint}
     checkpoint = save_model(out, trained, metadata=metadata, created_at=system_clock())
@@ -101,7 +101,8 @@ def train(
     click.echo(f"{facts['pairs']:,} pairs of {facts['items']:,} creatives")
     if facts["contradictions"]:
         click.echo(f"{facts['contradictions']:,} pairs are preferred both ways round")
-    click.echo(f"best after epoch {facts['best_epoch']} of {facts['epochs']}")
+    best = ", ".join(map(str, facts["best_epochs"]))
+    click.echo(f"{len(facts['epochs'])} nets, best after epochs {best}")
     click.echo(f"{out}  {checkpoint.sha256[:12]}")
 
 

@@ -43,7 +43,7 @@ class Drawn:
 
 
 def _tiny(**changes):
-    return TrainingConfig(**{"epochs": 8, "shape": TINY, **changes})
+    return TrainingConfig(**{"epochs": 8, "members": 2, "shape": TINY, **changes})
 
 
 @pytest.fixture(scope="session")

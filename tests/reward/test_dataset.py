@@ -6,7 +6,7 @@ import pytest
 import xxhash
 
 from abplatform.errors import TrainingError
-from reward.dataset import join_tables, read_pairs, split
+from reward.dataset import deal_folds, join_tables, read_pairs
 from reward.pictures import pictures_of
 from reward.words import category_ids, describe_product, word_ids
 
@@ -49,23 +49,20 @@ def test_counts_of_two_weeks_add_up(drawn, tmp_path):
         assert clicks == 2 * by_name[item.creative]
 
 
-def test_split_keeps_products_whole(drawn):
-    """No product has pairs on both sides of a split, and only the seed decides which side."""
+def test_folds_keep_products_whole(drawn):
+    """No product has pairs in two folds, folds are of one size, and only the seed deals them."""
     table = read_pairs(drawn.pairs)
     product = table.frame["product_id"].to_numpy()
-    held = split(table, share=0.25, seed=3)
-    assert 0.2 < held.mean() < 0.35
-    assert not set(product[held]) & set(product[~held])
-    order = np.random.default_rng(0).permutation(len(table))
-    shuffled = join_tables(
-        [
-            table.keep(np.isin(np.arange(len(table)), order[:72])),
-            table.keep(np.isin(np.arange(len(table)), order[72:])),
-        ]
-    )
-    again = split(shuffled, share=0.25, seed=3)
-    assert set(shuffled.frame["pair_id"].to_numpy()[again]) == set(np.array(table.pair_ids)[held])
-    assert (split(table, share=0.25, seed=4) != held).any()
+    folds = deal_folds(table, count=4, seed=3)
+    assert np.bincount(folds).tolist() == [36, 36, 36, 36]
+    for name in set(product):
+        assert len(set(folds[product == name])) == 1
+    first = np.random.default_rng(0).random(len(table)) < 0.5
+    shuffled = join_tables([table.keep(~first), table.keep(first)])
+    fold_of = dict(zip(table.pair_ids, folds, strict=True))
+    again = deal_folds(shuffled, count=4, seed=3)
+    assert [fold_of[name] for name in shuffled.pair_ids] == again.tolist()
+    assert (deal_folds(table, count=4, seed=4) != folds).any()
 
 
 def test_products_that_share_a_picture_belong_together(drawn, tmp_path):

@@ -15,11 +15,17 @@ SHAPE = {"patch": 16, "width": 16, "image_layers": 1, "heads": 2, "words": 8, "b
 def make_model(*, images=True, texts=False, seed=0):
     torch.manual_seed(seed)
     config = RewardConfig(
-        images=images, texts=texts, categories=["beauty", "home/lamp"], image_size=32, **SHAPE
+        images=images,
+        texts=texts,
+        categories=["beauty", "home/lamp"],
+        members=2,
+        image_size=32,
+        **SHAPE,
     )
     model = RewardModel(config).eval()
     with torch.no_grad():
-        model.deviation.normal_(std=0.1)
+        for net in model.nets:
+            net.deviation.normal_(std=0.1)
     return model
 
 
@@ -93,6 +99,20 @@ def test_a_new_category_borrows_the_base_rate_above():
     ]
     inputs = Inputs.of(items, make_pictures(4), config)
     assert inputs.base.tolist() == [1, 2, 0, 0]
+
+
+def test_the_score_is_the_mean_of_the_members():
+    """The model's score is the mean of its members', and a temperature shrinks both alike."""
+    model = make_model()
+    model.temperature.fill_(2.0)
+    inputs = Inputs.of(make_items(5), make_pictures(5), model.config)
+    batch = inputs.batch(np.arange(5))
+    with torch.no_grad():
+        each, score = model.spread(batch), model(batch)[0]
+        alone = torch.stack([net(batch)[0] for net in model.nets])
+    torch.testing.assert_close(each, alone / 2)
+    torch.testing.assert_close(score, each.mean(0))
+    assert (each[0] != each[1]).all()
 
 
 def test_glance_sees_colour_and_place():

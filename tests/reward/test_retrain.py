@@ -36,7 +36,7 @@ def source(weeks, *names, **changes):
 
 
 def run(weeks, root, names, week, tiny, **changes):
-    told = {"root": root, "week": week, "at": NOW, "gates": GATES, "config": tiny(epochs=16)}
+    told = {"root": root, "week": week, "at": NOW, "gates": GATES, "config": tiny(epochs=10)}
     return retrain(source(weeks, *names), **{**told, **changes})
 
 
@@ -135,7 +135,7 @@ def test_shuffled_labels_are_refused(tmp_path, weeks, tiny):
         {"2026-W48": tmp_path / "shuffled.parquet", "2026-W49": pairs["2026-W49"]}, images
     )
     root = tmp_path / "checkpoints"
-    result = retrain(mixed, root=root, week="2026-W49", at=NOW, gates=GATES, config=tiny(epochs=16))
+    result = retrain(mixed, root=root, week="2026-W49", at=NOW, gates=GATES, config=tiny(epochs=6))
     assert not result.promoted
     assert any("against chance" in reason for reason in result.reasons)
     assert champion(root) is None
@@ -143,7 +143,7 @@ def test_shuffled_labels_are_refused(tmp_path, weeks, tiny):
 
 def test_noise_is_refused(tmp_path, weeks, tiny):
     """Where shoppers like nothing in particular, no challenger is promoted."""
-    result = run(weeks, tmp_path, ["2026-W48", "2026-W50"], "2026-W50", tiny)
+    result = run(weeks, tmp_path, ["2026-W48", "2026-W50"], "2026-W50", tiny, config=tiny(epochs=4))
     assert not result.promoted
 
 

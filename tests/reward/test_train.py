@@ -9,9 +9,10 @@ import torch
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs, table_from_frame
 from reward.evaluate import evaluate
+from reward.losses import base_rates, binomial_deviance, pair_loss
 from reward.pictures import pictures_of
 from reward.score import RewardScorer, save_model
-from reward.train import binomial_deviance, pair_loss, train
+from reward.train import train
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def weights(trained):
 
 @pytest.fixture(scope="module")
 def trained(drawn, tiny):
-    return train(*load(drawn), tiny(epochs=20))
+    return train(*load(drawn), tiny(epochs=14))
 
 
 def test_a_planted_rule_is_learned(trained, other):
@@ -73,29 +74,29 @@ def test_training_leaves_the_global_generator_alone(drawn, tiny):
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("stop_after", [1, 3])
+@pytest.mark.parametrize("stop_after", [1, 4])
 def test_a_stopped_training_goes_on_as_if_nothing_had_been(drawn, tmp_path, stop_after, tiny):
     """Stopped after any epoch and called again, training ends at the same weights."""
     table, pictures = load(drawn)
-    whole = train(table, pictures, tiny(epochs=5))
-    resume = tmp_path / "state.safetensors"
+    whole = train(table, pictures, tiny(epochs=3))
+    resume = tmp_path / "state"
 
     def stop(done, total):
         if done == stop_after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(table, pictures, tiny(epochs=5), resume=resume, advance=stop)
+        train(table, pictures, tiny(epochs=3), resume=resume, advance=stop)
     epochs = []
     again = train(
         table,
         pictures,
-        tiny(epochs=5),
+        tiny(epochs=3),
         resume=resume,
         advance=lambda done, total: epochs.append(done),
     )
-    assert epochs == list(range(stop_after + 1, 6))
-    assert not resume.exists()
+    assert epochs == list(range(stop_after + 1, 7))
+    assert not list(tmp_path.iterdir())
     for name, value in weights(whole).items():
         np.testing.assert_array_equal(value, weights(again)[name])
     assert again.facts == whole.facts
@@ -104,7 +105,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(drawn, tmp_path, stop
 def test_a_state_of_other_pairs_is_not_used(drawn, tmp_path, tiny):
     """A kept state counts only for the very inputs it came from; a torn one counts for none."""
     table, pictures = load(drawn)
-    resume = tmp_path / "state.safetensors"
+    resume = tmp_path / "state"
 
     def stop(done, total):
         raise KeyboardInterrupt
@@ -114,17 +115,25 @@ def test_a_state_of_other_pairs_is_not_used(drawn, tmp_path, tiny):
     fresh = train(table, pictures, tiny(epochs=2))
     resumed = train(table, pictures, tiny(epochs=2), resume=resume)
     assert resumed.facts == fresh.facts
-    resume.write_bytes(b"torn")
+    for number in range(2):
+        (tmp_path / f"state-{number}.safetensors").write_bytes(b"torn")
     assert train(table, pictures, tiny(epochs=2), resume=resume).facts == fresh.facts
 
 
 def test_early_stopping_keeps_the_best_epoch(drawn, tiny):
-    """Training stops when validation gets no better and returns the weights of its best epoch."""
+    """A net stops when validation gets no better and returns the weights of its best epoch."""
     facts = train(*load(drawn), tiny(epochs=30, patience=2, learning_rate=0.03)).facts
-    losses = facts["validation_losses"]
-    assert facts["epochs"] == len(losses) < 30
-    assert facts["best_epoch"] == 1 + int(np.argmin(losses))
-    assert facts["epochs"] - facts["best_epoch"] == 2
+    told = (facts["epochs"], facts["best_epochs"], facts["validation_losses"])
+    for epochs, best, losses in zip(*told, strict=True):
+        assert epochs == len(losses) < 30
+        assert best == 1 + int(np.argmin(losses))
+        assert epochs - best == 2
+
+
+def test_every_net_holds_out_other_products(drawn, tiny):
+    """Each member's validation pairs are another fold of the products."""
+    facts = train(*load(drawn), tiny(epochs=1, members=3, folds=4)).facts
+    assert facts["validation_pairs"] == [36, 36, 36]
 
 
 def test_pair_loss_is_the_weighted_likelihood():
@@ -156,10 +165,21 @@ def test_click_loss_is_half_the_binomial_deviance():
     np.testing.assert_allclose(binomial_deviance(*tensors), expected, rtol=1e-9)
 
 
+def test_base_rates_are_those_of_the_log(drawn):
+    """Each category starts at its own click rate; one that never showed starts at the overall."""
+    table = read_pairs(drawn.pairs)
+    base = np.array([1 if item.category == "beauty/lip" else 2 for item in table.items])
+    rates, dispersion = base_rates(table, base, 4)
+    for index, of in ((0, base > 0), (1, base == 1), (2, base == 2), (3, base > 0)):
+        rate = (table.clicks[of].sum() + 0.5) / (table.impressions[of].sum() + 1)
+        assert rates[index] == pytest.approx(math.log(rate / (1 - rate)))
+    assert dispersion > 2, "pictures differ by far more than chance"
+
+
 def test_the_click_branch_predicts_click_rates(drawn, tiny):
     """Over a category's pictures, predicted and observed click rates agree on average."""
     table, pictures = load(drawn)
-    model = train(table, pictures, tiny(epochs=12, pointwise=1.0)).model
+    model = train(table, pictures, tiny(epochs=10, members=1, pointwise=1.0)).model
     from reward.inputs import Inputs
 
     with torch.no_grad():
@@ -174,7 +194,7 @@ def test_texts_alone_are_enough(drawn, other, tiny):
     table, later = (
         as_texts(read_pairs(one.pairs), seed) for seed, one in enumerate((drawn, other))
     )
-    scorer = RewardScorer(train(table, None, tiny(epochs=12)).model)
+    scorer = RewardScorer(train(table, None, tiny(epochs=8, members=1)).model)
     assert not scorer.reads_images
     predicted = scorer.predict(later, None)
     assert evaluate(later, predicted, predicted).numbers["accuracy"] > 0.9
@@ -241,5 +261,5 @@ def test_few_products_train_without_validation(tmp_path, tiny, draw_week):
     """With fewer than four products nothing is held out and every epoch is used."""
     few = draw_week(tmp_path, products=2)
     facts = train(*load(few), tiny(epochs=3)).facts
-    assert facts["validation_pairs"] == 0
-    assert facts["epochs"] == facts["best_epoch"] == 3
+    assert facts["validation_pairs"] == [0, 0]
+    assert facts["epochs"] == facts["best_epochs"] == [3, 3]

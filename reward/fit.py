@@ -1,0 +1,203 @@
+"""One net fitted to pairs and clicks, from its first epoch or a kept state to its best weights.
+
+The loss of a batch is the sum of two branches:
+
+- pairs: cross-entropy of sigmoid(s_chosen - s_rejected) against the soft label ``p_win``, each
+  pair counted with its ``weight``, divided by the mean weight.
+- clicks: half the binomial deviance of an item's clicks, divided by the dispersion of clicks around
+  their category's rate (quasi-likelihood, McCullagh & Nelder 1989, ch. 9), so that a creative with
+  a million impressions does not outshout all others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reward.dataset import PairTable
+from reward.inputs import Inputs
+from reward.losses import base_rates, binomial_deviance, pair_loss
+from reward.model import RewardNet
+from reward.pictures import IMAGE_SIZE
+from reward.resume import Progress, read_progress, write_progress
+
+__all__ = ["Fit", "TrainingConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Args:
+        seed: Decides initial weights, the folds and the order of batches.
+        members: Nets whose scores are averaged; each holds out another fold.
+        folds: Parts into which products are dealt.
+        epochs: Passes over the pairs at most.
+        learning_rate: Its peak.
+        weight_decay: Of matrices; the deviations of categories are held by it too.
+        batch_pairs: Pairs in a batch, about; pairs of one product stay together.
+        patience: Epochs without a better validation loss before stopping.
+        pointwise: Weight of the clicks' loss beside the pairs' loss.
+        shape: Overrides of the model's shape, such as ``width``.
+    """
+
+    seed: int = 0
+    members: int = 3
+    folds: int = 5
+    epochs: int = 24
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    batch_pairs: int = 64
+    patience: int = 12
+    pointwise: float = 0.5
+    shape: tuple[tuple[str, int | float], ...] = ()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures to train on, in pixels."""
+        return int(dict(self.shape).get("image_size", IMAGE_SIZE))
+
+
+class Fit:
+    """The fitting of one net.
+
+    Args:
+        net: Its first weights.
+        inputs: M items.
+        table: P pairs over them.
+        held: Pairs that are not trained on but decide when to stop, P; may be none.
+        config: How to train.
+        seed: Of dropout and batches.
+    """
+
+    def __init__(
+        self,
+        net: RewardNet,
+        inputs: Inputs,
+        table: PairTable,
+        held: NDArray[np.bool_],
+        *,
+        config: TrainingConfig,
+        seed: int,
+    ) -> None:
+        self.net, self.inputs, self.table, self.held = net, inputs, table, held
+        self.config, self.seed = config, seed
+        self.steps = max(1, math.ceil((~held).sum() / config.batch_pairs))
+        mean = max(float(table.weight[~held].mean()), 1e-12)
+        self.p_win = torch.from_numpy(table.p_win).float()
+        self.weight = torch.from_numpy(table.weight / mean).float()
+        self.clicks = torch.from_numpy(table.clicks).float()
+        self.impressions = torch.from_numpy(table.impressions).float()
+        rates, self.dispersion = base_rates(table, inputs.base.numpy(), len(net.base))
+        with torch.no_grad():
+            net.base.copy_(torch.from_numpy(rates))
+        groups: list[dict[str, Any]] = [
+            {
+                "params": [one for one in net.parameters() if one.ndim > 1],
+                "weight_decay": config.weight_decay,
+            },
+            {"params": [one for one in net.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        self.progress = Progress.start(net)
+
+    def go(self, keep: Path | None, advance: Callable[[int], None]) -> None:
+        """Train until no epoch is left or validation stops getting better; load the best weights.
+
+        Args:
+            keep: A file for the state after each epoch; a state that is there is gone on from.
+            advance: Told how many epochs are done.
+        """
+        name = repr((self.config, self.seed, self.net.config, self.table.fingerprint))
+        if keep and (kept := read_progress(keep, name, self.net, self.optimizer)):
+            self.progress = kept
+        while self.progress.epoch < self.config.epochs and not self._is_stale():
+            self._epoch(self.progress.epoch)
+            self.progress = self.progress.after(self._validate(), self.net)
+            if keep:
+                write_progress(keep, name, self.progress, self.net, self.optimizer)
+            advance(self.progress.epoch)
+        self.net.load_state_dict(self.progress.best)
+
+    @torch.no_grad()
+    def margins(self) -> tuple[Tensor, Tensor]:
+        """Return chosen and rejected scores of the held-out pairs."""
+        self.net.eval()
+        chosen, rejected = self.table.chosen[self.held], self.table.rejected[self.held]
+        items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
+        parts = [
+            self.net(self.inputs.batch(items[at : at + 256]))[0] for at in range(0, len(items), 256)
+        ]
+        first, second = torch.from_numpy(where).chunk(2)
+        score = torch.cat(parts)
+        return score[first], score[second]
+
+    def _is_stale(self) -> bool:
+        waited = self.progress.epoch - self.progress.best_epoch
+        return bool(self.held.any()) and waited >= self.config.patience
+
+    def _epoch(self, epoch: int) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout
+        order = np.random.default_rng([self.seed, epoch])
+        self.net.train()
+        for step, rows in enumerate(self._batches(order)):
+            done = (epoch + min(step / self.steps, 1.0)) / self.config.epochs
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * _warm_cosine(done)
+            loss = self._loss(rows)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self.optimizer.step()
+
+    def _batches(self, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Yield rows of training pairs; all pairs of one product in one experiment together."""
+        rows = np.flatnonzero(~self.held)
+        rows = rows[np.argsort(self.table.group[rows], kind="stable")]
+        _, starts = np.unique(self.table.group[rows], return_index=True)
+        groups = np.split(rows, starts[1:])
+        batch: list[NDArray[np.int64]] = []
+        for index in order.permutation(len(groups)):
+            batch.append(groups[index])
+            if sum(map(len, batch)) >= self.config.batch_pairs:
+                yield np.concatenate(batch)
+                batch = []
+        if batch:
+            yield np.concatenate(batch)
+
+    def _loss(self, rows: NDArray[np.int64]) -> Tensor:
+        chosen, rejected = self.table.chosen[rows], self.table.rejected[rows]
+        items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
+        score, logit = self.net(self.inputs.batch(items))
+        first, second = torch.from_numpy(where).chunk(2)
+        scores = (score[first], score[second])
+        loss = pair_loss(scores, self.p_win[rows], self.weight[rows]) / len(rows)
+        shown = self.impressions[items] > 0
+        if self.config.pointwise and bool(shown.any()):
+            clicks, impressions = self.clicks[items][shown], self.impressions[items][shown]
+            deviance = binomial_deviance(logit[shown], clicks, impressions)
+            loss = loss + self.config.pointwise * deviance.mean() / self.dispersion
+        return loss
+
+    def _validate(self) -> float:
+        """Return the weighted cross-entropy of held-out pairs; falling by epoch if none is held."""
+        if not self.held.any():
+            return -float(self.progress.epoch)
+        weight = self.weight[self.held]
+        total = pair_loss(self.margins(), self.p_win[self.held], weight)
+        return float(total / weight.sum().clamp_min(1e-12))
+
+
+def _warm_cosine(done: float) -> float:
+    """Share of the peak learning rate: up over the first tenth, then down to a fiftieth."""
+    if done < 0.1:
+        return 0.1 + 9 * done
+    return 0.02 + 0.49 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
