@@ -1,16 +1,4 @@
-"""Model versions on disk, named by what they hold, and the aliases that say which one is in use.
-
-```
-<root>/<sha256>/manifest.json        kind, files with their sha256, metadata, created_at
-<root>/<sha256>/model.safetensors    weights, as safetensors only: pickles can run code when read
-<root>/ALIASES.json                  {kind: {champion | challenger | previous: sha256}}
-<root>/HISTORY.jsonl                 who became champion when; append-only
-```
-
-A version's name is the sha256 of its kind, its files' hashes and its metadata. The time of its
-creation is beside the point: training the same model again gives the same name. Every load hashes
-the files again, so a version is either exactly what was saved or refused.
-"""
+"""Versions: folders of files, named by what they hold, whole or refused."""
 
 from __future__ import annotations
 
@@ -24,34 +12,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from abplatform.durable import append_durably, replace_durably, sync_file, sync_folder
+from abplatform.durable import replace_durably, sync_file, sync_folder
 from abplatform.errors import CheckpointError
 
 __all__ = [
-    "CHALLENGER",
-    "CHAMPION",
     "MANIFEST",
-    "PREVIOUS",
     "Checkpoint",
-    "aliases",
     "list_checkpoints",
-    "load_checkpoint",
-    "nominate",
-    "promote",
+    "names",
+    "pretty",
     "read_folder",
-    "rollback",
     "save_checkpoint",
     "write_manifest",
 ]
 
 MANIFEST = "manifest.json"
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-PREVIOUS = "previous"
 
 _FORMAT = "abplatform-checkpoint/1"
-_ALIASES = "ALIASES.json"
-_HISTORY = "HISTORY.jsonl"
 _ALLOWED = {".safetensors", ".json", ".txt"}
 _BLOCK_BYTES = 1 << 20
 
@@ -123,7 +100,7 @@ def write_manifest(
         "metadata": plain,
         "created_at": checkpoint.created_at,
     }
-    replace_durably(folder / MANIFEST, _pretty(manifest))
+    replace_durably(folder / MANIFEST, pretty(manifest))
     return checkpoint
 
 
@@ -189,39 +166,10 @@ def save_checkpoint(
     return read_folder(target, kind=kind)
 
 
-def load_checkpoint(root: Path, ref: str, *, kind: str) -> Checkpoint:
-    """Find a version by alias, name, or a unique beginning of its name, and check its files.
-
-    Args:
-        root: The store.
-        ref: ``champion``, ``challenger``, ``previous``, a sha256, or its first 6 or more digits.
-        kind: What it must be.
-
-    Raises:
-        CheckpointError: It is unknown, of another kind, or not what was saved.
-    """
-    sha256 = aliases(root).get(kind, {}).get(ref, ref)
-    matches = [name for name in _names(root) if name.startswith(sha256) and len(sha256) >= 6]
-    if len(matches) != 1:
-        raise CheckpointError(
-            f"{ref} names {len(matches)} {kind} checkpoints" if matches else f"no {kind} {ref}",
-            path=root,
-            remedy="list what there is with `abp reward list`",
-        )
-    checkpoint = read_folder(root / matches[0], kind=kind)
-    if checkpoint.sha256 != matches[0]:
-        raise CheckpointError(
-            f"the folder holds checkpoint {checkpoint.sha256[:12]}, which is foreign here",
-            path=root / matches[0],
-            remedy="remove the folder, or use another version (`abp reward rollback`)",
-        )
-    return checkpoint
-
-
 def list_checkpoints(root: Path, *, kind: str | None = None) -> list[Checkpoint]:
     """Return every intact version, oldest first; damaged ones are left out."""
     found = []
-    for name in _names(root):
+    for name in names(root):
         try:
             checkpoint = read_folder(root / name, kind=kind or _read_manifest(root / name)["kind"])
         except CheckpointError:
@@ -230,84 +178,14 @@ def list_checkpoints(root: Path, *, kind: str | None = None) -> list[Checkpoint]
     return sorted(found, key=lambda one: (one.created_at, one.sha256))
 
 
-def aliases(root: Path) -> dict[str, dict[str, str]]:
-    """Return kind → alias → sha256.
-
-    Raises:
-        CheckpointError: ALIASES.json is damaged.
-    """
-    path = root / _ALIASES
-    if not path.exists():
-        return {}
-    try:
-        table = json.loads(path.read_text("utf-8"))
-        return {str(kind): dict(named) for kind, named in table.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"the aliases cannot be read: {error}",
-            path=path,
-            remedy="remove the file and promote a version again with `abp reward promote`",
-        ) from error
-
-
-def nominate(root: Path, kind: str, sha256: str) -> None:
-    """Make a version the challenger; the champion stays.
-
-    Raises:
-        CheckpointError: The version cannot be loaded.
-    """
-    checkpoint = load_checkpoint(root, sha256, kind=kind)
-    named = aliases(root).get(kind, {})
-    _write_aliases(root, kind, {**named, CHALLENGER: checkpoint.sha256})
-
-
-def promote(root: Path, kind: str, sha256: str, *, at: datetime) -> Checkpoint:
-    """Make a version the champion; the champion until now becomes ``previous``.
-
-    Promoting the champion again changes nothing.
-
-    Raises:
-        CheckpointError: The version cannot be loaded; the champion stays.
-    """
-    checkpoint = load_checkpoint(root, sha256, kind=kind)
-    named = aliases(root).get(kind, {})
-    champion = named.get(CHAMPION)
-    if champion == checkpoint.sha256:
-        return checkpoint
-    after = {CHAMPION: checkpoint.sha256} | ({PREVIOUS: champion} if champion else {})
-    if named.get(CHALLENGER) not in {None, checkpoint.sha256}:
-        after[CHALLENGER] = named[CHALLENGER]
-    _write_aliases(root, kind, after)
-    _record(root, action="promote", kind=kind, sha256=checkpoint.sha256, at=at.isoformat())
-    return checkpoint
-
-
-def rollback(root: Path, kind: str, *, at: datetime | None = None) -> Checkpoint:
-    """Make the previous champion the champion again.
-
-    There is one step back, no ring: a second call is refused, because it would bring back the
-    version that was just withdrawn.
-
-    Raises:
-        CheckpointError: There is no previous version, or it cannot be loaded.
-    """
-    named = aliases(root).get(kind, {})
-    if PREVIOUS not in named:
-        raise CheckpointError(
-            f"there is no previous {kind} checkpoint",
-            path=root / _ALIASES,
-            remedy="choose a version from `abp reward list` and promote it",
-        )
-    checkpoint = load_checkpoint(root, named[PREVIOUS], kind=kind)
-    rest = {alias: sha for alias, sha in named.items() if alias not in {CHAMPION, PREVIOUS}}
-    _write_aliases(root, kind, {**rest, CHAMPION: checkpoint.sha256})
-    when = at.isoformat() if at else None
-    _record(root, action="rollback", kind=kind, sha256=checkpoint.sha256, at=when)
-    return checkpoint
-
-
-def _names(root: Path) -> list[str]:
+def names(root: Path) -> list[str]:
+    """Return the names of all versions, damaged ones included, sorted."""
     return sorted(path.name for path in root.glob("[0-9a-f]" * 64) if path.is_dir())
+
+
+def pretty(data: Mapping[str, Any]) -> bytes:
+    """Return data as JSON that people can read."""
+    return (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _identity(kind: str, files: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
@@ -392,16 +270,3 @@ def _sha256(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _write_aliases(root: Path, kind: str, named: Mapping[str, str]) -> None:
-    table = {**aliases(root), kind: dict(named)}
-    replace_durably(root / _ALIASES, _pretty(table))
-
-
-def _pretty(data: Mapping[str, Any]) -> bytes:
-    return (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _record(root: Path, **row: str | None) -> None:
-    append_durably(root / _HISTORY, [json.dumps(row, sort_keys=True).encode() + b"\n"])
