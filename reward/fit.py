@@ -50,8 +50,8 @@ class TrainingConfig:
     """
 
     seed: int = 0
-    members: int = 3
-    folds: int = 5
+    members: int = 2
+    folds: int = 3
     epochs: int = 24
     learning_rate: float = 2e-3
     weight_decay: float = 0.1

@@ -55,7 +55,7 @@ class RewardConfig:
     categories: Sequence[str]
     members: int = 1
     image_size: int = IMAGE_SIZE
-    patch: int = 8
+    patch: int = 16
     width: int = 64
     image_layers: int = 2
     text_layers: int = 1

@@ -11,7 +11,8 @@ from abplatform import checkpoints
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs
 from reward.gates import Gates
-from reward.retrain import Source, read_decisions, retrain, shuffle_labels, train_challenger
+from reward.judge import Source, shuffle_labels, train_challenger
+from reward.retrain import read_decisions, retrain
 from reward.score import save_model
 from reward.train import train
 

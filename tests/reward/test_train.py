@@ -28,7 +28,7 @@ def weights(trained):
 
 @pytest.fixture(scope="module")
 def trained(drawn, tiny):
-    return train(*load(drawn), tiny(epochs=14))
+    return train(*load(drawn), tiny(epochs=24, members=1))
 
 
 def test_a_planted_rule_is_learned(trained, other):
