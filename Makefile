@@ -19,7 +19,7 @@ SPEC := pyproject.toml constraints.txt abplatform/__init__.py
 CODE := abplatform generators reward dashboards tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak reference clean packages-test
+.PHONY: help demo test check lint format bench soak reference pictures clean packages-test
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,13 @@ format: $(VENV)/.installed-test  ## Format the code
 bench: $(VENV)/.installed-test  ## Print the tables of speed and memory
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
-soak: $(VENV)/.installed-test packages-test  ## Repeat the fault and error-rate suites at full counts
-	ABP_SOAK=1 $(BIN)/python -m pytest -n 2 -m slow
+soak: $(VENV)/.installed-test packages-test  ## Repeat every test that kills or races processes
+	$(BIN)/python -m pytest -n 2 -m fault --repeat 20
+
+pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the report under docs/ from a fresh demo
+	$(BIN)/abp demo --out demo
+	$(BIN)/python docs/take_pictures.py demo
+	mkdir -p docs/demo && cp demo/report.html docs/demo/report.html
 
 reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts
 	$(BIN)/python -m abplatform.cli.reference > docs/cli.md

@@ -1,7 +1,7 @@
 """Take the dashboard's picture for the README: ``python docs/take_pictures.py demo [EXPERIMENT]``.
 
 Needs a workspace that ``abp demo`` has made, Chromium, and the extras ``dashboards`` and ``dev``.
-"""  # noqa: INP001  # a script beside the pages it illustrates
+"""
 
 from __future__ import annotations
 

@@ -132,6 +132,7 @@ def outcome(root):
     }
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 def test_killed_anywhere_it_ends_the_same(tmp_path):
     """Killed in the middle of its steps, one after the other, a turn ends as if never killed."""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +41,14 @@ COUNTS = {
     "home/light": (734, 43600, 868, 43500),
     "travel": (562, 43400, 559, 43400),
 }
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """AppTest puts the app in ``__main__``'s place, where spawned processes would run it again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")

@@ -416,6 +416,7 @@ ingest(Workspace(root, clock=lambda: datetime(2026, 11, 22, tzinfo=UTC)), facts,
 """
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["landing", "begin", "insert", "ledger", "refresh", "checkpoint"])
 def test_a_killed_load_loses_and_doubles_nothing(workspace, facts, write, tmp_path, point):
