@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from abplatform.errors import StoreError
-from abplatform.logs.facts import ExperimentFacts, micros
+from abplatform.logs.facts import FOREVER_MICROS, ExperimentFacts, micros, to_micros
 from abplatform.logs.store.warehouse import Warehouse, data_version, read_query
 
 __all__ = [
@@ -69,7 +70,11 @@ STEPS: Final[tuple[tuple[str, dict[str, int], bool], ...]] = (
     ("impression_costs", {}, True),
     ("scores", {}, True),
 )
-"""Query, its constants, and whether it also takes ``known_until``; each may read those before."""
+"""Query, its constants, and whether it reads events; each may read those before.
+
+Those that read events take ``known_until``, the last segment that counts, and ``until_micros``, the
+last moment: an event after it has not happened yet.
+"""
 
 
 def tell_experiments(warehouse: Warehouse, experiments: Iterable[ExperimentFacts]) -> None:
@@ -110,7 +115,7 @@ def refresh_exposures(
         if known.get("exposures") == state:
             return False
         last = _last_segment(warehouse)
-        _run_steps(warehouse, last)
+        _run_steps(warehouse, last, until_micros=FOREVER_MICROS)
         for table in ("exposure_rows", "left_over"):
             warehouse.execute("load/clear", table=table)
         warehouse.fill_from("exposure_rows", "portable/exposure_rows")
@@ -120,28 +125,32 @@ def refresh_exposures(
     return True
 
 
-def exposures_known_at(warehouse: Warehouse, version: str) -> pl.DataFrame:
-    """Return the exposures as they were when the store had an earlier data version.
+def exposures_known_at(
+    warehouse: Warehouse, version: str, *, until: datetime | None = None
+) -> pl.DataFrame:
+    """Return the exposures as they were at an earlier data version, moment, or both.
 
     Args:
         warehouse: The open warehouse.
         version: The 12 hex digits that an ingest or a scorecard printed.
+        until: Only events up to this moment (event time) have happened; None for all. Flags, too,
+            are as those events tell them.
 
     Returns:
-        The columns of ``exposures``; the watermarks are those of that time's last segments, or the
-        present ones when it is the present version.
+        The columns of ``exposures``; the watermarks are those of that version's last segments, or
+        the present ones when it is the present version.
 
     Raises:
         StoreError: The store never had that version.
     """
-    until = _segment_of(warehouse, version)
-    _run_steps(warehouse, until)
+    last = _segment_of(warehouse, version)
+    _run_steps(warehouse, last, until_micros=FOREVER_MICROS if until is None else to_micros(until))
     rows = warehouse.query("portable/exposure_rows")
     warehouse.drop_steps()
     if version == data_version(warehouse):
         marks = warehouse.query("load/watermarks")
     else:
-        marks = warehouse.query("load/watermarks_then", known_until=until)
+        marks = warehouse.query("load/watermarks_then", known_until=last)
     return _as_exposures(rows, marks)
 
 
@@ -160,6 +169,8 @@ def left_over(warehouse: Warehouse) -> dict[str, int]:
 
 
 def _segment_of(warehouse: Warehouse, version: str) -> int:
+    if version == data_version(warehouse):
+        return _last_segment(warehouse)
     loaded = warehouse.query("load/segments").filter(pl.col("data_version") == version)
     if loaded.is_empty():
         raise StoreError(
@@ -173,9 +184,10 @@ def _last_segment(warehouse: Warehouse) -> int:
     return max(warehouse.query("load/segments")["segment_number"].to_list(), default=0)
 
 
-def _run_steps(warehouse: Warehouse, known_until: int) -> None:
+def _run_steps(warehouse: Warehouse, known_until: int, *, until_micros: int) -> None:
+    bounds = {"known_until": known_until, "until_micros": until_micros}
     for name, constants, bounded in STEPS:
-        values = {**constants, "known_until": known_until} if bounded else constants
+        values = constants | bounds if bounded else constants
         warehouse.materialise(name, f"portable/{name}", **values)
 
 

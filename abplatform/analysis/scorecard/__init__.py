@@ -94,7 +94,7 @@ def measure(
         zone: Where a workspace day ends.
     """
     question = question or Question()
-    with known_then(warehouse, question.data_version) as version:
+    with known_then(warehouse, question) as version:
         reports = read_reports(warehouse, [experiment.key], question, zone)
         if has_unit_rows(warehouse, experiment.key):
             scorecard = measure_units(
@@ -111,8 +111,8 @@ def measure(
 
 
 @contextmanager
-def known_then(warehouse: Warehouse, version: str | None) -> Iterator[str]:
-    """Let queries see what the store knew at an earlier data version; None is now.
+def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
+    """Let queries see what the store knew at the question's data version and moment.
 
     Yields:
         The data version that queries see.
@@ -121,10 +121,11 @@ def known_then(warehouse: Warehouse, version: str | None) -> Iterator[str]:
         StoreError: The store never had that version.
     """
     now = data_version(warehouse)
-    if version is None or version == now:
+    version = question.data_version or now
+    if version == now and question.as_of is None:
         yield now
         return
-    exposures = exposures_known_at(warehouse, version)
+    exposures = exposures_known_at(warehouse, version, until=question.as_of)
     reports = aggregates_known_at(warehouse, version)
     with (
         warehouse.instead_of("exposures", exposures),
@@ -153,7 +154,7 @@ def measure_many(
         advance: Told how many are done.
     """
     question = question or Question()
-    with known_then(warehouse, question.data_version) as version:
+    with known_then(warehouse, question) as version:
         reports = read_reports(warehouse, list(experiments), question, zone)
     for done, (key, experiment) in enumerate(experiments.items(), start=1):
         yield measure_aggregates(

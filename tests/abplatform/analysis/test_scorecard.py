@@ -188,20 +188,6 @@ def test_each_impression_stands_alone_for_requests(show, make, draw, run):
     assert lift.p_value == pytest.approx(expected.p_value, rel=1e-12)
 
 
-def test_as_of_counts_events_up_to_a_moment(show, make, draw, run, start):
-    """Rows after ``as_of`` are unknown then, and the look has not come."""
-    rows = draw()
-    moment = start + timedelta(days=3)
-    with show(rows) as warehouse:
-        scorecard = analyze(warehouse, make(), run=run, question=Question(as_of=moment))
-    early = [row for row in rows if row["ts"] <= moment]
-    assert lift_of(scorecard).n_control == slow_sums(early, "baseline").n
-    assert scorecard.status == "provisional"
-    assert scorecard.decision.verdict == "continue"
-    assert lift_of(scorecard).p_adjusted is None
-    assert not any(lift.significant for lift in scorecard.lifts)
-
-
 def test_final_leaves_provisional_rows_out(show, make, draw, start):
     """Rows whose clicks may still come are shown, unless only final ones are asked for."""
     rows = draw(users=400)
@@ -275,21 +261,6 @@ def test_categories_are_one_family_and_the_overall_result_another(show, make, dr
         assert ranked[rank - 1].p_adjusted == pytest.approx(worst, rel=1e-12)
         assert ranked[rank - 1].significant == (worst <= 0.05)
     assert lift_of(scorecard).p_adjusted == lift_of(scorecard).p_value
-
-
-def test_assigned_elsewhere_is_judged_on_the_last_day(show, make, draw, run, start):
-    """An external experiment needs no start; its log's end is the decision look."""
-    external = make(assignment="external")
-    with show(draw(lift=1.0)) as warehouse:
-        scorecard = analyze(warehouse, external, run=Run(now=run.now))
-        early = analyze(
-            warehouse,
-            external,
-            run=Run(now=run.now),
-            question=Question(as_of=start + timedelta(days=6, hours=1)),
-        )
-    assert scorecard.decision.verdict == "ship"
-    assert lift_of(early).p_adjusted is not None
 
 
 def test_split_counts_every_unit_at_its_first_assigned_exposure(show, make, run, start):

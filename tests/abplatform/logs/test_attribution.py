@@ -15,7 +15,7 @@ from abplatform.logs.attribution import (
 )
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.warehouse import Warehouse, data_version
 from abplatform.workspace import Settings, Workspace
 
 MS = timedelta(milliseconds=1)
@@ -406,6 +406,53 @@ def test_what_was_known_then_can_be_told_again(workspace, take_in, wire, exposur
             exposures_known_at(warehouse, "0" * 12)
     assert {(r["experiment"], r["event_id"]): r for r in then.iter_rows(named=True)} == before
     assert now["clicked"].to_list() == [1]
+
+
+def test_what_had_happened_by_a_moment_is_told_by_event_time(workspace, take_in, wire):
+    """Impression 10:00, click 12:00, conversion 13:00: each counts from its own time on."""
+    ten, hour = timedelta(hours=-2), timedelta(hours=1)
+    paid = {"kind": "purchase", "value_micros": 500, "currency": "USD"}
+    at_one = {"after": ten + 3 * hour, "impression_id": "i1"}
+    first = take_in(
+        [
+            wire("impression", "i1", after=ten),
+            wire("click", "k1", after=ten + 2 * hour, impression_id="i1"),
+            wire("conversion", "v1", **paid, **at_one),
+            wire("cost", "c1", cost_micros=7, currency="USD", **at_one),
+            wire("feedback", "f1", score=0.5, **at_one),
+        ]
+    )
+    take_in([wire("click", "k0", after=ten, impression_id="i1")])
+    counts = ("clicked", "conversions", "net_value_micros", "cost_micros", "feedbacks")
+    moments = {-1: [], 0: [(0,) * 5], 1: [(0,) * 5], 2.5: [(1, 0, 0, 0, 0)], 4: [(1, 1, 500, 7, 1)]}
+    start = datetime(2026, 11, 2, 10, tzinfo=UTC)
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        for hours, expected in moments.items():
+            rows = exposures_known_at(
+                warehouse, first.data_version, until=start + timedelta(hours=hours)
+            )
+            assert rows.select(counts).rows() == expected, hours
+        # The click that came in later had happened by ten: the present version knows it.
+        now = exposures_known_at(warehouse, data_version(warehouse), until=start)
+    assert now["clicked"].to_list() == [1]
+
+
+def test_flags_are_as_known_at_the_moment(workspace, take_in, wire):
+    """A unit is a bot, or mixed, from the event on that shows it."""
+    busy = [
+        wire("impression", f"b{n}", after=timedelta(seconds=n / 10), unit_id="busy")
+        for n in range(MOST_A_MINUTE + 1)
+    ]
+    seen = {"unit_id": "both", "after": timedelta(0)}
+    again = wire("impression", "m2", unit_id="both", after=DAY, variant="baseline")
+    version = take_in([*busy, wire("impression", "m1", **seen), again]).data_version
+    noon = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    flagged = {}
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        for after in (timedelta(seconds=5.9), timedelta(seconds=6), DAY - MS, DAY):
+            rows = exposures_known_at(warehouse, version, until=noon + after)
+            flagged[after] = (rows["bot"].any(), rows["mixed"].any())
+    assert list(flagged.values()) == [(False, False), (True, False), (True, False), (True, True)]
 
 
 def test_attribution_equals_the_slow_obvious_way(take_in, wire, exposures):

@@ -2,17 +2,19 @@
 
 import random
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
-from abplatform.logs.attribution import STEPS
+from abplatform.logs.attribution import STEPS, exposures_known_at
+from abplatform.logs.facts import FOREVER_MICROS, to_micros
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, read_query
+from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version, read_query
 
 sqlglot = pytest.importorskip("sqlglot", reason="sqlglot comes with the extra `spark`")
 
+MIDWEEK = datetime(2026, 11, 5, tzinfo=UTC)
 INPUTS = (*EVENT_TABLES, "experiments", "running")
 LAYERS = [
     {"experiment": "beauty", "variant": "generated"},
@@ -22,7 +24,10 @@ LAYERS = [
 
 @pytest.fixture
 def world(workspace, facts, wire, write):
-    """Load a random week with everything in it; return input tables and DuckDB's exposure rows."""
+    """Load a random week with everything in it.
+
+    Return the input tables, DuckDB's exposure rows, and its exposures of :data:`MIDWEEK`.
+    """
     draw = random.Random(3)
     money = {"currency": "USD"}
     events = []
@@ -59,7 +64,8 @@ def world(workspace, facts, wire, write):
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         tables = {name: warehouse._connection.table(name).pl() for name in INPUTS}
         rows = warehouse._connection.table("exposure_rows").pl()
-    return tables, rows
+        then = exposures_known_at(warehouse, data_version(warehouse), until=MIDWEEK)
+    return tables, rows, then
 
 
 def comparable(rows):
@@ -71,9 +77,9 @@ def translated(name, dialect):
     return text
 
 
-def test_sqlite_gives_what_duckdb_gives(world):
-    """Translated to SQLite, the steps give the very same exposure rows."""
-    tables, expected = world
+def run_on_sqlite(tables, *, until_micros):
+    """Run every step on SQLite and return the exposure rows."""
+    bounds = {"known_until": 1, "until_micros": until_micros}
     engine = sqlite3.connect(":memory:")
     try:
         for name, frame in tables.items():
@@ -82,19 +88,25 @@ def test_sqlite_gives_what_duckdb_gives(world):
             days = plain.with_columns(pl.col(pl.Date).cast(pl.String))
             days.to_pandas().to_sql(name, engine, index=False)
         for name, constants, bounded in STEPS:
-            values = constants | ({"known_until": 1} if bounded else {})
+            values = constants | (bounds if bounded else {})
             text = translated(f"portable/{name}", "sqlite")
             engine.execute(f"CREATE TABLE {name} AS {text}", values)
-        rows = engine.execute(translated("portable/exposure_rows", "sqlite")).fetchall()
+        return engine.execute(translated("portable/exposure_rows", "sqlite")).fetchall()
     finally:
         engine.close()
-    flags = {"bot", "outside_phase", "mixed"}
+
+
+def flagged(name, cell):
+    """SQLite's flags are numbers."""
+    return bool(cell) if name in {"bot", "outside_phase", "mixed"} else cell
+
+
+def test_sqlite_gives_what_duckdb_gives(world):
+    """Translated to SQLite, the steps give the very same exposure rows."""
+    tables, expected, _ = world
     told = [
-        tuple(
-            bool(cell) if name in flags else cell
-            for name, cell in zip(expected.columns, row, strict=True)
-        )
-        for row in rows
+        tuple(flagged(name, cell) for name, cell in zip(expected.columns, row, strict=True))
+        for row in run_on_sqlite(tables, until_micros=FOREVER_MICROS)
     ]
     assert len(told) == len(expected)
     assert comparable(told) == comparable(expected.iter_rows())
@@ -103,12 +115,27 @@ def test_sqlite_gives_what_duckdb_gives(world):
     assert expected["bot"].sum() == 70
 
 
+def test_sqlite_tells_a_moment_as_duckdb_does(world):
+    """What had happened by a moment is the same on both engines, and less than everything."""
+    tables, everything, expected = world
+    told = run_on_sqlite(tables, until_micros=to_micros(MIDWEEK))
+    names = [name for name in everything.columns if name in expected.columns]
+    places = [everything.columns.index(name) for name in names]
+    rows = [
+        tuple(flagged(name, row[at]) for name, at in zip(names, places, strict=True))
+        for row in told
+    ]
+    assert comparable(rows) == comparable(expected.select(names).iter_rows())
+    for name in ("impressions", "clicked", "conversions", "feedbacks"):
+        assert 0 < expected[name].sum() < everything[name].sum()
+
+
 @pytest.mark.slow
 def test_spark_gives_what_duckdb_gives(world, tmp_path):
     """Translated to Spark, the steps give the very same exposure rows."""
     reason = "pyspark is not installed; it comes with the extra `spark` and needs Java"
     sql = pytest.importorskip("pyspark.sql", reason=reason)
-    tables, expected = world
+    tables, expected, _ = world
     session = (
         sql.SparkSession.builder.master("local[1]")
         .config("spark.ui.enabled", "false")
@@ -127,8 +154,9 @@ def test_spark_gives_what_duckdb_gives(world, tmp_path):
             path = tmp_path / f"{name}.parquet"
             frame.drop("key_hash", "content_hash", strict=False).write_parquet(path)
             session.read.parquet(str(path)).createOrReplaceTempView(name)
+        bounds = {"known_until": 1, "until_micros": FOREVER_MICROS}
         for name, constants, bounded in STEPS:
-            values = constants | ({"known_until": 1} if bounded else {})
+            values = constants | (bounds if bounded else {})
             step = session.sql(translated(f"portable/{name}", "spark"), args=values)
             # Written down at once: a view would compute all steps before it anew each time.
             step.localCheckpoint().createOrReplaceTempView(name)

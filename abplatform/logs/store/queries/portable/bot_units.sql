@@ -3,10 +3,12 @@ SELECT unit_id
 FROM (
     SELECT unit_id FROM impressions
     WHERE known_bot AND segment_number <= $known_until
+      AND ts_micros <= $until_micros
       AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
     UNION ALL
     SELECT unit_id FROM decisions
     WHERE known_bot AND segment_number <= $known_until
+      AND ts_micros <= $until_micros
       AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
     UNION ALL
     SELECT unit_id FROM busy_minutes WHERE shown > $most_a_minute

@@ -4,8 +4,10 @@ SELECT c.event_id AS click_id, c.ts_micros AS click_micros, i.event_id AS impres
 FROM clicks AS c
 JOIN impressions AS i ON i.event_id = c.impression_id AND i.ordinal = 0
 WHERE c.segment_number <= $known_until
+  AND c.ts_micros <= $until_micros
   AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
   AND i.segment_number <= $known_until
+  AND i.ts_micros <= $until_micros
   AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
 UNION ALL
 SELECT click_id, click_micros, impression_id
@@ -23,8 +25,10 @@ FROM (
     WHERE c.impression_id IS NULL
       AND i.ts_micros <= c.ts_micros + $early_micros
       AND c.segment_number <= $known_until
+      AND c.ts_micros <= $until_micros
       AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
       AND i.segment_number <= $known_until
+      AND i.ts_micros <= $until_micros
       AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
 ) AS by_decision
 WHERE place = 1;

@@ -19,6 +19,7 @@ JOIN (
     FROM costs
     WHERE impression_id IS NULL
       AND segment_number <= $known_until
+      AND ts_micros <= $until_micros
       AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
     GROUP BY experiment, variant, day
 ) AS d ON d.experiment = s.experiment AND d.variant = s.variant AND d.day = s.day;

@@ -9,6 +9,7 @@ FROM conversions AS c
 JOIN stood AS s ON s.event_id = c.impression_id AND s.impressions = 1
 LEFT JOIN first_clicks AS f ON f.event_id = s.event_id AND f.experiment = s.experiment
 WHERE c.segment_number <= $known_until
+  AND c.ts_micros <= $until_micros
   AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
   AND c.ts_micros >= s.ts_micros - $early_micros
   AND c.ts_micros <= coalesce(f.first_click_micros, s.ts_micros) + s.conversion_micros
@@ -21,6 +22,7 @@ FROM conversions AS c
 JOIN first_exposures AS s ON s.unit_id = c.unit_id
 WHERE c.impression_id IS NULL
   AND c.segment_number <= $known_until
+  AND c.ts_micros <= $until_micros
   AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
   AND c.ts_micros >= s.ts_micros
   AND c.ts_micros <= s.ts_micros + s.conversion_micros

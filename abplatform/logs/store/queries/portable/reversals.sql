@@ -19,8 +19,10 @@ FROM (
     ) AS c ON c.name = r.reverses
     WHERE r.kind = 'refund'
       AND r.segment_number <= $known_until
+      AND r.ts_micros <= $until_micros
       AND (r.withdrawn_by IS NULL OR r.withdrawn_by > $known_until)
       AND c.segment_number <= $known_until
+      AND c.ts_micros <= $until_micros
       AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
 ) AS named
 WHERE place = 1;

@@ -16,6 +16,7 @@ FROM (
     FROM impressions
     WHERE experiment IS NOT NULL
       AND segment_number <= $known_until
+      AND ts_micros <= $until_micros
       AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
     UNION ALL
     SELECT
@@ -26,6 +27,7 @@ FROM (
     FROM decisions
     WHERE experiment IS NOT NULL AND action = 'hold'
       AND segment_number <= $known_until
+      AND ts_micros <= $until_micros
       AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
 ) AS s
 JOIN experiments AS e ON e.experiment = s.experiment
