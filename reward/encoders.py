@@ -7,8 +7,11 @@ Three views of a creative:
 - ``PictureEncoder``: a small ViT over patches, for what the glance misses.
 - ``WordEncoder``: a small BERT over hashed words, for ad texts and product texts.
 
-Measured at 64 px on 60 drawn products (600 pairs, held-out products, ceiling 0.80): ViT alone 0.63,
-a CNN of the same cost 0.63, glance with a readout per category 0.66, glance and ViT 0.67.
+Measured in the simulated market (40 products and 400 pairs to learn from, 32 other products to
+test on, mean of four markets): share of the noise ceiling reached by chance 0.67, a colour-histogram
+logistic 0.81, ViT without glance 0.86, glance without ViT 0.90, both 0.90; on pairs whose winner is
+certain (p_win of 0.975 or more), glance without ViT 0.89, both 0.92. A CNN in the ViT's place did no
+better.
 """
 
 from __future__ import annotations

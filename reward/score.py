@@ -21,6 +21,7 @@ from reward.dataset import Item, PairTable
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
 from reward.pictures import shrink
+from reward.resume import one_thread
 from reward.train import Trained
 
 __all__ = ["KIND", "RewardScorer", "save_model"]
@@ -133,10 +134,11 @@ class RewardScorer:
             pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
         inputs = Inputs.of(items, pictures, self.model.config)
         index = np.arange(len(items))
-        parts = [
-            self.model(inputs.batch(index[at : at + _BATCH]))[0]
-            for at in range(0, len(items), _BATCH)
-        ]
+        with one_thread():
+            parts = [
+                self.model(inputs.batch(index[at : at + _BATCH]))[0]
+                for at in range(0, len(items), _BATCH)
+            ]
         return torch.cat(parts).double().numpy()
 
     def predict(

@@ -102,7 +102,7 @@ def train(
     if facts["contradictions"]:
         click.echo(f"{facts['contradictions']:,} pairs are preferred both ways round")
     best = ", ".join(map(str, facts["best_epochs"]))
-    click.echo(f"{len(facts['epochs'])} nets, best after epochs {best}")
+    click.echo(f"{len(facts['epochs'])} nets, best after {best} epochs")
     click.echo(f"{out}  {checkpoint.sha256[:12]}")
 
 
@@ -203,7 +203,7 @@ def list_models(folder: Path | None, *, as_json: bool) -> None:
         return
     for row in rows:
         told = ", ".join(row["aliases"]) or "-"
-        weeks = f"{row['weeks'][0]} … {row['weeks'][-1]}" if row["weeks"] else "own pairs"
+        weeks = " … ".join(dict.fromkeys([*row["weeks"][:1], *row["weeks"][-1:]])) or "own pairs"
         click.echo(f"{row['sha256'][:12]}  {told:<22} {row['pairs']:>7,} pairs  {weeks}")
     if not rows:
         click.echo("no reward model yet: abp retrain")
@@ -338,9 +338,10 @@ def _print_numbers(numbers: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        "", "pairs", "accuracy", "ceiling", "clear pairs", "log-loss", "calibration error"
-    )
+    table = Table()
+    table.add_column("category", no_wrap=True)
+    for heading in ("pairs", "accuracy", "ceiling", "clear pairs", "log-loss", "ECE"):
+        table.add_column(heading, justify="right", no_wrap=True)
     rows = {"all": numbers, **numbers["by_category"]}
     names = ("accuracy", "noise_ceiling", "accuracy_significant", "log_loss", "ece")
     for name, row in rows.items():
