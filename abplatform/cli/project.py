@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -13,8 +13,8 @@ import click
 
 from abplatform.cli.options import json_option, print_json, workspace_option
 from abplatform.domain.spec import check_files, experiment_schema, spec_files
-from abplatform.errors import AbplatformError, SpecError, WorkspaceError
-from abplatform.workspace import SETTINGS_FILE, check_settings, find_workspace
+from abplatform.errors import AbplatformError, RegistryError, SpecError, WorkspaceError
+from abplatform.workspace import SETTINGS_FILE, Workspace, check_settings, find_workspace
 
 __all__ = ["init", "schema", "validate"]
 
@@ -57,6 +57,7 @@ def validate(
 ) -> None:
     """Check experiment YAML files, or folders of them; default the workspace's own.
 
+    In a workspace it also refuses edits of a running experiment other than of its ramp.
     Exits with 0 when all is well, 1 when there are errors, 2 when the call was wrong.
     """
     for path in paths:
@@ -129,11 +130,47 @@ def _check(paths: list[Path]) -> _Findings:
     for file in settings.values():
         errors += check_settings(file)
     checked = check_files(list(specs.values()))
+    edited = _find_edits(specs)
+    refused = {error.path for error in edited}
     return _Findings(
         files=len(settings) + len(specs),
-        experiments=tuple(it.experiment.key for it in checked.values() if it.experiment),
-        errors=(*errors, *(error for it in checked.values() for error in it.errors)),
+        experiments=tuple(
+            it.experiment.key
+            for path, it in checked.items()
+            if it.experiment and path not in refused
+        ),
+        errors=(*errors, *(error for it in checked.values() for error in it.errors), *edited),
         warnings=tuple(warning for it in checked.values() for warning in it.warnings),
+    )
+
+
+def _find_edits(specs: Mapping[Path, Path]) -> list[SpecError]:
+    """Say which specs, resolved to as named, are no longer what their experiment started as."""
+    roots = {file.parent.parent for file in specs}
+    workspaces = [Workspace(root) for root in sorted(roots) if (root / SETTINGS_FILE).is_file()]
+    problems = []
+    for workspace in workspaces:
+        if not workspace.journal.is_dir():
+            continue
+        from abplatform.traffic.registry import Edit, Registry
+
+        for key, edit in Registry(workspace).edits().items():
+            # A file that cannot be used at all is among the errors of its own check.
+            if isinstance(edit, Edit) and edit.path in specs:
+                problems.append(_refuse_edit(edit.refusal(key), specs[edit.path]))
+    return problems
+
+
+def _refuse_edit(refusal: RegistryError, shown: Path) -> SpecError:
+    line = refusal.line or 1
+    text = [*shown.read_text(encoding="utf-8").splitlines(), ""][line - 1]
+    return SpecError(
+        refusal.message,
+        path=shown,
+        line=line,
+        column=len(text) - len(text.lstrip()) + 1,
+        remedy=refusal.remedy,
+        code="edited_while_running",
     )
 
 

@@ -114,6 +114,31 @@ def test_validate_checks_the_whole_workspace(tmp_path):
     assert json.loads(again.stdout)["files"] == 3
 
 
+def test_an_edit_of_a_running_experiment_is_an_error(tmp_path):
+    """Anything but the ramp: one error with file, line, column, what differs and the remedy."""
+    file = tmp_path / "experiments" / "tea.yaml"
+    spec = "key: tea\nvariants:\n  a: {control: true}\n  b: {}\nmetrics: {primary: ctr}\n"
+    file.parent.mkdir()
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    file.write_text(spec)
+    assert abp("start", "tea", cwd=tmp_path).returncode == 0
+    file.write_text("# calm\n" + spec + "ramp: [{traffic: 100%}]\n")
+    assert abp("validate", cwd=tmp_path).returncode == 0
+    file.write_text(spec.replace("b: {}", "b: {weight: 60}").replace("true}", "true, weight: 40}"))
+    told = "experiments/tea.yaml:3:3: error edited_while_running: tea has started and its spec"
+    for named in ((), ("experiments",), (file.relative_to(tmp_path),)):
+        done = abp("validate", *named, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stdout.startswith(told)
+        assert "variants.a.weight: 40, was 50; variants.b.weight: 60, was 50" in done.stdout
+        assert "only `ramp` may be edited while it runs" in done.stdout
+        assert "0 valid experiments, 1 error," in done.stdout
+    file.write_text(spec.replace("key: tea", "key: coffee"))
+    assert "edited_while_running" in abp("validate", cwd=tmp_path).stdout
+    assert abp("stop", "tea", cwd=tmp_path).returncode == 0
+    assert abp("validate", cwd=tmp_path).returncode == 0
+
+
 def test_warnings_do_not_fail(tmp_path):
     """A file with warnings only exits 0 and shows them."""
     (tmp_path / "small.yaml").write_text(
