@@ -8,10 +8,10 @@ Three views of a creative:
 - ``WordEncoder``: a small BERT over hashed words, for ad texts and product texts.
 
 Measured in the simulated market (40 products and 400 pairs to learn from, 32 other products to
-test on, mean of four markets): share of the noise ceiling reached by chance 0.67, a colour-histogram
-logistic 0.81, ViT without glance 0.86, glance without ViT 0.90, both 0.90; on pairs whose winner is
-certain (p_win of 0.975 or more), glance without ViT 0.89, both 0.92. A CNN in the ViT's place did no
-better.
+test on, mean of four markets), share of the noise ceiling reached: chance 0.67, colour-histogram
+logistic 0.81, ViT without glance 0.86, glance without ViT 0.90, both 0.90. Accuracy on pairs whose
+winner is certain (p_win of 0.975 or more): glance without ViT 0.89, both 0.92. A CNN in the ViT's
+place did no better.
 """
 
 from __future__ import annotations

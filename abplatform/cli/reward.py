@@ -335,12 +335,13 @@ def _print_aliases(workspace: Workspace, *, as_json: bool) -> None:
 
 
 def _print_numbers(numbers: Mapping[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     table.add_column("category", no_wrap=True)
-    for heading in ("pairs", "accuracy", "ceiling", "clear pairs", "log-loss", "ECE"):
+    for heading in ("pairs", "accuracy", "ceiling", "clear", "log-loss", "ECE"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = {"all": numbers, **numbers["by_category"]}
     names = ("accuracy", "noise_ceiling", "accuracy_significant", "log_loss", "ece")
