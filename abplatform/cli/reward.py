@@ -76,7 +76,10 @@ def train(
     epochs: int | None,
     as_json: bool,
 ) -> None:
-    """Train a reward model on preference pairs; a stopped training goes on where it was."""
+    """Train a reward model on preference pairs.
+
+    A training that was stopped goes on where it was.
+    """
     from reward.dataset import read_pairs
     from reward.pictures import pictures_of
 
@@ -112,7 +115,7 @@ def train(
 @images_option
 @json_option
 def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json: bool) -> None:
-    """Test a reward model on pairs that it has not seen, beside the noise in their labels."""
+    """Test a reward model on pairs it has not seen."""
     from reward.evaluate import evaluate as compare
 
     table, there, back, sha256 = _predict(checkpoint, pairs_file, images)
@@ -159,7 +162,10 @@ def score(
 @workspace_option
 @json_option
 def promote(checkpoint: str, folder: Path | None, *, as_json: bool) -> None:
-    """Make CHECKPOINT (a sha256 or its beginning, or an alias) the champion."""
+    """Make CHECKPOINT the champion.
+
+    CHECKPOINT is a sha256, its first six or more digits, or an alias such as challenger.
+    """
     workspace = open_workspace(folder)
     with workspace.lock("reward promote"):
         wanted = checkpoints.load_checkpoint(workspace.checkpoints, checkpoint, kind=KIND)
@@ -185,7 +191,7 @@ def rollback(folder: Path | None, *, as_json: bool) -> None:
 @workspace_option
 @json_option
 def list_models(folder: Path | None, *, as_json: bool) -> None:
-    """Show every reward model, oldest first, and which one is in use."""
+    """Show every reward model, oldest first."""
     workspace = open_workspace(folder)
     named = checkpoints.aliases(workspace.checkpoints).get(KIND, {})
     rows = [
@@ -339,9 +345,9 @@ def _print_numbers(numbers: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("category", no_wrap=True)
-    for heading in ("pairs", "accuracy", "ceiling", "clear", "log-loss", "ECE"):
+    for heading in ("pairs", "accuracy", "ceiling", "clear", "loss", "ECE"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = {"all": numbers, **numbers["by_category"]}
     names = ("accuracy", "noise_ceiling", "accuracy_significant", "log_loss", "ece")
