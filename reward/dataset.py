@@ -120,13 +120,16 @@ def read_pairs(path: Path) -> PairTable:
     Raises:
         TrainingError: The file is missing, empty, lacks columns, or holds a pair that can't be.
     """
+    remedy = "name a Parquet file that `abp pairs` wrote"
+    if not path.is_file():
+        raise TrainingError("there is no such file of pairs", path=path, remedy=remedy)
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TrainingError(
             f"the pairs cannot be read: {error}",
             path=path,
-            remedy="name a Parquet file that `abp pairs` wrote",
+            remedy=remedy,
         ) from error
     return table_from_frame(_normalise(frame, path))
 

@@ -130,7 +130,7 @@ def test_unreadable_files_are_refused(drawn, tmp_path):
     frame.drop("p_win", "product_id").write_parquet(bare)
     text.write_text("pair_id,p_win\n")
     for path, message in (
-        (tmp_path / "none.parquet", "cannot be read"),
+        (tmp_path / "none.parquet", "no such file"),
         (text, "cannot be read"),
         (empty, "no pairs in the file"),
         (bare, "columns are missing: product_id, p_win"),
