@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["ForestRow", "Tone", "embed_picture", "forest_plot", "page", "percent"]
+__all__ = ["ForestRow", "Tone", "embed_picture", "forest_plot", "page", "percent", "share"]
 
 Tone = Literal["better", "worse", "open", "missing"]
 """Whether a result is proven better, proven worse, not proven, or not there at all."""
@@ -60,6 +60,15 @@ def percent(value: float, *, digits: int = 1) -> str:
     # Nothing is less than nothing: -0.0% reads as a loss.
     text = text if any(digit in text for digit in "123456789") else f"{0:.{digits}%}"
     return text.replace("-", _MINUS)
+
+
+def share(value: float) -> str:
+    """Return a share with just the digits it needs: ``12%``, ``0.4%``, ``<0.1%``, ``>99%``."""
+    if 0 < value < 0.001:
+        return "<0.1%"
+    if 0.99 < value < 1:
+        return ">99.9%" if value > 0.999 else ">99%"
+    return f"{value:.1%}" if 0 < value < 0.1 else f"{value:.0%}"
 
 
 def forest_plot(rows: Sequence[ForestRow], *, title: str, axis: str) -> str:

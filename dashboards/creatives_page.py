@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from abplatform.figures import share
 from dashboards.creatives_view import (
     ORDERS,
     Choices,
@@ -17,7 +18,6 @@ from dashboards.creatives_view import (
     creative_cards,
 )
 from dashboards.html_pieces import badge, facts, notice, picture, shown
-from dashboards.number_words import share
 from dashboards.page_frame import Data, footer, open_page
 from dashboards.pictures import thumbnail
 

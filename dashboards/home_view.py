@@ -11,8 +11,9 @@ from typing import Any, Literal
 import polars as pl
 
 from abplatform.domain.experiment import State
+from abplatform.figures import share
 from abplatform.logs.store.published import Published
-from dashboards.number_words import Shown, age, interval, lift, p_value, plain, share
+from dashboards.number_words import Shown, age, interval, lift, p_value, plain
 
 __all__ = [
     "FRESH",

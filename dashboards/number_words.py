@@ -21,7 +21,6 @@ __all__ = [
     "p_value",
     "plain",
     "rate",
-    "share",
 ]
 
 MISSING = "—"
@@ -71,15 +70,6 @@ def rate(value: float | None, why: str | None = None, *, metric: str = "ctr") ->
         return Shown.missing(why)
     text = f"{value:,.3g}" if metric in _NO_SHARES else f"{value:.2%}"
     return Shown(text.replace("-", MINUS))
-
-
-def share(value: float) -> str:
-    """Return a share with just the digits it needs: ``12%``, ``0.4%``, ``<0.1%``, ``>99%``."""
-    if 0 < value < 0.001:
-        return "<0.1%"
-    if 0.99 < value < 1:
-        return ">99.9%" if value > 0.999 else ">99%"
-    return f"{value:.1%}" if 0 < value < 0.1 else f"{value:.0%}"
 
 
 def lift(value: float | None, why: str | None = None) -> Shown:

@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from abplatform.figures import forest_plot
+from abplatform.figures import forest_plot, share
 from dashboards.duels_view import Duel, Prediction, Side
 from dashboards.html_pieces import (
     badge,
@@ -22,7 +22,7 @@ from dashboards.html_pieces import (
     with_code,
 )
 from dashboards.lift_rows import LiftRow, forest_rows
-from dashboards.number_words import moment, share
+from dashboards.number_words import moment
 from dashboards.page_frame import Data, footer, open_page
 from dashboards.pictures import thumbnail
 from dashboards.scorecard_view import (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from abplatform.figures import ForestRow, embed_picture, forest_plot, page, percent
+from abplatform.figures import ForestRow, embed_picture, forest_plot, page, percent, share
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -121,3 +121,12 @@ def test_pictures_are_embedded_small():
     assert head == "data:image/webp;base64"
     assert image.size == (100, 50)
     assert np.abs(np.asarray(image.convert("RGB")).mean((0, 1)) - (200, 30, 60)).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0%"), (0.0004, "<0.1%"), (0.0021, "0.2%"), (0.12, "12%"), (0.997, ">99%"), (1, "100%")],
+)
+def test_a_share_is_never_rounded_to_none_or_all(value, text):
+    """A share has just the digits it needs; only zero is 0% and only all is 100%."""
+    assert share(value) == text

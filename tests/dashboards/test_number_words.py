@@ -18,7 +18,6 @@ from dashboards.number_words import (
     p_value,
     plain,
     rate,
-    share,
 )
 
 
@@ -63,15 +62,6 @@ def test_a_shown_p_value_is_the_p_value(value):
     assert shown == pytest.approx(
         value, rel=0.06, abs=0 if exponent else 5.1e-4 if value >= 0.001 else 5.1e-5
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0%"), (0.0004, "<0.1%"), (0.0021, "0.2%"), (0.12, "12%"), (0.997, ">99%"), (1, "100%")],
-)
-def test_a_share_is_never_rounded_to_none_or_all(value, text):
-    """A share has just the digits it needs; only zero is 0% and only all is 100%."""
-    assert share(value) == text
 
 
 def test_moments_are_told_in_the_workspace_zone():

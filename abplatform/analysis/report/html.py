@@ -18,7 +18,7 @@ from abplatform.analysis.report.wording import (
 )
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment
-from abplatform.figures import ForestRow, forest_plot, page
+from abplatform.figures import ForestRow, forest_plot, page, share
 
 __all__ = ["scorecard_section", "to_html"]
 
@@ -148,7 +148,7 @@ def _duel(duel: Duel) -> str:
     category = f'<span class="quiet">{escape(duel.category)}</span>' if duel.category else ""
     return (
         f'<article class="duel"><h3>{escape(duel.title)}</h3>{category} '
-        f'<span class="badge">{duel.p_win:.0%} sure</span><div class="sides">'
+        f'<span class="badge">{share(duel.p_win)} sure</span><div class="sides">'
         f"{_side(duel.winner, won=True)}{_side(duel.loser, won=False)}</div></article>"
     )
 
