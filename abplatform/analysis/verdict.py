@@ -202,17 +202,19 @@ def _why_open(scorecard: Scorecard) -> tuple[str, ...]:
 
 
 def _by_category(scorecard: Scorecard, experiment: Experiment) -> Iterator[dict[str, Any]]:
-    judged = {
-        (facts.category, facts.treatment): facts for facts in scorecard.facts if facts.category
-    }
+    judged: dict[tuple[str | None, str], list[TreatmentFacts]] = {}
+    for facts in scorecard.facts:
+        judged.setdefault((facts.category, facts.treatment), []).append(facts)
     for lift in _category_lifts(scorecard):
-        facts = judged.get((lift.category, lift.treatment))
-        verdict = _apply(facts, experiment) if facts else Verdict.CONTINUE
+        # Two depths of the path may share a name; facts and lifts come in the same order.
+        mine = judged.get((lift.category, lift.treatment))
+        known = mine.pop(0) if mine else None
+        verdict = _apply(known, experiment) if known else Verdict.CONTINUE
         yield {
             "category": lift.category,
             "treatment": lift.treatment,
             "verdict": verdict.value,
-            "reason": facts.sentence if facts else scorecard.look.sentence,
+            "reason": known.sentence if known else scorecard.look.sentence,
         }
 
 

@@ -298,18 +298,47 @@ def relative_interval(
     return Interval(ends[0] - 1, ends[1] - 1)
 
 
-def rate_interval(sums: RatioSums, *, alpha: float) -> Interval | Undetermined:
+def rate_interval(
+    sums: RatioSums, *, alpha: float, share: bool = False, event: str = "click"
+) -> Interval | Undetermined:
     """Return the interval of one variant's rate, r ± c·√v.
+
+    Near 0 and 1 hardly a unit differs from the others, so that v is close to zero however few
+    units there are. A share with fewer than 5 successes or failures gets Wilson's score interval
+    instead, as if every unit were all success or all failure: (Σn)²/Σn² independent trials.
 
     Args:
         sums: Sums over the variant's units.
         alpha: Two-sided error rate.
+        share: Whether numerators count trials of the denominator.
+        event: What a numerator counts, for the reason.
+
+    References:
+        Wilson, E. B. (1927). Probable inference, the law of succession, and statistical
+        inference. JASA 22(158), 209-212.
     """
     if sums.units < 2 or not sums.n:
         return Undetermined("no_traffic: a rate needs at least two units and a denominator")
+    if share and 0 <= sums.k <= sums.n:
+        if min(sums.k_units, sums.n - sums.k) < MIN_EVENT_UNITS or sums.variance <= 0:
+            return _score_interval(sums, alpha=alpha)
+    elif sums.k_units < MIN_EVENT_UNITS:
+        return Undetermined(
+            f"few_{event}s: {sums.k_units} units with a {event}, {MIN_EVENT_UNITS} are needed"
+        )
     half = normal_critical_value(alpha) * math.sqrt(sums.variance)
     rate = sums.k / sums.n
     return Interval(rate - half, rate + half)
+
+
+def _score_interval(sums: RatioSums, *, alpha: float) -> Interval:
+    c2 = normal_critical_value(alpha) ** 2
+    rate, trials = sums.k / sums.n, sums.n**2 / sums.nn
+    middle = (rate + c2 / (2 * trials)) / (1 + c2 / trials)
+    half = math.sqrt(c2 * (rate * (1 - rate) / trials + c2 / (4 * trials**2))) / (1 + c2 / trials)
+    # An end is exact where nothing, or everything, is a success.
+    low = max(0.0, middle - half) if sums.k else 0.0
+    return Interval(low, min(1.0, middle + half) if sums.k < sums.n else 1.0)
 
 
 def normal_critical_value(alpha: float) -> float:

@@ -9,19 +9,20 @@ from typing import Any
 
 import polars as pl
 
-from abplatform.analysis.pairs import PAIR_SCHEMA, preference_pairs, week_of
+from abplatform.analysis.pairs import preference_pairs, preference_pairs_many, week_of
 from abplatform.analysis.publish.scores import Judged
 from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.scorecard import (
     CreativeTotals,
     Question,
     Scorecard,
-    has_unit_rows,
+    aggregate_creative_totals,
+    have_unit_rows,
     read_creatives,
-    read_reported_creatives,
+    read_reports,
     scope_of,
 )
-from abplatform.domain.experiment import Experiment
+from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.logs.store.published import TABLES
 from abplatform.stats.ratio import MIN_EVENT_UNITS, Interval, rate_interval
 
@@ -35,8 +36,7 @@ def creative_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     reviews = {creative: review.decision for creative, review in shop.registry.reviews().items()}
     rows = [
         _creative_row(shop, experiment, totals, reviews.get(totals.creative_id))
-        for experiment, scorecard in judged
-        for totals in _seen(shop, experiment, scorecard)
+        for experiment, totals in _seen(shop, judged)
     ]
     return pl.DataFrame(rows, schema=TABLES["creatives"])
 
@@ -54,36 +54,52 @@ def pair_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     # Two files may hold the same pair: the later week's file knows more rows.
     found = found.unique("pair_id", keep="last", maintain_order=True)
     taught = set(found["experiment"])
-    fresh = [
-        _pairs(shop, experiment, scorecard)
-        for experiment, scorecard in judged
-        if experiment.key not in taught
-    ]
+    fresh = _pairs(shop, [one for one in judged if one[0].key not in taught])
     return pl.concat([found, *(frame.select(list(schema)).cast(schema) for frame in fresh)])
 
 
-def _pairs(shop: Shop, experiment: Experiment, scorecard: Scorecard) -> pl.DataFrame:
-    if scorecard.last_at is None:
-        return PAIR_SCHEMA.to_frame()
+def _pairs(shop: Shop, judged: Judged) -> Iterator[pl.DataFrame]:
+    """Compute pairs: of all that come as reports in one pass, of the others one by one."""
     zone = shop.workspace.settings.time_zone
-    return preference_pairs(
+    by_unit = have_unit_rows(shop.warehouse, (experiment.key for experiment, _ in judged))
+    scorecards = {experiment.key: scorecard for experiment, scorecard in judged}
+    yield preference_pairs_many(
         shop.warehouse,
-        experiment,
-        week=week_of(scorecard, zone),
+        {experiment.key: experiment for experiment, _ in judged if experiment.key not in by_unit},
+        week_of=lambda key: week_of(scorecards[key], zone),
         shelf=shop.shelf,
-        scorecard=scorecard,
-        question=Question(as_of=scorecard.as_of),
+        skip=[key for key, scorecard in scorecards.items() if _is_invalid(scorecard)],
         zone=zone,
     )
+    for experiment, scorecard in judged:
+        if experiment.key in by_unit:
+            yield preference_pairs(
+                shop.warehouse,
+                experiment,
+                week=week_of(scorecard, zone),
+                shelf=shop.shelf,
+                scorecard=scorecard,
+                question=Question(as_of=scorecard.as_of),
+                zone=zone,
+            )
 
 
-def _seen(shop: Shop, experiment: Experiment, scorecard: Scorecard) -> Iterator[CreativeTotals]:
-    question = Question(as_of=scorecard.as_of)
-    if has_unit_rows(shop.warehouse, experiment.key):
-        yield from read_creatives(shop.warehouse, scope_of(experiment, question, {}))
-        return
+def _is_invalid(scorecard: Scorecard) -> bool:
+    return scorecard.decision is not None and scorecard.decision.verdict is Verdict.INVALID
+
+
+def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTotals]]:
+    by_unit = have_unit_rows(shop.warehouse, (experiment.key for experiment, _ in judged))
+    reported = [experiment.key for experiment, _ in judged if experiment.key not in by_unit]
     zone = shop.workspace.settings.time_zone
-    yield from read_reported_creatives(shop.warehouse, experiment.key, question, zone)
+    reports = read_reports(shop.warehouse, reported, Question(), zone)
+    for experiment, scorecard in judged:
+        if experiment.key in by_unit:
+            scope = scope_of(experiment, Question(as_of=scorecard.as_of), {})
+            seen = read_creatives(shop.warehouse, scope)
+        else:
+            seen = aggregate_creative_totals(reports.creatives.get(experiment.key, ()))
+        yield from ((experiment, totals) for totals in seen)
 
 
 def _creative_row(

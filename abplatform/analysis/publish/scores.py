@@ -10,7 +10,7 @@ import polars as pl
 
 from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.report import headline
-from abplatform.analysis.scorecard import Question, Scorecard, has_unit_rows, scope_of
+from abplatform.analysis.scorecard import Question, Scorecard, have_unit_rows, scope_of
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.published import TABLES
 
@@ -53,18 +53,14 @@ def lift_rows(judged: Judged) -> pl.DataFrame:
 
 def daily_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     """Return counts per variant, day and category, and per day over all categories."""
-    frames = [TABLES["daily"].to_frame()]
+    by_unit = have_unit_rows(shop.warehouse, (experiment.key for experiment, _ in judged))
+    reported = [experiment.key for experiment, _ in judged if experiment.key not in by_unit]
+    frames = [shop.warehouse.query("portable/aggregate_daily", experiments=reported or [""])]
     for experiment, scorecard in judged:
-        scope = scope_of(experiment, Question(as_of=scorecard.as_of), {})
-        if has_unit_rows(shop.warehouse, experiment.key):
+        if experiment.key in by_unit:
+            scope = scope_of(experiment, Question(as_of=scorecard.as_of), {})
             values = {k: v for k, v in scope.values().items() if k not in {"known", "final"}}
             frame = shop.warehouse.query("portable/daily_totals", **values)
-        else:
-            frame = shop.warehouse.query(
-                "portable/aggregate_daily",
-                experiment=experiment.key,
-                until_day=scorecard.as_of.date(),
-            )
-        named = frame.with_columns(experiment=pl.lit(experiment.key))
-        frames.append(named.select(list(TABLES["daily"])).cast(TABLES["daily"]))
-    return pl.concat(frames)
+            frames.append(frame.with_columns(experiment=pl.lit(experiment.key)))
+    schema = TABLES["daily"]
+    return pl.concat([frame.select(list(schema)).cast(schema) for frame in frames])

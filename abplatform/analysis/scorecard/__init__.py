@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.aggregates import (
     measure_aggregates,
-    read_reported_creatives,
     read_reports,
 )
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
     ProductComparison,
+    aggregate_creative_totals,
     compare_aggregate_creatives,
     compare_creatives,
     read_creatives,
@@ -53,15 +53,16 @@ __all__ = [
     "SrmCheck",
     "TreatmentFacts",
     "Warned",
+    "aggregate_creative_totals",
     "compare_aggregate_creatives",
     "compare_creatives",
     "format_time",
     "has_unit_rows",
+    "have_unit_rows",
     "known_then",
     "measure",
     "measure_many",
     "read_creatives",
-    "read_reported_creatives",
     "read_reports",
     "scope_of",
 ]
@@ -69,9 +70,15 @@ __all__ = [
 _UTC = ZoneInfo("UTC")
 
 
+def have_unit_rows(warehouse: Warehouse, keys: Iterable[str]) -> frozenset[str]:
+    """Return those experiments whose log has a row per impression or decision."""
+    frame = warehouse.query("portable/exposed_experiments", experiments=list(keys) or [""])
+    return frozenset(frame["experiment"])
+
+
 def has_unit_rows(warehouse: Warehouse, key: str) -> bool:
     """Whether the experiment's log has a row per impression or decision."""
-    return not warehouse.query("portable/exposed_experiments", experiment=key).is_empty()
+    return bool(have_unit_rows(warehouse, [key]))
 
 
 def measure(
@@ -114,6 +121,8 @@ def measure(
 def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
     """Let queries see what the store knew at the question's data version and moment.
 
+    Of reports, ``read_reports`` leaves out the days that end after the moment.
+
     Yields:
         The data version that queries see.
 
@@ -125,12 +134,12 @@ def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
     if version == now and question.as_of is None:
         yield now
         return
-    exposures = exposures_known_at(warehouse, version, until=question.as_of)
-    reports = aggregates_known_at(warehouse, version)
-    with (
-        warehouse.instead_of("exposures", exposures),
-        warehouse.instead_of("aggregates_current", reports),
-    ):
+    with ExitStack() as views:
+        exposures = exposures_known_at(warehouse, version, until=question.as_of)
+        views.enter_context(warehouse.instead_of("exposures", exposures))
+        if version != now:
+            reports = aggregates_known_at(warehouse, version)
+            views.enter_context(warehouse.instead_of("aggregates_current", reports))
         yield version
 
 

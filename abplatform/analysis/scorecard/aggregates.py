@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from abplatform.analysis.scorecard.creatives import (
-    CreativeTotals,
-    aggregate_creative_totals,
     compare_aggregate_creatives,
     compare_with_control,
 )
@@ -36,7 +34,7 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
 
-__all__ = ["Reports", "measure_aggregates", "read_reported_creatives", "read_reports"]
+__all__ = ["Reports", "measure_aggregates", "read_reports"]
 
 Advance = Callable[[int, int], None]
 
@@ -72,14 +70,6 @@ def read_reports(
         totals=_by_experiment(warehouse.query("portable/aggregate_totals", **values)),
         creatives=_by_experiment(warehouse.query("portable/aggregate_creatives", **values)),
     )
-
-
-def read_reported_creatives(
-    warehouse: Warehouse, key: str, question: Question, zone: ZoneInfo
-) -> list[CreativeTotals]:
-    """Read every creative's clicks over impressions from one experiment's reports."""
-    reports = read_reports(warehouse, [key], question, zone)
-    return aggregate_creative_totals(reports.creatives.get(key, ()))
 
 
 def measure_aggregates(

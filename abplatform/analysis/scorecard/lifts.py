@@ -12,7 +12,19 @@ from abplatform.domain.metrics import Metric
 from abplatform.stats.categories import Correction, adjust
 from abplatform.stats.ratio import RatioContrast, Undetermined, contrast
 
-__all__ = ["Compared", "compare", "compare_levels", "decide_family", "families"]
+__all__ = [
+    "SHARES",
+    "Compared",
+    "carry_over",
+    "compare",
+    "compare_levels",
+    "decide_family",
+    "event_of",
+    "families",
+]
+
+SHARES = frozenset({"ctr", "coverage", "match_rate"})
+"""Metrics whose numerator counts trials of the denominator."""
 
 _EVENTS = {
     "clicked_impressions": "click",
@@ -24,7 +36,6 @@ _EVENTS = {
     "score_micros": "feedback",
     "matched_impressions": "matched_impression",
 }
-_SHARES = frozenset({"ctr", "coverage", "match_rate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +47,14 @@ class Compared:
         control: The control's slice.
         treatment: The treatment's slice.
         contrast: The test behind it, or why there is none.
+        cut: The breakdown it belongs to, None for everything together.
     """
 
     lift: LiftEstimate
     control: Slice
     treatment: Slice
     contrast: RatioContrast | Undetermined
+    cut: Breakdown | None = None
 
 
 def compare_levels(
@@ -93,7 +106,7 @@ def compare(
         rate_control=ours.k / ours.n * metric.scale if ours.n else None,
         rate_treatment=theirs.k / theirs.n * metric.scale if theirs.n else None,
     )
-    return Compared(_fill(lift, result, scale=metric.scale), ours, theirs, result)
+    return Compared(_fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
 
 
 def decide_family(
@@ -130,8 +143,8 @@ def _contrast(
         control.sums,
         treatment.sums,
         alpha=alpha,
-        share=metric.name in _SHARES,
-        event=_EVENTS.get(metric.numerator, "event"),
+        share=metric.name in SHARES,
+        event=event_of(metric),
     )
 
 
@@ -159,14 +172,45 @@ def _first_reason(*values: object) -> str | None:
     return next((value.reason for value in values if isinstance(value, Undetermined)), None)
 
 
-def families(compared: Iterable[Compared]) -> dict[tuple[str, str | None, str], list[Compared]]:
+def families(
+    compared: Iterable[Compared],
+) -> dict[tuple[str, Breakdown | None, str], list[Compared]]:
     """Group comparisons into families: one per metric, breakdown and treatment.
 
-    Without a breakdown there is one comparison per treatment, and those form one family.
+    Two depths of the category path are two breakdowns. Without a breakdown there is one comparison
+    per treatment, and those form one family.
     """
-    grouped: dict[tuple[str, str | None, str], list[Compared]] = {}
+    grouped: dict[tuple[str, Breakdown | None, str], list[Compared]] = {}
     for one in compared:
-        lift = one.lift
-        treatment = lift.treatment if lift.breakdown else ""
-        grouped.setdefault((lift.metric, lift.breakdown, treatment), []).append(one)
+        treatment = one.lift.treatment if one.cut else ""
+        grouped.setdefault((one.lift.metric, one.cut, treatment), []).append(one)
     return grouped
+
+
+def carry_over(shown: Sequence[Compared], judged: Sequence[Compared]) -> tuple[LiftEstimate, ...]:
+    """Return the lifts shown with what the judged ones decided.
+
+    Args:
+        shown: Of every row asked for.
+        judged: Of the rows that a verdict rests on.
+    """
+    decided = {_place(one): one.lift for one in judged}
+    lifts = []
+    for one in shown:
+        ruling = decided.get(_place(one))
+        if ruling is None:
+            lifts.append(one.lift)
+            continue
+        lifts.append(
+            replace(one.lift, p_adjusted=ruling.p_adjusted, significant=ruling.significant)
+        )
+    return tuple(lifts)
+
+
+def event_of(metric: Metric) -> str:
+    """Return the word for what the metric's numerator counts, for reasons."""
+    return _EVENTS.get(metric.numerator, "event")
+
+
+def _place(one: Compared) -> tuple[str, Breakdown | None, str | None, str]:
+    return one.lift.metric, one.cut, one.lift.level, one.lift.treatment

@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
-from abplatform.analysis.scorecard.lifts import Compared, compare_levels, decide_family, families
+from abplatform.analysis.scorecard.lifts import (
+    Compared,
+    carry_over,
+    compare_levels,
+    decide_family,
+    families,
+)
 from abplatform.analysis.scorecard.looks import Question, Run, final_delay, find_look
 from abplatform.analysis.scorecard.notes import (
     note_exclusions,
@@ -16,7 +22,7 @@ from abplatform.analysis.scorecard.notes import (
     note_plan,
     note_samples,
 )
-from abplatform.analysis.scorecard.record import LiftEstimate, Look, Scorecard, Warned
+from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
 from abplatform.analysis.scorecard.rulings import gather_facts
 from abplatform.analysis.scorecard.split import check_split, note_mismatches
 from abplatform.analysis.scorecard.totals import FOREVER, Scope, Totals, read_totals
@@ -77,7 +83,7 @@ def measure_units(
         status="provisional" if overview["rows_provisional"] else "final",
         units=int(overview["units"]),
         srm=check_split(warehouse, scope, run),
-        lifts=_carry_over(shown, judged),
+        lifts=carry_over(shown, judged),
         warnings=(
             *note_no_traffic(experiment, _silent_variants(shown)),
             *note_plan(experiment, look, tested=tested),
@@ -121,14 +127,13 @@ def decide_families(
     experiment: Experiment, compared: Sequence[Compared], *, tested: bool
 ) -> list[Compared]:
     """Adjust and judge every family; the bots' two views are of the same units and stay raw."""
-    corrections: dict[str, Correction] = {cut.by: cut.correction for cut in experiment.breakdowns}
     decided: list[Compared] = []
-    for (_, breakdown, _), family in families(compared).items():
-        if breakdown == "bots":
+    for (_, cut, _), family in families(compared).items():
+        if cut and cut.by == "bots":
             decided += family
             continue
         # Several treatments share one control and one error rate.
-        correction: Correction = corrections[breakdown] if breakdown else "holm"
+        correction: Correction = cut.correction if cut else "holm"
         decided += decide_family(
             family, correction=correction, alpha=experiment.analysis.alpha, tested=tested
         )
@@ -186,30 +191,11 @@ def _compare_all(warehouse: Warehouse, scope: Scope, *, bots: bool) -> list[Comp
     return compared
 
 
-def _carry_over(shown: Sequence[Compared], judged: Sequence[Compared]) -> tuple[LiftEstimate, ...]:
-    """Return the lifts shown with what the judged ones decided."""
-    decided = {_key(one.lift): one.lift for one in judged}
-    lifts = []
-    for one in shown:
-        ruling = decided.get(_key(one.lift))
-        if ruling is None:
-            lifts.append(one.lift)
-            continue
-        lifts.append(
-            replace(one.lift, p_adjusted=ruling.p_adjusted, significant=ruling.significant)
-        )
-    return tuple(lifts)
-
-
 def _silent_variants(compared: Sequence[Compared]) -> list[str]:
     """Return the variants without a unit that counts, the control first."""
     overall = [one.lift for one in compared if one.lift.breakdown is None]
     silent = {lift.control for lift in overall if not lift.units_control}
     return [*silent, *dict.fromkeys(lift.treatment for lift in overall if not lift.units_treatment)]
-
-
-def _key(lift: LiftEstimate) -> tuple[str, str | None, str | None, str]:
-    return lift.metric, lift.breakdown, lift.level, lift.treatment
 
 
 def _note_later_rows(look: Look, overview: Mapping[str, Any]) -> list[Warned]:

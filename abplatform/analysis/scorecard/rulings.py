@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of
 from abplatform.analysis.scorecard.record import GuardrailFact, TreatmentFacts
 from abplatform.domain.experiment import Experiment, Guardrail
 from abplatform.domain.metrics import METRICS
@@ -12,6 +12,9 @@ from abplatform.figures import percent
 from abplatform.stats.ratio import Interval, Undetermined, rate_interval, relative_interval
 
 __all__ = ["gather_facts"]
+
+_COUNTED = SHARES | {"cvr", "ctcvr"}
+"""Metrics whose numerator counts events and hardly ever exceeds the denominator."""
 
 _EQUIVALENCE_ALPHA = 0.10
 """Two one-sided tests at 5 % are one two-sided interval at 90 %."""
@@ -72,15 +75,28 @@ def _guardrail_fact(
         for one in overall
         if one.lift.metric == guardrail.metric and one.lift.treatment == treatment
     )
+    margin, facts = guardrail.non_inferiority_margin, []
     if guardrail.min is not None:
-        return _absolute_fact(guardrail.metric, one, bound=guardrail.min)
-    return _margin_fact(guardrail.metric, one, margin=guardrail.non_inferiority_margin or 0.0)
+        facts.append(_absolute_fact(guardrail.metric, one, bound=guardrail.min))
+    if margin is not None or not facts:
+        facts.append(_margin_fact(guardrail.metric, one, margin=margin or 0.0))
+    return GuardrailFact(
+        metric=guardrail.metric,
+        holds=all(fact.holds for fact in facts),
+        harmed=any(fact.harmed for fact in facts),
+        sentence="; ".join(fact.sentence for fact in facts),
+    )
 
 
 def _absolute_fact(metric: str, one: Compared, *, bound: float) -> GuardrailFact:
     if isinstance(one.treatment.sums, Undetermined):
         return _unknown(metric, one.treatment.sums.reason)
-    interval = rate_interval(one.treatment.sums, alpha=_EQUIVALENCE_ALPHA)
+    interval = rate_interval(
+        one.treatment.sums,
+        alpha=_EQUIVALENCE_ALPHA,
+        share=metric in _COUNTED,
+        event=event_of(METRICS[metric]),
+    )
     if isinstance(interval, Undetermined):
         return _unknown(metric, interval.reason)
     scale = METRICS[metric].scale

@@ -438,3 +438,19 @@ def test_two_treatments_share_one_error_rate(show, make, draw, run):
     assert low.p_adjusted == pytest.approx(min(1, 2 * low.p_value))
     assert high.p_adjusted == pytest.approx(min(1, max(2 * low.p_value, high.p_value)))
     assert math.isclose(sum(scorecard.srm.expected.values()), scorecard.units)
+
+
+def test_two_depths_of_the_path_are_two_families(show, make, draw, run):
+    """Each depth has its own correction, also where both know a category by the same name."""
+    rows = draw(users=600)
+    for row in rows:
+        row["category"] = row["category"].removesuffix("/lamp")
+    raw, corrected = Breakdown(level=1, correction="none"), Breakdown(level=2)
+    with show(rows) as warehouse:
+        both = analyze(warehouse, make(breakdowns=(raw, corrected)), run=run)
+        alone = [analyze(warehouse, make(breakdowns=(cut,)), run=run) for cut in (raw, corrected)]
+    expected = [lift for one in alone for lift in one.lifts if lift.breakdown]
+    assert [lift for lift in both.lifts if lift.breakdown] == expected
+    assert [lift.level for lift in expected].count("home") == 2
+    reasons = [row for one in alone for row in one.decision.by_category]
+    assert list(both.decision.by_category) == reasons

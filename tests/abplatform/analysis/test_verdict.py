@@ -193,3 +193,32 @@ def test_nothing_is_decided_before_the_look_or_after_an_unplanned_stop(
         assert scorecard.decision.verdict == "continue"
         assert words in scorecard.decision.reasons[-1]
         assert not any(lift.significant for lift in scorecard.lifts)
+
+
+def test_a_handful_of_clicks_harms_no_guardrail(show, make, run):
+    """No conversion among a few clicks is no proof of a low rate; among very many it is."""
+    rows = [
+        {"variant": variant, "unit_id": f"{variant}{i}", "clicked": int(i < 3)}
+        for variant in ("baseline", "generated")
+        for i in range(300)
+    ]
+    many = [{**row, "clicked": 1} for row in rows]
+    experiment = make(guardrails=(Guardrail("cvr", min=0.05),))
+    found = []
+    for log in (rows, many):
+        with show(log) as warehouse:
+            (guard,) = analyze(warehouse, experiment, run=run).facts[0].guardrails
+        found.append((guard.holds, guard.harmed))
+    assert found == [(False, False), (False, True)]
+
+
+def test_a_guardrail_with_two_bounds_keeps_both(show, make, draw, run):
+    """Above the absolute bound but far below the control: the margin alone harms."""
+    rows = draw(lift=-0.8, users=1500)
+    bounds = {"min": 0.0001, "non_inferiority_margin": 0.05}
+    experiment = make(primary=PrimaryMetric("ctcvr"), guardrails=(Guardrail("ctr", **bounds),))
+    with show(rows) as warehouse:
+        (guard,) = analyze(warehouse, experiment, run=run).facts[0].guardrails
+    assert (guard.holds, guard.harmed) == (False, True)
+    assert "at least" in guard.sentence
+    assert "tolerated" in guard.sentence

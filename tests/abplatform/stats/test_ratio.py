@@ -260,3 +260,29 @@ def test_small_samples_are_marked():
     few, many = RatioSums.independent(900, 49), RatioSums.independent(900, 51)
     assert contrast(few, many, share=True).small_sample
     assert not contrast(many, many, share=True).small_sample
+
+
+@pytest.mark.parametrize(("n", "k"), [(3, 0), (3, 3), (40, 2), (40, 38), (100_000, 0), (500, 500)])
+def test_a_rate_near_zero_or_one_has_the_score_interval(n, k):
+    """Three failures prove nothing; a hundred thousand bound the rate closely."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    interval = rate_interval(RatioSums.independent(n, k), alpha=0.1, share=True)
+    low, high = proportion_confint(k, n, alpha=0.1, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_a_rate_near_one_counts_units_and_not_their_trials():
+    """A thousand shown pictures of two users are no thousand witnesses."""
+    perfect = RatioSums.of_units([500, 500], [500, 500])
+    two = rate_interval(RatioSums.independent(2, 2), alpha=0.1, share=True)
+    assert rate_interval(perfect, alpha=0.1, share=True) == two
+    assert two.low < 0.5
+
+
+def test_money_of_a_few_units_has_no_interval():
+    """Where numerators are no trials, fewer than five units with one say why."""
+    sums = RatioSums.of_units([1] * 9, [7_000_000] * 3 + [0] * 6)
+    found = rate_interval(sums, alpha=0.1, event="value")
+    assert isinstance(found, Undetermined)
+    assert found.code == "few_values"
