@@ -24,6 +24,7 @@ from dashboards.number_words import Shown, count, moment, plain
 from dashboards.page_frame import footer, open_page
 
 _CARDS = 12
+_CONCERNS = 6
 
 
 def show() -> None:
@@ -57,7 +58,9 @@ def _top(view: Overview) -> str:
     note = f"{watches} to watch" if watches else "nothing else to watch"
     attention = Shown(f"{alarms} alarm{'' if alarms == 1 else 's'}" if alarms else "All in order")
     numbers.append(headline("Health", attention, note))
-    concerns = "".join(f"<li>{lamp(light)}</li>" for light in view.concerns)
+    concerns = "".join(f"<li>{lamp(light)}</li>" for light in view.concerns[:_CONCERNS])
+    if len(view.concerns) > _CONCERNS:
+        concerns += f'<li class="abp-quiet">and {len(view.concerns) - _CONCERNS:,} more</li>'
     below = f'<ul class="abp-concerns">{concerns}</ul>' if concerns else ""
     title = (
         "Nothing runs right now"

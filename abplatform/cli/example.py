@@ -59,7 +59,7 @@ def open_bandit(*, out: Path, source: Path | None, as_json: bool) -> None:
     click.echo(f"{received:,} events received, {accepted:,} of them new and accepted\n")
     print_scorecard(scorecard, experiment)
     _print_clicks(scorecard)
-    click.echo(f"\nNext:\n  cd {out}\n  abp analyze open-bandit\n  abp report open-bandit")
+    click.echo(f"\nNext:\n  abp report open-bandit -w {out}\n  abp dashboard -w {out}")
 
 
 @example.command("upworthy")
@@ -81,11 +81,15 @@ def open_bandit(*, out: Path, source: Path | None, as_json: bool) -> None:
 @json_option
 def upworthy(*, source: Path, out: Path, as_json: bool) -> None:
     """Judge thousands of past headline tests in one pass (Upworthy Research Archive)."""
+    from abplatform.analysis.publish import publish
+    from abplatform.analysis.scorecard import Run
+    from abplatform.analysis.verdict import analyze_many
     from abplatform.cli.example_workspace import open_example
     from abplatform.cli.logs import experiment_facts
     from abplatform.cli.upworthy import judge_past_tests, summarise
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest
+    from abplatform.logs.load.declared import declared_experiments
     from abplatform.logs.store.warehouse import Warehouse
 
     workspace = open_example("upworthy", out)
@@ -104,13 +108,20 @@ def upworthy(*, source: Path, out: Path, as_json: bool) -> None:
         workspace.lock("example upworthy"),
         Warehouse.open(workspace) as warehouse,
     ):
-        summary = summarise(judge_past_tests(workspace, warehouse, advance=advance))
+        tests = declared_experiments(warehouse)
+        run = Run(now=workspace.clock())
+        zone = workspace.settings.time_zone
+        judged = analyze_many(warehouse, tests, runs=lambda _: run, zone=zone, advance=advance)
+        scorecards = list(judged)
+        summary = summarise(judge_past_tests(warehouse, scorecards))
+        publish(workspace, warehouse, scorecards=[(tests[it.experiment], it) for it in scorecards])
     if not summary["tests"]:
         raise IngestError("no test came out of this file", path=source, remedy=_packages())
     if as_json:
         print_json({**summary, "ingest": receipt.to_json()})
         return
     _print_summary(summary)
+    click.echo(f"\nNext:\n  abp dashboard -w {out}")
 
 
 def _ingest_policies(
@@ -132,6 +143,7 @@ def _ingest_policies(
 
 
 def _analyze(workspace: Workspace) -> Scorecard:
+    from abplatform.analysis.publish import publish
     from abplatform.analysis.scorecard import Run
     from abplatform.analysis.verdict import analyze
     from abplatform.logs.store.warehouse import Warehouse
@@ -139,12 +151,14 @@ def _analyze(workspace: Workspace) -> Scorecard:
 
     found = Registry(workspace).find("open-bandit")
     with workspace.lock("example open-bandit"), Warehouse.open(workspace) as warehouse:
-        return analyze(
+        scorecard = analyze(
             warehouse,
             found.experiment,
             run=Run(now=workspace.clock()),
             zone=workspace.settings.time_zone,
         )
+        publish(workspace, warehouse, scorecards=[(found.experiment, scorecard)])
+    return scorecard
 
 
 def _print_clicks(scorecard: Scorecard) -> None:

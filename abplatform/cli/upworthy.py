@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from abplatform.analysis.scorecard import Run, measure_many
-from abplatform.logs.load.declared import declared_experiments
+from abplatform.analysis.scorecard import Scorecard
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.categories import adjust
 from abplatform.stats.ratio import RatioSums, Undetermined, contrast
-from abplatform.workspace import Workspace
 
 __all__ = ["PastTest", "find_winner", "judge_past_tests", "summarise"]
 
@@ -40,36 +38,20 @@ class PastTest:
     winner: str | None
 
 
-def judge_past_tests(
-    workspace: Workspace,
-    warehouse: Warehouse,
-    *,
-    advance: Callable[[int, int], None] | None = None,
-) -> Iterator[PastTest]:
-    """Judge every experiment that the mapping file declared, in one pass.
+def judge_past_tests(warehouse: Warehouse, scorecards: Collection[Scorecard]) -> Iterator[PastTest]:
+    """Find when each test ran, whether its split held, and which variant won.
 
     Args:
-        workspace: Its clock and time zone are used.
         warehouse: The open store.
-        advance: Told how many are done.
+        scorecards: Of the tests.
     """
-    experiments = declared_experiments(warehouse)
-    run = Run(now=workspace.clock())
-    totals = _totals(warehouse, list(experiments))
-    scorecards = measure_many(
-        warehouse,
-        experiments,
-        runs=lambda _: run,
-        zone=workspace.settings.time_zone,
-        advance=advance,
-    )
+    totals = _totals(warehouse, [scorecard.experiment for scorecard in scorecards])
     for scorecard in scorecards:
-        counts = totals.get(scorecard.experiment, {})
         yield PastTest(
             key=scorecard.experiment,
             week=_week(scorecard.first_at.date()) if scorecard.first_at else "",
             srm=scorecard.srm.verdict,
-            winner=find_winner(counts),
+            winner=find_winner(totals.get(scorecard.experiment, {})),
         )
 
 

@@ -15,6 +15,7 @@ from abplatform.cli.main import main
 from abplatform.cli.open_bandit import CAMPAIGNS, POLICIES, unpack_sample
 from abplatform.cli.upworthy import PastTest, find_winner, summarise
 from abplatform.errors import IngestError
+from abplatform.logs.store.published import read_published
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 START = datetime(2019, 11, 24, tzinfo=UTC)
@@ -108,6 +109,10 @@ def test_open_bandit_runs_from_log_to_scorecard(abp, sample):
     }
     assert by_campaign == {c: (clicks_of("random", c), clicks_of("bts", c), 300) for c in CAMPAIGNS}
     assert card["srm"]["verdict"] == "ok"
+    published = read_published(Path("open-bandit/data/published"))
+    assert published.table("scorecards")["experiment"].to_list() == ["open-bandit"]
+    assert published.table("daily")["clicks"].sum() == 2 * clicks  # by campaign, and over all
+    assert set(published.table("creatives")["variant"]) == {"random", "bts"}
 
 
 @pytest.mark.skipif(not (SHARED / "obd").is_dir(), reason="the real sample is not at hand")
@@ -171,6 +176,22 @@ def test_upworthy_judges_all_tests_in_one_pass(abp, tmp_path):
     assert code == 0
     assert "1 with an SRM alarm" in out
     assert "1 with a significant winner" in out
+    published = read_published(Path("upworthy/data/published"))
+    verdicts = dict(published.table("scorecards").select("experiment", "verdict").iter_rows())
+    assert verdicts == {"clear": "ship", "even": "continue", "broken": "invalid"}
+    seen = published.table("creatives")
+    assert seen.group_by("experiment").agg(pl.col("clicks").sum()).sort("experiment").rows() == [
+        ("broken", 100),
+        ("clear", 190),
+        ("even", 122),
+    ]
+    pairs = published.table("pairs")
+    assert pairs["experiment"].value_counts().sort("experiment").rows() == [
+        ("clear", 3),
+        ("even", 1),
+    ]
+    assert set(pairs["week"]) == {"2014-W46", "2014-W01"}
+    assert published.table("daily").filter(pl.col("category").is_null())["clicks"].sum() == 412
 
 
 @pytest.mark.skipif(not (SHARED / "upworthy").is_dir(), reason="the real archive is not at hand")

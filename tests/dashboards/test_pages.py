@@ -79,6 +79,25 @@ def test_many_experiments_can_be_searched(publish, table_of, open_page, html):
     assert "test-001" not in html(app)
 
 
+def test_many_alarms_are_counted_and_a_few_are_told(publish, table_of, open_page, html):
+    """Hundreds of broken splits do not push the experiments off the page."""
+    keys = [f"test-{number:03}" for number in range(40)]
+    experiments = [{"key": key, "state": "running", "primary_metric": "ctr"} for key in keys]
+    scorecards = [
+        {"experiment": key, "verdict": "invalid", "srm_verdict": "alarm", "srm_p_value": 1e-9}
+        for key in keys
+    ]
+    folder = publish(
+        experiments=table_of("experiments", experiments),
+        scorecards=table_of("scorecards", scorecards),
+    )
+    text = html(open_page(folder))
+    assert "40 alarms" in text
+    assert "and 34 more" in text
+    concerns = text.partition('<ul class="abp-concerns">')[2].partition("</ul>")[0]
+    assert concerns.count("Split of") == 6
+
+
 def test_scorecard_shows_the_experiment_that_was_asked_for(example, open_page, html):
     """The address names the experiment; choosing another one changes page and address."""
     app = open_page(example, "scorecard_page.py", experiment=SHIPPED)

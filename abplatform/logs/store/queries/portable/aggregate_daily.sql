@@ -1,6 +1,7 @@
--- One row per variant, day and category (null = all) of one experiment's newest reports. Reports
--- have no unit rows, so units is null.
+-- One row per experiment, variant, day and category (null = all) of the newest reports. Reports have
+-- no unit rows, so units is null.
 SELECT
+    experiment,
     variant,
     day,
     category,
@@ -9,10 +10,11 @@ SELECT
     SUM(clicks) AS clicks,
     SUM(conversions) AS conversions
 FROM aggregates_current
-WHERE day <= $until_day AND experiment = $experiment AND category IS NOT NULL
-GROUP BY variant, day, category
+WHERE experiment IN (SELECT UNNEST($experiments)) AND category IS NOT NULL
+GROUP BY experiment, variant, day, category
 UNION ALL
 SELECT
+    experiment,
     variant,
     day,
     NULL AS category,
@@ -21,6 +23,6 @@ SELECT
     SUM(clicks) AS clicks,
     SUM(conversions) AS conversions
 FROM aggregates_current
-WHERE day <= $until_day AND experiment = $experiment
-GROUP BY variant, day
-ORDER BY day, variant, category
+WHERE experiment IN (SELECT UNNEST($experiments))
+GROUP BY experiment, variant, day
+ORDER BY experiment, day, variant, category

@@ -1,2 +1,5 @@
--- One row if the experiment has unit rows, none if it has not.
-SELECT experiment FROM exposures WHERE experiment = $experiment LIMIT 1
+-- Those of the given experiments that have unit rows: experiment.
+SELECT experiment
+FROM exposures
+WHERE experiment IN (SELECT UNNEST($experiments))
+GROUP BY experiment
