@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from abplatform.analysis.scorecard.aggregates import (
     measure_aggregates,
     read_reports,
+    reports_at_look,
 )
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
@@ -114,7 +115,12 @@ def measure(
             )
             ignored = note_aggregates(ignored=True) if experiment.key in reports.totals else []
             return replace(scorecard, warnings=(*scorecard.warnings, *ignored))
-        return measure_aggregates(experiment, reports, run=run, question=question, version=version)
+        ruling = reports_at_look(
+            warehouse, experiment, reports, run=run, question=question, zone=zone
+        )
+        return measure_aggregates(
+            experiment, reports, ruling, run=run, question=question, version=version, zone=zone
+        )
 
 
 @contextmanager
@@ -152,7 +158,7 @@ def measure_many(
     zone: ZoneInfo = _UTC,
     advance: Callable[[int, int], None] | None = None,
 ) -> Iterator[Scorecard]:
-    """Measure thousands of experiments that come as reports, with two queries in all.
+    """Measure thousands of experiments that come as reports, in few queries.
 
     Args:
         warehouse: The open store.
@@ -165,9 +171,21 @@ def measure_many(
     question = question or Question()
     with known_then(warehouse, question) as version:
         reports = read_reports(warehouse, list(experiments), question, zone)
+        rulings = {
+            key: reports_at_look(
+                warehouse, experiment, reports, run=runs(key), question=question, zone=zone
+            )
+            for key, experiment in experiments.items()
+        }
     for done, (key, experiment) in enumerate(experiments.items(), start=1):
         yield measure_aggregates(
-            experiment, reports, run=runs(key), question=question, version=version
+            experiment,
+            reports,
+            rulings[key],
+            run=runs(key),
+            question=question,
+            version=version,
+            zone=zone,
         )
         if advance is not None:
             advance(done, len(experiments))

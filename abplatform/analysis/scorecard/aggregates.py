@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -17,11 +17,17 @@ from abplatform.analysis.scorecard.creatives import (
     compare_aggregate_creatives,
     compare_with_control,
 )
-from abplatform.analysis.scorecard.lifts import Compared, compare_levels
-from abplatform.analysis.scorecard.looks import Question, Run, find_look
+from abplatform.analysis.scorecard.lifts import Compared, carry_over, compare_levels
+from abplatform.analysis.scorecard.looks import (
+    Question,
+    Run,
+    decision_moment,
+    find_look,
+)
 from abplatform.analysis.scorecard.measure import decide_families, listed_metrics
 from abplatform.analysis.scorecard.notes import (
     note_aggregates,
+    note_later,
     note_no_traffic,
     note_plan,
     note_samples,
@@ -34,7 +40,7 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
 
-__all__ = ["Reports", "measure_aggregates", "read_reports"]
+__all__ = ["Reports", "measure_aggregates", "read_reports", "reports_at_look"]
 
 Advance = Callable[[int, int], None]
 
@@ -72,29 +78,63 @@ def read_reports(
     )
 
 
-def measure_aggregates(
+def reports_at_look(
+    warehouse: Warehouse,
     experiment: Experiment,
     reports: Reports,
     *,
     run: Run,
     question: Question,
+    zone: ZoneInfo,
+) -> Reports:
+    """Return what a verdict rests on: the reports of whole days before the decision look.
+
+    Args:
+        warehouse: The open store.
+        experiment: As its YAML says.
+        reports: Everything asked for; the answer where no report is later than the look.
+        run: How it ran.
+        question: What the reader wants to know.
+        zone: Where a workspace day ends.
+    """
+    at, rows = decision_moment(experiment, run), reports.totals.get(experiment.key, ())
+    before = Question(as_of=at)
+    if at is None or all(row["last_day"] <= _last_whole_day(before, zone) for row in rows):
+        return reports
+    if question.as_of is not None and question.as_of < at:
+        return reports
+    return read_reports(warehouse, [experiment.key], before, zone)
+
+
+def measure_aggregates(
+    experiment: Experiment,
+    reports: Reports,
+    ruling: Reports,
+    *,
+    run: Run,
+    question: Question,
     version: str,
+    zone: ZoneInfo,
 ) -> Scorecard:
     """Measure an experiment that has pre-aggregated reports, or nothing at all.
 
     Args:
         experiment: As its YAML says.
         reports: The newest reports.
+        ruling: Those that a verdict rests on.
         run: How it ran.
         question: What the reader wants to know.
         version: The store's ``data_version``.
+        zone: Where a workspace day ends.
     """
     rows = reports.totals.get(experiment.key, ())
     as_of = question.as_of or run.now
-    look = find_look(experiment, run, known_until=as_of if rows else None, aggregates=True)
-    compared = list(_compare(experiment, rows))
+    look = find_look(experiment, run, known_until=as_of if rows else None)
+    shown = list(_compare(experiment, rows))
+    later = ruling is not reports
+    judged = list(_compare(experiment, ruling.totals.get(experiment.key, ()))) if later else shown
     tested = bool(rows) or experiment.analysis.test == "fixed"
-    judged = decide_families(experiment, compared, tested=tested) if look.reached else compared
+    judged = decide_families(experiment, judged, tested=tested) if look.reached else judged
     impressions = _impressions(experiment, rows)
     return Scorecard(
         experiment=experiment.key,
@@ -103,18 +143,19 @@ def measure_aggregates(
         status="final" if look.reached else "provisional",
         units=sum(impressions.values()),
         srm=_check_split(experiment, impressions),
-        lifts=tuple(one.lift for one in judged),
+        lifts=carry_over(shown, judged),
         warnings=(
             *(note_aggregates(ignored=False) if rows else ()),
             *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
             *note_plan(experiment, look, tested=tested),
-            *note_samples(judged),
+            *(note_later() if look.reached and later else ()),
+            *note_samples(shown),
         ),
         look=look,
         facts=gather_facts(experiment, judged) if look.reached and tested else (),
         creatives=_compare_creatives(experiment, reports),
-        first_at=_start_of(min(row["first_day"] for row in rows)) if rows else None,
-        last_at=_start_of(max(row["last_day"] for row in rows)) if rows else None,
+        first_at=_start_of(min(row["first_day"] for row in rows), zone) if rows else None,
+        last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,
     )
 
 
@@ -162,5 +203,5 @@ def _last_whole_day(question: Question, zone: ZoneInfo) -> date:
     return question.as_of.astimezone(zone).date() - timedelta(days=1)
 
 
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+def _start_of(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone)

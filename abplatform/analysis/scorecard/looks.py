@@ -10,7 +10,7 @@ from abplatform.analysis.scorecard.totals import conversion_delay
 from abplatform.domain.experiment import Experiment, Phase
 from abplatform.domain.metrics import METRICS
 
-__all__ = ["Question", "Run", "final_delay", "find_look"]
+__all__ = ["Question", "Run", "decision_moment", "final_delay", "find_look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +53,26 @@ def final_delay(experiment: Experiment) -> timedelta:
     return windows.attribution_window + windows.late_data + slowest
 
 
-def find_look(
-    experiment: Experiment, run: Run, *, known_until: datetime | None, aggregates: bool
-) -> Look:
+def decision_moment(experiment: Experiment, run: Run) -> datetime | None:
+    """Return when the plan decides; None where the log's end is the look, and for a draft."""
+    if experiment.assignment == "external" or run.started_at is None:
+        return None
+    return run.started_at + experiment.analysis.max_runtime
+
+
+def find_look(experiment: Experiment, run: Run, *, known_until: datetime | None) -> Look:
     """Say whether the experiment's decision look has come.
 
     Args:
         experiment: Says the plan.
         run: How it ran.
         known_until: The least watermark of its sources, lowered by ``as_of``; None without rows.
-        aggregates: Whether only pre-aggregated reports exist.
     """
     if experiment.assignment == "external":
         return Look(reached=True, sentence="the log's last day is the decision look")
-    if run.started_at is None:
+    at = decision_moment(experiment, run)
+    if at is None:
         return Look(reached=False, sentence="it has not been started")
-    at = run.started_at + experiment.analysis.max_runtime
     if run.ended_at is not None and run.ended_at < at:
         return Look(
             reached=False,
@@ -76,7 +80,7 @@ def find_look(
             sentence=f"it was stopped on {_day(run.ended_at)}, before its decision look on "
             f"{_day(at)}; a stop that was not planned decides nothing",
         )
-    ready = at if aggregates else at + final_delay(experiment)
+    ready = at + final_delay(experiment)
     if known_until is None or known_until < ready:
         return Look(
             reached=False,

@@ -18,6 +18,7 @@ from abplatform.analysis.scorecard.lifts import (
 from abplatform.analysis.scorecard.looks import Question, Run, final_delay, find_look
 from abplatform.analysis.scorecard.notes import (
     note_exclusions,
+    note_later,
     note_no_traffic,
     note_plan,
     note_samples,
@@ -65,7 +66,7 @@ def measure_units(
     overview = _read_overview(warehouse, scope)
     watermark = _aware(overview["watermark_low"])
     known = min(watermark, scope.known) if watermark else None
-    look = find_look(experiment, run, known_until=known, aggregates=False)
+    look = find_look(experiment, run, known_until=known)
     shown = _compare_all(warehouse, scope, bots=bool(overview["bot_units"]))
     ruling = _ruling_scope(scope, look)
     judged = (
@@ -202,12 +203,7 @@ def _note_later_rows(look: Look, overview: Mapping[str, Any]) -> list[Warned]:
     last = _aware(overview["last_at"])
     if not (look.reached and look.at and last and last >= look.at):
         return []
-    return [
-        Warned(
-            "after_the_decision",
-            "exposures after the decision look update the estimates, never the verdict",
-        )
-    ]
+    return note_later()
 
 
 def _aware(moment: datetime | None) -> datetime | None:

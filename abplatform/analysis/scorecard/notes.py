@@ -10,7 +10,14 @@ from abplatform.analysis.scorecard.record import Look, Warned
 from abplatform.domain.experiment import Experiment
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
-__all__ = ["note_aggregates", "note_exclusions", "note_no_traffic", "note_plan", "note_samples"]
+__all__ = [
+    "note_aggregates",
+    "note_exclusions",
+    "note_later",
+    "note_no_traffic",
+    "note_plan",
+    "note_samples",
+]
 
 _LATER_FIELDS = (
     "sequential_low, sequential_high, sequential_p, look, information_fraction, boundary, "
@@ -69,6 +76,12 @@ def note_exclusions(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:
         for code, column, text in candidates
         if overview[column]
     ]
+
+
+def note_later() -> list[Warned]:
+    """Say that there is more than the verdict rests on."""
+    text = "exposures after the decision look update the estimates, never the verdict"
+    return [Warned("after_the_decision", text)]
 
 
 def note_samples(compared: Iterable[Compared]) -> list[Warned]:

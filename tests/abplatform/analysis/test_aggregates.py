@@ -1,11 +1,12 @@
 """Pre-aggregated reports: each impression stands alone, and thousands are measured at once."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
-from abplatform.analysis.pairs import preference_pairs, preference_pairs_many
+from abplatform.analysis.pairs import preference_pairs, preference_pairs_many, week_of
 from abplatform.analysis.scorecard import Question, Run
 from abplatform.analysis.verdict import analyze, analyze_many
 from abplatform.domain.experiment import Analysis, Experiment, Guardrail, PrimaryMetric, Variant
@@ -143,6 +144,68 @@ def test_a_platform_experiment_waits_for_its_look(show):
         late = Run(now=NOW, started_at=NOW - timedelta(days=40))
         assert analyze(warehouse, experiment, run=early).decision.verdict == "continue"
         assert analyze(warehouse, experiment, run=late).decision.verdict == "ship"
+
+
+def reported_days(first, last, *, clicks):
+    """Both variants' reports of the days from one to another after 1 September."""
+    return [
+        {
+            "variant": variant,
+            "impressions": 3000,
+            "clicks": count,
+            "day": date(2026, 9, 1) + timedelta(days=number),
+        }
+        for number in range(first, last)
+        for variant, count in clicks.items()
+    ]
+
+
+def test_reports_after_the_look_change_no_decision(show):
+    """Reports of days after max_runtime update the estimate, never significance or verdict."""
+    experiment = past_test(
+        assignment="platform", analysis=Analysis(test="fixed", max_runtime=timedelta(days=7))
+    )
+    run = Run(now=NOW, started_at=datetime(2026, 9, 1, tzinfo=UTC))
+    before = reported_days(0, 7, clicks={"v1": 60, "v2": 61})
+    after = reported_days(7, 30, clicks={"v1": 60, "v2": 110})
+    with show(before) as warehouse:
+        early = analyze(warehouse, experiment, run=run)
+    with show(before + after) as warehouse:
+        late = analyze(warehouse, experiment, run=run)
+        (among_many,) = analyze_many(warehouse, {"e": experiment}, runs=lambda _: run)
+    assert early.lifts[0].p_value > 0.05
+    assert late.lifts[0].p_value < 1e-9
+    assert late.lifts[0].p_adjusted == early.lifts[0].p_adjusted
+    assert not late.lifts[0].significant
+    assert (late.decision.verdict, late.facts) == (early.decision.verdict, early.facts)
+    assert "after_the_decision" in {note.code for note in late.warnings}
+    assert "after_the_decision" not in {note.code for note in early.warnings}
+    assert among_many == late
+
+
+def test_reports_are_final_as_late_as_other_rows(show):
+    """Networks correct a day's counts: the last day decides once it is final, not at midnight."""
+    experiment = past_test(
+        assignment="platform", analysis=Analysis(test="fixed", max_runtime=timedelta(days=7))
+    )
+    rows = reported_days(0, 7, clicks={"v1": 60, "v2": 110})
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    verdicts = []
+    for days in (10.9, 11):
+        now = start + timedelta(days=days)
+        with show(rows) as warehouse:
+            scorecard = analyze(warehouse, experiment, run=Run(now=now, started_at=start))
+        verdicts.append((scorecard.status, scorecard.decision.verdict))
+    assert verdicts == [("provisional", "continue"), ("final", "ship")]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
+def test_a_reported_monday_belongs_to_its_own_week(show, zone):
+    """A day is the workspace's day: its week does not depend on where UTC's midnight is."""
+    with show([{**row, "day": date(2026, 11, 9)} for row in TWO]) as warehouse:
+        scorecard = analyze(warehouse, past_test(), run=RUN, zone=ZoneInfo(zone))
+    assert week_of(scorecard, ZoneInfo(zone)) == "2026-W46"
+    assert scorecard.first_at.date() == date(2026, 11, 9)
 
 
 def test_many_at_once_equal_one_by_one(show):
