@@ -49,7 +49,7 @@ class DemoSizes:
     """
 
     products: int = 36
-    per_product: int = 3
+    per_product: int = 4
     impressions: int = 600_000
     bots: int = 30
 
@@ -153,12 +153,14 @@ class _Demo:
         )
         about = {
             CREATIVES: "do generated scenes beat plain studio pictures?",
-            SHOP: "a badge elsewhere on the page; in the first week its log is broken",
+            SHOP: "a badge elsewhere on the page; its first week's log is broken",
             NULL: "two equal variants: whatever it finds is luck",
         }
-        self.story.say("Three experiments a week, each a YAML file that you can edit:")
-        for name, key in demo_keys(WEEKS[0]).items():
-            self.story.say(f"  experiments/{key}.yaml  [dim]{about[name]}[/]")
+        self.story.say(f"Three experiments a week, each a YAML file in {root}/experiments:")
+        keys = demo_keys(WEEKS[0])
+        width = max(map(len, keys.values()))
+        for name, key in keys.items():
+            self.story.say(f"  {key:<{width}}  [dim]{about[name]}[/]")
 
     def week(self, week: str) -> None:
         """Run one week's turn and tell it step by step."""
@@ -183,6 +185,7 @@ class _Demo:
             "generate": self._drawn,
             "ingest": self._ingested,
             "analyse": self._analysed,
+            "decide": self._decided,
             "promote": self._learned,
         }
         with progress(week) as advance:
@@ -256,6 +259,13 @@ class _Demo:
         rows = category_rows(found.creatives, found.truth)
         self.story.scorecard(rows, key=found.creatives["experiment"])
 
+    def _decided(self, week: str, results: Mapping[str, Any]) -> None:
+        """What the other experiments came to."""
+        verdicts = results["decide"]["verdicts"]
+        keys = demo_keys(week)
+        told = ", ".join(f"{keys[name]} {verdicts[keys[name]]['verdict']}" for name in (SHOP, NULL))
+        self.story.say(f"The other two: {told.replace('_', ' ')}.")
+
     def _learned(self, week: str, results: Mapping[str, Any]) -> None:
         """What the week taught."""
         gate = results["gate"]
@@ -267,7 +277,7 @@ class _Demo:
 
     def close(self) -> dict[str, Any]:
         """Points 5 to 8, and the report."""
-        from abplatform.cli.demo_facts import hold_contest
+        from abplatform.cli.demo_facts import hold_contest, value_of_choice
         from abplatform.cli.demo_page import write_page
         from abplatform.logs.store.published import read_published
 
@@ -280,6 +290,9 @@ class _Demo:
         self.story.faults(faults)
         gate = self.weeks[-1].results["gate"]
         self.story.reward(gate, week=self.weeks[-1].week)
+        choice = value_of_choice(self.weeks[-1])
+        if choice is not None:
+            self.story.choice(choice, week=self.weeks[-1].week)
         page = self.workspace.root / "report.html"
         if self.ran or not page.is_file():
             write_page(page, self.workspace, self.weeks, contest=contest, faults=faults)
@@ -300,6 +313,7 @@ class _Demo:
                 for week in self.weeks
             },
             "contest": asdict(contest),
+            "choice": asdict(choice) if choice else None,
             "faults": [asdict(fault) for fault in faults],
             "steps": self.seconds,
         }
@@ -313,6 +327,13 @@ class _Demo:
             (f"abp validate {root}/experiments", "after editing a YAML file there"),
             (
                 f"abp weekly {NEXT_WEEK} --traffic simulated --seed {self.seed} -w {root}",
-                "the next turn; the champion now screens scenes",
+                _next_turn(self.weeks[-1]),
             ),
         ]
+
+
+def _next_turn(week: DemoWeek) -> str:
+    champion = week.results["promote"]["champion"]
+    return "the next turn; " + (
+        "the champion now screens scenes" if champion else "there is no champion to screen scenes"
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,15 @@ from abplatform.cli.demo_world import CREATIVES, SHOP, demo_keys
 from abplatform.cli.peeking import Comparison, Shipped, compare_shipping, peek_daily
 from abplatform.workspace import Workspace
 
-__all__ = ["CategoryRow", "Contest", "DemoWeek", "category_rows", "hold_contest"]
+__all__ = [
+    "CategoryRow",
+    "Choice",
+    "Contest",
+    "DemoWeek",
+    "category_rows",
+    "hold_contest",
+    "value_of_choice",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,57 @@ class Contest:
 
     peeking: Shipped
     platform: Shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What it is worth to let the reward model choose among a week's generated pictures.
+
+    Args:
+        pictures: How many pictures a product has to choose from, at least.
+        chosen: True lift of the pictures that it ranks first, one a product.
+        all: True lift of all of them.
+        best: True lift of those that are truly best, which nobody can know.
+    """
+
+    pictures: int
+    chosen: float
+    all: float
+    best: float
+
+
+def value_of_choice(week: DemoWeek) -> Choice | None:
+    """Return what the model's ranking would have been worth; None if it had not been asked.
+
+    Args:
+        week: One that the model had not seen when it scored its pictures.
+    """
+    predicted = week.results["gate"]["predicted"]
+    if not predicted:
+        return None
+    key = demo_keys(week.week)[CREATIVES]
+    shown = week.results["generate"]["creatives"][key]
+    serve = week.results["serve"]
+    rates, demand = serve["true_rates"], serve["demand"][key]
+    control = sum(
+        demand[product] * _mean(rates[name] for name in names)
+        for product, names in shown["baseline"].items()
+    )
+
+    def lift(pick: Callable[[list[str]], float]) -> float:
+        total = sum(demand[product] * pick(names) for product, names in shown["generated"].items())
+        return float(total / control - 1.0)
+
+    return Choice(
+        pictures=min(map(len, shown["generated"].values())),
+        chosen=lift(lambda names: rates[max(names, key=predicted.__getitem__)]),
+        all=lift(lambda names: _mean(rates[name] for name in names)),
+        best=lift(lambda names: max(rates[name] for name in names)),
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(fmean(values))
 
 
 def category_rows(card: Mapping[str, Any], truth: Sequence[Mapping[str, Any]]) -> list[CategoryRow]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from abplatform.cli.demo_facts import DemoWeek
 from abplatform.cli.demo_story import Fault
-from abplatform.cli.demo_world import SHOP, demo_keys
 
 if TYPE_CHECKING:
     from generators.inspector import Inspection
@@ -55,30 +54,30 @@ def gather_faults(weeks: Sequence[DemoWeek], inspection: Inspection) -> list[Fau
     p_value = "no p" if srm["p_value"] is None else f"p = {srm['p_value']:.1g}"
     return [
         Fault(
-            f"{demo_keys(first.week)[SHOP]}: log loses users",
+            "a log that loses users",
             f"{LOST:.0%} of one variant",
             "sample ratio check",
-            f"{p_value}: {first.shop['verdict']['verdict']}, teaches nothing",
+            f"{p_value}, verdict {first.shop['verdict']['verdict']}",
             srm["verdict"] == "alarm",
         ),
         Fault(
             "bot swarm",
             f"{bots} bots",
             "pace and user agent",
-            f"{left['bot_units']} units flagged, left out",
+            f"{left['bot_units']} users left out",
             left["bot_units"] == bots,
         ),
         Fault(
             "events delivered twice",
             f"{copies:,} lines",
             "event ids",
-            f"{receipts[-1]['duplicate']:,} counted as duplicate",
+            f"{receipts[-1]['duplicate']:,} duplicates",
             receipts[-1]["duplicate"] == copies,
         ),
         Fault(
             "events up to two days late",
             f"{late:,} events",
-            "verdict only on final rows",
+            "verdict on final rows only",
             "all counted" if accepted == unique else f"{unique - accepted:,} not counted",
             accepted == unique,
         ),

@@ -101,8 +101,7 @@ def _fault_table(faults: Sequence[Fault]) -> str:
     rows = "".join(
         f"<tr><td>{escape(fault.what)}</td><td>{escape(fault.planted)}</td>"
         f"<td>{escape(fault.caught)}</td><td>{escape(fault.found)}</td>"
-        f'<td><span class="badge {"ok" if fault.ok else "alarm"}">'
-        f"{'caught' if fault.ok else 'missed'}</span></td></tr>"
+        f"<td>{_mark(ok=fault.ok)}</td></tr>"
         for fault in faults
     )
     return (
@@ -112,29 +111,47 @@ def _fault_table(faults: Sequence[Fault]) -> str:
     )
 
 
+def _mark(*, ok: bool) -> str:
+    return f'<span class="badge {"ok" if ok else "alarm"}">{"caught" if ok else "missed"}</span>'
+
+
 def _reward(weeks: Sequence[DemoWeek]) -> str:
     rows = "".join(_reward_row(week.week, week.results) for week in weeks)
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("judged on", "pairs", "reward model", "noise ceiling", "shuffled", "scenes")
+    )
+    notes = "".join(
+        f"<dt>{escape(week.week)}</dt><dd>{_outcome(week.results['gate'])}</dd>" for week in weeks
+    )
     return (
         "<h2>What the reward model learned</h2>"
-        '<p class="quiet">It is trained on earlier weeks and judged on the newest one. Labels are '
-        "noisy: even a perfect model would only reach the ceiling.</p>"
-        '<div class="card"><table><tr><th>week</th><th>pairs</th><th>accuracy</th>'
-        f"<th>noise ceiling</th><th>outcome</th></tr>{rows}</table></div>"
+        '<p class="quiet">It learns from earlier weeks and is judged on the newest one. Shares of '
+        "pairs in which it names the likelier winner; labels are noisy, so even a perfect model "
+        "would only reach the ceiling. Beside it: a twin that learned from shuffled labels, and a "
+        "model that is told the scene's parameters instead of seeing the picture.</p>"
+        f'<div class="card"><table><tr>{head}</tr>{rows}</table></div>'
+        f'<div class="card"><dl class="notes">{notes}</dl></div>'
     )
 
 
 def _reward_row(week: str, results: Mapping[str, Any]) -> str:
-    gate = results["gate"]
-    metrics = gate["metrics"].get("challenger", {})
-    word = "promoted" if gate["promote"] else "not promoted"
+    metrics = results["gate"]["metrics"]
+    ours = metrics.get("challenger", {})
     cells = [
         escape(week),
         f"{results['pairs']['pairs']:,}",
-        _rate(metrics.get("accuracy")),
-        _rate(metrics.get("noise_ceiling")),
-        f"{word}: {escape('; '.join(gate['reasons']))}",
+        _rate(ours.get("accuracy")),
+        _rate(ours.get("noise_ceiling")),
+        _rate(metrics.get("shuffled", {}).get("accuracy")),
+        _rate(metrics.get("baselines", {}).get("scene_parameters", {}).get("accuracy")),
     ]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _outcome(gate: Mapping[str, Any]) -> str:
+    word = "Promoted" if gate["promote"] else "Not promoted"
+    return f"{word}: {escape('; '.join(gate['reasons']))}."
 
 
 def _scorecards(workspace: Workspace, weeks: Sequence[DemoWeek]) -> list[str]:

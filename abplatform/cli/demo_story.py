@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from abplatform.cli.demo_facts import CategoryRow, Contest
+from abplatform.cli.demo_facts import CategoryRow, Choice, Contest
 from abplatform.figures import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["Fault", "Story"]
 
@@ -52,7 +53,13 @@ class Story:
         from rich.padding import Padding
 
         head = f"[bold cyan]({number})[/] " if number else ""
-        self.console.print(Padding(head + text, (0, 0, 0, 0 if number else 4)), highlight=False)
+        indent = (0, 0, 0, 0 if number else 4)
+        self.console.print(Padding(head + text, indent, expand=False), highlight=False)
+
+    def _show(self, table: Table) -> None:
+        from rich.padding import Padding
+
+        self.console.print(Padding(table, (0, 0, 0, 4), expand=False))
 
     def rule(self, text: str) -> None:
         """Begin a new part."""
@@ -76,7 +83,7 @@ class Story:
 
         self.say(f"[bold]{key}[/]: click rate by category", number=4)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("    category", no_wrap=True)
+        table.add_column("category", no_wrap=True)
         for name in ("control", "generated", "lift", "95 % interval", "true lift"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
@@ -85,7 +92,7 @@ class Story:
             name = row.category or "all categories"
             verdict = row.verdict.replace("_", " ")
             table.add_row(
-                Text(f"    {name}", style="" if row.category else "bold"),
+                Text(name, style="" if row.category else "bold"),
                 _rate(lift["rate_control"]),
                 _rate(lift["rate_treatment"]),
                 _percent(lift["relative_lift"]),
@@ -93,7 +100,8 @@ class Story:
                 Text(percent(row.true_lift), style="" if row.covered is not False else "yellow"),
                 Text(verdict, style=_STYLES.get(row.verdict, "dim")),
             )
-        self.console.print(table)
+        self._show(table)
+        self.say(_in_words(rows))
         known = [row.covered for row in rows if row.covered is not None]
         self.say(
             f"[dim]The market knows the true lift; the interval holds it in {sum(known)} of "
@@ -121,12 +129,12 @@ class Story:
 
         self.say("Planted faults and where each was caught", number=6)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name in ("    fault", "planted", "caught by", "found"):
+        for name in ("fault", "planted", "caught by", "found"):
             table.add_column(name)
         for fault in faults:
             mark = "[green]\N{CHECK MARK}[/]" if fault.ok else "[red]missed[/]"
-            table.add_row(f"    {fault.what}", fault.planted, fault.caught, f"{fault.found} {mark}")
-        self.console.print(table)
+            table.add_row(fault.what, fault.planted, fault.caught, f"{fault.found} {mark}")
+        self._show(table)
 
     def reward(self, gate: Mapping[str, Any], *, week: str) -> None:
         """Say how good the reward model is, measured against the noise in its labels."""
@@ -151,6 +159,14 @@ class Story:
         word = "[bold green]Promoted[/]" if gate["promote"] else "[bold]Not promoted[/]"
         self.say(f"{word}: {'; '.join(gate['reasons'])}.")
 
+    def choice(self, choice: Choice, *, week: str) -> None:
+        """Say what the model's ranking would have been worth."""
+        self.say(
+            f"Had it picked one of every {choice.pictures} generated pictures of {week}, the true "
+            f"lift would have been [bold]{percent(choice.chosen)}[/] instead of "
+            f"{percent(choice.all)} (the truly best ones: {percent(choice.best)})."
+        )
+
     def commands(self, commands: Sequence[tuple[str, str]]) -> None:
         """Say what to do next."""
         self.say("Go on from here:", number=8)
@@ -165,6 +181,21 @@ class Story:
         """Show where the time went."""
         shown = ", ".join(f"{step} {taken:.1f}" for step, taken in seconds.items() if taken >= 0.05)
         self.say(f"[dim]Wall time {total:.1f} s; when they ran, by step in seconds: {shown}.[/]")
+
+
+def _in_words(rows: Sequence[CategoryRow]) -> str:
+    """Say in which categories to ship and in which not."""
+    told = [("ship", "Ship in"), ("reject", "reject in"), ("invalid", "nothing to trust in")]
+    named = {
+        verdict: [row.category for row in rows if row.category and row.verdict == verdict]
+        for verdict, _ in told
+    }
+    parts = [f"{words} {', '.join(named[verdict])}" for verdict, words in told if named[verdict]]
+    open_still = sum(bool(row.category) for row in rows) - sum(map(len, named.values()))
+    if open_still:
+        parts.append(f"nothing proven in {open_still} others" if parts else "nothing proven yet")
+    text = "; ".join(parts)
+    return f"[bold]{text[:1].upper()}{text[1:]}.[/]"
 
 
 def _rate(rate: float | None) -> str:

@@ -47,18 +47,20 @@ class DrawCreatives:
 
     def __call__(self, brief: Brief) -> Json:
         """Draw what is missing and say which creatives each variant has for each product."""
-        if not self.ready:
-            raise CatalogueError(
-                "no product can be drawn",
-                path=brief.workspace.catalog,
-                remedy="see `abp generate` for the reason of each",
-            )
         wanted = [
             (key, variant, registered.experiment, _week_of_birth(brief, key))
             for key, registered in brief.experiments.items()
             for variant in registered.experiment.variants
             if variant.creatives is not None and varies(registered.experiment)
         ]
+        if not self.ready:
+            if not wanted:
+                return {"creatives": {}, "default": {}, "refused": list(self.refused)}
+            raise CatalogueError(
+                f"{wanted[0][0]} needs creatives and no product can be drawn",
+                path=brief.workspace.catalog,
+                remedy="put products.csv there; `abp generate` says what is wrong with it",
+            )
         total = len(self.ready) * (1 + sum(_per_product(variant) for _, variant, _, _ in wanted))
         base = self._generate(brief, self.ready, None, (0, total))
         done = len(self.ready)

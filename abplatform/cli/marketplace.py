@@ -90,6 +90,8 @@ class SimulateTraffic:
                 "orphans": log.orphans,
             },
             "true_lifts": _truth(week, brief),
+            "true_rates": dict(week.rates),
+            "demand": _demand(week),
         }
 
     def simulate(self, brief: Brief) -> SimulatedWeek:
@@ -172,6 +174,13 @@ def _look(brief: Brief, lineage: Lineage) -> Picture:
     place = lineage.placement
     scaled = (round(side * scale) for side in (place.x, place.y, place.width, place.height))
     return Picture(np.asarray(small), Placement(*scaled))
+
+
+def _demand(week: SimulatedWeek) -> dict[str, dict[str, float]]:
+    """Experiment to product to the eagerness of all who looked at it, as a weight."""
+    names = [product.product_id for product in week.market.products]
+    keys = [exposure.plan.experiment_key for exposure in week.exposures]
+    return {key: dict(zip(names, week.demand(key)[1].tolist(), strict=True)) for key in keys}
 
 
 def _truth(week: SimulatedWeek, brief: Brief) -> list[dict[str, Any]]:

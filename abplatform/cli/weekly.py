@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -122,10 +122,14 @@ def make_hands(
     from abplatform.cli.drawing import DrawCreatives
     from abplatform.cli.learning import Learn
     from abplatform.cli.marketplace import Faults, SimulateTraffic
+    from abplatform.creatives import CATALOGUE_FILE
     from abplatform.loop.hands import Hands
-    from generators.intake import read_products
+    from generators.intake import Intake, read_products
 
-    intake = read_products(workspace.catalog)
+    intake = Intake((), ())
+    # A team whose creatives are drawn elsewhere keeps no catalogue here.
+    if impressions is not None or (workspace.catalog / CATALOGUE_FILE).is_file():
+        intake = read_products(workspace.catalog)
     refused = [{"product_id": r.product_id, "reasons": [str(r)]} for r in intake.refused]
     draw = DrawCreatives(intake.ready, refused, seed, processes)
     learn = Learn(seed)
@@ -180,7 +184,7 @@ def _promoted(result: Mapping[str, Any]) -> str:
     return f"champion stays {champion[:12]}" if champion else "no champion yet"
 
 
-_SENTENCES = {
+_SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "generate": _generated,
     "register": lambda result: ", ".join(result["running"]),
     "serve": _served,

@@ -126,12 +126,8 @@ class SimulatedWeek:
             treatment: The variant that is compared with the control.
         """
         exposure = next(e for e in self.exposures if e.plan.experiment_key == experiment)
-        people = self.impressions.filter(~pl.col("bot") & (pl.col(experiment) >= 0))
-        product = people["product"].to_numpy()
-        eagerness = self.market.shoppers.eagerness[people["unit"].to_numpy()]
+        seen, eager = self.demand(experiment)
         size = len(self.market.products)
-        seen = np.bincount(product, minlength=size).astype(np.float64)
-        eager = np.bincount(product, weights=eagerness, minlength=size)
         expected = {}
         for name in (exposure.control, treatment):
             shown = (exposure.creatives or {}).get(name)
@@ -148,6 +144,20 @@ class SimulatedWeek:
                 )
                 rows.append(TrueLift(category, control, treated))
         return rows
+
+    def demand(self, experiment: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return impressions and summed eagerness of people by product, whatever they were shown.
+
+        Args:
+            experiment: Its key; impressions that it does not apply to are left out.
+        """
+        people = self.impressions.filter(~pl.col("bot") & (pl.col(experiment) >= 0))
+        product = people["product"].to_numpy()
+        eagerness = self.market.shoppers.eagerness[people["unit"].to_numpy()]
+        size = len(self.market.products)
+        seen = np.bincount(product, minlength=size).astype(np.float64)
+        eager = np.bincount(product, weights=eagerness, minlength=size).astype(np.float64)
+        return seen, eager
 
     def _mean_rates(self, shown: Mapping[str, Sequence[str]] | None) -> NDArray[np.float64]:
         """Mean click rate by product; an experiment that only watches has one for all."""
