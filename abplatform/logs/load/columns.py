@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import polars as pl
@@ -177,13 +177,13 @@ def _exposures(
         pl.Series("unit_slice", unit_slices(frame["unit_id"])).cast(pl.Int32),
         known_bot=pl.col("user_agent").str.contains(KNOWN_BOTS).fill_null(value=False),
     )
-    if isinstance(events[0], Decision):
+    tables = {"covariates": _covariates(events, common)}
+    if type(events[0]) is Decision:
         frame = frame.with_columns(_column(events, "action", pl.String))
-    table = "decisions" if isinstance(events[0], Decision) else "impressions"
-    tables = {table: _by_assignment(events, frame)}
-    tables["covariates"] = _covariates(events, common)
-    tables["creative_texts"] = _creative_texts(events)
-    return tables
+        return tables | {"decisions": _by_assignment(events, frame)}
+    shown = cast("Sequence[Impression]", events)
+    rows = {"impressions": _by_assignment(events, frame), "creative_texts": _creative_texts(shown)}
+    return tables | rows
 
 
 def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame) -> pl.DataFrame:
@@ -215,11 +215,12 @@ def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame)
 
 
 def _covariates(events: Sequence[Impression | Decision], common: pl.DataFrame) -> pl.DataFrame:
-    lines = common["line"].to_list()
+    told = [(row, event.attributes) for row, event in enumerate(events) if event.attributes]
+    lines = common["line"].to_list() if told else []
     rows = [
-        (line, name, round(value * 1_000_000))
-        for line, event in zip(lines, events, strict=True)
-        for name, value in (event.attributes or {}).items()
+        (lines[row], name, round(value * 1_000_000))
+        for row, attributes in told
+        for name, value in attributes.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 10**12
     ]
     schema = {"line": pl.Int64, "name": pl.String, "value_micros": pl.Int64}
@@ -228,12 +229,8 @@ def _covariates(events: Sequence[Impression | Decision], common: pl.DataFrame) -
     return frame.with_columns(segment_number=pl.lit(number, dtype=pl.Int64))
 
 
-def _creative_texts(events: Sequence[Event]) -> pl.DataFrame:
-    texts = {
-        event.creative_id: event.creative_text
-        for event in events
-        if isinstance(event, Impression | Aggregate) and event.creative_text
-    }
+def _creative_texts(events: Sequence[Impression | Aggregate]) -> pl.DataFrame:
+    texts = {event.creative_id: event.creative_text for event in events if event.creative_text}
     schema = {"creative_id": pl.String, "text": pl.String}
     return pl.DataFrame(list(texts.items()), schema=schema, orient="row")
 
