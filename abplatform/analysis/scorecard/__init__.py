@@ -112,6 +112,7 @@ def measure(
                 question=question,
                 version=version,
                 lineage=lineage or {},
+                zone=zone,
             )
             ignored = note_aggregates(ignored=True) if experiment.key in reports.totals else []
             return replace(scorecard, warnings=(*scorecard.warnings, *ignored))

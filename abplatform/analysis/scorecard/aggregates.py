@@ -97,7 +97,7 @@ def reports_at_look(
         question: What the reader wants to know.
         zone: Where a workspace day ends.
     """
-    at, rows = decision_moment(experiment, run), reports.totals.get(experiment.key, ())
+    at, rows = decision_moment(experiment, run, zone), reports.totals.get(experiment.key, ())
     before = Question(as_of=at)
     if at is None or all(row["last_day"] <= _last_whole_day(before, zone) for row in rows):
         return reports
@@ -129,7 +129,7 @@ def measure_aggregates(
     """
     rows = reports.totals.get(experiment.key, ())
     as_of = question.as_of or run.now
-    look = find_look(experiment, run, known_until=as_of if rows else None)
+    look = find_look(experiment, run, known_until=as_of if rows else None, zone=zone)
     shown = list(_compare(experiment, rows))
     later = ruling is not reports
     judged = list(_compare(experiment, ruling.totals.get(experiment.key, ()))) if later else shown

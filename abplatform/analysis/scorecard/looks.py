@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.record import Look
 from abplatform.analysis.scorecard.totals import conversion_delay
@@ -53,27 +54,42 @@ def final_delay(experiment: Experiment) -> timedelta:
     return windows.attribution_window + windows.late_data + slowest
 
 
-def decision_moment(experiment: Experiment, run: Run) -> datetime | None:
-    """Return when the plan decides; None where the log's end is the look, and for a draft."""
+def decision_moment(experiment: Experiment, run: Run, zone: ZoneInfo) -> datetime | None:
+    """Return when the plan decides; None where the log's end is the look, and for a draft.
+
+    Days of ``max_runtime`` are the workspace's days: a week is a week also where clocks change.
+
+    Args:
+        experiment: Says the plan.
+        run: How it ran.
+        zone: Where a workspace day ends.
+    """
     if experiment.assignment == "external" or run.started_at is None:
         return None
-    return run.started_at + experiment.analysis.max_runtime
+    days = timedelta(days=experiment.analysis.max_runtime.days)
+    whole = (run.started_at.astimezone(zone) + days).astimezone(UTC)
+    return whole + (experiment.analysis.max_runtime - days)
 
 
-def find_look(experiment: Experiment, run: Run, *, known_until: datetime | None) -> Look:
+def find_look(
+    experiment: Experiment, run: Run, *, known_until: datetime | None, zone: ZoneInfo
+) -> Look:
     """Say whether the experiment's decision look has come.
 
     Args:
         experiment: Says the plan.
         run: How it ran.
         known_until: The least watermark of its sources, lowered by ``as_of``; None without rows.
+        zone: Where a workspace day ends.
     """
     if experiment.assignment == "external":
         return Look(reached=True, sentence="the log's last day is the decision look")
-    at = decision_moment(experiment, run)
-    if at is None:
+    at = decision_moment(experiment, run, zone)
+    if at is None or run.started_at is None:
         return Look(reached=False, sentence="it has not been started")
-    if run.ended_at is not None and run.ended_at < at:
+    # Where clocks change, whoever counted hours has stopped it an hour off; that was planned, too.
+    planned = min(at, run.started_at + experiment.analysis.max_runtime)
+    if run.ended_at is not None and run.ended_at < planned:
         return Look(
             reached=False,
             at=at,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
 from abplatform.analysis.scorecard.lifts import (
@@ -51,6 +52,7 @@ def measure_units(
     question: Question,
     version: str,
     lineage: Mapping[str, Lineage],
+    zone: ZoneInfo,
 ) -> Scorecard:
     """Measure an experiment whose log has unit rows.
 
@@ -61,12 +63,13 @@ def measure_units(
         question: What the reader wants to know.
         version: The store's ``data_version``.
         lineage: Creative to how it was made.
+        zone: Where a workspace day ends.
     """
     scope = scope_of(experiment, question, lineage)
     overview = _read_overview(warehouse, scope)
     watermark = _aware(overview["watermark_low"])
     known = min(watermark, scope.known) if watermark else None
-    look = find_look(experiment, run, known_until=known)
+    look = find_look(experiment, run, known_until=known, zone=zone)
     shown = _compare_all(warehouse, scope, bots=bool(overview["bot_units"]))
     ruling = _ruling_scope(scope, look)
     judged = (

@@ -1,8 +1,9 @@
 """Verdicts by the YAML's rules, on facts made by hand and on rows."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -222,3 +223,23 @@ def test_a_guardrail_with_two_bounds_keeps_both(show, make, draw, run):
     assert (guard.holds, guard.harmed) == (False, True)
     assert "at least" in guard.sentence
     assert "tolerated" in guard.sentence
+
+
+@pytest.mark.parametrize(("monday", "hours"), [((2026, 3, 23), 167), ((2026, 10, 19), 169)])
+def test_a_week_is_a_week_where_clocks_change(show, make, draw, monday, hours):
+    """Seven days end at the workspace's midnight: nothing is left out, nobody waits an hour."""
+    zone = ZoneInfo("Europe/Berlin")
+    start = datetime(*monday, tzinfo=zone).astimezone(UTC)
+    end = start + timedelta(hours=hours)
+    rows = [{**row, "ts": start + timedelta(days=3)} for row in draw(lift=0.9, seed=2)]
+    for row in rows[::2]:
+        row["ts"] = end - timedelta(minutes=30)
+    final = end + timedelta(hours=96)
+    for ended in (None, end, start + timedelta(days=7)):
+        with show(rows, watermark=final) as warehouse:
+            run = Run(now=final, started_at=start, ended_at=ended)
+            scorecard = analyze(warehouse, make(), run=run, zone=zone)
+        assert scorecard.look.at == end
+        assert scorecard.decision.verdict == "ship"
+        assert scorecard.lifts[0].p_adjusted == scorecard.lifts[0].p_value
+        assert "after_the_decision" not in {note.code for note in scorecard.warnings}
