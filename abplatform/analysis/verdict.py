@@ -117,6 +117,7 @@ def judge(scorecard: Scorecard, experiment: Experiment) -> Decision:
         reasons=reasons,
         by_category=tuple(_by_category(scorecard, experiment)),
         by_creative=tuple(_by_creative(one) for one in scorecard.creatives),
+        by_treatment={facts.treatment: one for facts, one in judged},
     )
 
 

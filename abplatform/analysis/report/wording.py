@@ -39,16 +39,15 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
         )
     if "no_traffic" in codes:
         return "Nothing to say yet: no traffic has been counted."
-    lift = _telling_lift(scorecard)
+    lift = _telling_lift(scorecard, experiment)
     if lift is None:
         return "Nothing to say yet: the experiment has no treatment to compare."
     if verdict is Verdict.CONTINUE:
         return _open_sentence(scorecard, lift, plan_built="plan_not_built" not in codes)
     if verdict is Verdict.NO_DIFFERENCE:
-        mde = experiment.primary.mde or 0.0
         return (
-            f"No difference worth having: {_name(lift)} of {lift.treatment} is within "
-            f"{mde:.1%} of {lift.control}, {_evidence(scorecard, experiment, lift)}."
+            f"No difference worth having: {_nearness(scorecard, experiment, lift)}, "
+            f"{_evidence(scorecard, experiment, lift)}."
         )
     word = "Ship" if verdict is Verdict.SHIP else "Reject"
     return (
@@ -167,16 +166,35 @@ def _range(lift: LiftEstimate) -> str:
     return f"{low} \N{HORIZONTAL ELLIPSIS} {high}"
 
 
-def _telling_lift(scorecard: Scorecard) -> LiftEstimate | None:
-    """Return the treatment that the verdict is about: the strongest proven one, else the first."""
+def _telling_lift(scorecard: Scorecard, experiment: Experiment) -> LiftEstimate | None:
+    """Return the lift that the verdict is about: the best of those that have this very verdict."""
     lifts = list(primary_lifts(scorecard))
-    shipped = [
-        facts.treatment for facts in scorecard.facts if facts.category is None and facts.wins
-    ]
-    for group in ([lift for lift in lifts if lift.treatment in shipped], lifts):
-        if group:
-            return max(group, key=lambda lift: (lift.significant, lift.relative_lift or 0.0))
-    return None
+    decision = scorecard.decision
+    alike = {
+        treatment
+        for treatment, verdict in (decision.by_treatment if decision else {}).items()
+        if decision and verdict is decision.verdict
+    }
+    sign = 1 if experiment.primary.direction == "increase" else -1
+    return max(
+        [lift for lift in lifts if lift.treatment in alike] or lifts,
+        key=lambda lift: (lift.significant, sign * (lift.relative_lift or 0.0)),
+        default=None,
+    )
+
+
+def _nearness(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) -> str:
+    """Say how near the two are, or the team's own rule where that asks for something else."""
+    within = any(
+        facts.within_mde
+        for facts in scorecard.facts
+        if facts.category is None and facts.treatment == lift.treatment
+    )
+    mde = experiment.primary.mde
+    if within and mde is not None:
+        return f"{_name(lift)} of {lift.treatment} is within {mde:.1%} of {lift.control}"
+    rule = experiment.verdict.no_difference
+    return f"the rule ({rule}) holds for {lift.treatment}: {_movement(lift)} {_interval(lift)}"
 
 
 def _name(lift: LiftEstimate) -> str:

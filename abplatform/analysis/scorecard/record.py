@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -227,12 +227,14 @@ class Decision:
         reasons: Plain sentences.
         by_category: One entry per category and treatment.
         by_creative: One entry per treatment's creative.
+        by_treatment: Treatment to its own verdict, where any was judged; not part of the object.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     by_category: tuple[Mapping[str, Any], ...] = ()
     by_creative: tuple[Mapping[str, Any], ...] = ()
+    by_treatment: Mapping[str, Verdict] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's ``verdict`` object."""

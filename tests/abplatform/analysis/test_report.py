@@ -22,7 +22,13 @@ from abplatform.analysis.scorecard import Run
 from abplatform.analysis.verdict import analyze
 from abplatform.creatives import save_master
 from abplatform.domain.catalog import Category, Lineage, Placement, Product
-from abplatform.domain.experiment import Analysis, Guardrail, PrimaryMetric
+from abplatform.domain.experiment import (
+    Analysis,
+    Guardrail,
+    PrimaryMetric,
+    Variant,
+    VerdictRules,
+)
 
 
 @pytest.fixture
@@ -190,3 +196,55 @@ def test_winning_and_losing_pictures_stand_side_by_side(judged, tmp_path):
     assert html.count("<img") == 1
     assert "Lamp &lt;1&gt;" in html
     assert "only the log knows this creative" in html
+
+
+def three(rows, make, show, run, **changes):
+    """Judge the rows of three variants."""
+    variants = (
+        Variant("baseline", 34, control=True),
+        Variant("bold", 33),
+        Variant("calm", 33),
+    )
+    with show(rows) as warehouse:
+        experiment = make(variants=variants, **changes)
+        return analyze(warehouse, experiment, run=run), experiment
+
+
+def test_the_sentence_names_the_treatment_that_ships(show, make, run):
+    """A stronger winner that harms a guardrail is not the one to ship."""
+    rows = [
+        {
+            "variant": name,
+            "unit_id": f"{name}{user}",
+            "clicked": int(user % 100 < clicks),
+            "conversions": int(user % 100 < bought),
+        }
+        for name, clicks, bought in (("baseline", 20, 10), ("bold", 60, 6), ("calm", 40, 20))
+        for user in range(1000)
+    ]
+    guards = (Guardrail("cvr", non_inferiority_margin=0.3),)
+    scorecard, experiment = three(rows, make, show, run, guardrails=guards)
+    assert scorecard.decision.verdict == "ship"
+    assert headline(scorecard, experiment).startswith("Ship calm: CTR rises by 100.0%")
+
+
+def test_less_is_better_where_less_is_wanted(show, make, run):
+    """With direction decrease the sentence is about the deepest proven fall."""
+    rows = [
+        {"variant": name, "unit_id": f"{name}{user}", "clicked": int(user % 100 < clicks)}
+        for name, clicks in (("baseline", 60), ("bold", 20), ("calm", 40))
+        for user in range(1000)
+    ]
+    primary = PrimaryMetric("ctr", direction="decrease")
+    found = headline(*three(rows, make, show, run, primary=primary))
+    assert found.startswith("Ship bold: CTR falls by 66.7%")
+
+
+def test_an_own_rule_for_no_difference_is_quoted(show, make, draw, run):
+    """Without a margin nothing is said to lie within it."""
+    rules = VerdictRules(no_difference="not primary.wins and not primary.loses")
+    experiment = make(primary=PrimaryMetric("ctr"), verdict=rules)
+    with show(draw(lift=0.0, seed=2)) as warehouse:
+        found = headline(analyze(warehouse, experiment, run=run), experiment)
+    assert f"the rule ({rules.no_difference}) holds for generated: CTR " in found
+    assert "within" not in found
