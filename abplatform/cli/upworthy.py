@@ -106,7 +106,8 @@ def summarise(tests: Iterable[PastTest]) -> dict[str, Any]:
 
 
 def _totals(warehouse: Warehouse, keys: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
-    rows = warehouse.query("portable/aggregate_totals", experiments=keys, until_day=_LAST_DAY)
+    days = {"from_day": date(1900, 1, 1), "until_day": _LAST_DAY}
+    rows = warehouse.query("portable/aggregate_totals", experiments=keys, **days)
     summed = rows.group_by("experiment", "variant", maintain_order=True).agg(
         pl.col("impressions", "clicks").sum()
     )

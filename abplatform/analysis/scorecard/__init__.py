@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from abplatform.analysis.scorecard.aggregates import (
     measure_aggregates,
     read_reports,
-    reports_at_look,
+    view_reports,
 )
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
@@ -116,11 +116,9 @@ def measure(
             )
             ignored = note_aggregates(ignored=True) if experiment.key in reports.totals else []
             return replace(scorecard, warnings=(*scorecard.warnings, *ignored))
-        ruling = reports_at_look(
-            warehouse, experiment, reports, run=run, question=question, zone=zone
-        )
+        views = view_reports(warehouse, experiment, reports, run=run, question=question, zone=zone)
         return measure_aggregates(
-            experiment, reports, ruling, run=run, question=question, version=version, zone=zone
+            experiment, views, run=run, question=question, version=version, zone=zone
         )
 
 
@@ -172,8 +170,8 @@ def measure_many(
     question = question or Question()
     with known_then(warehouse, question) as version:
         reports = read_reports(warehouse, list(experiments), question, zone)
-        rulings = {
-            key: reports_at_look(
+        views = {
+            key: view_reports(
                 warehouse, experiment, reports, run=runs(key), question=question, zone=zone
             )
             for key, experiment in experiments.items()
@@ -181,8 +179,7 @@ def measure_many(
     for done, (key, experiment) in enumerate(experiments.items(), start=1):
         yield measure_aggregates(
             experiment,
-            reports,
-            rulings[key],
+            views[key],
             run=runs(key),
             question=question,
             version=version,

@@ -29,6 +29,7 @@ from abplatform.analysis.scorecard.notes import (
     note_aggregates,
     note_later,
     note_no_traffic,
+    note_outside,
     note_plan,
     note_samples,
 )
@@ -40,10 +41,11 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
 
-__all__ = ["Reports", "measure_aggregates", "read_reports", "reports_at_look"]
+__all__ = ["ReportViews", "Reports", "measure_aggregates", "read_reports", "view_reports"]
 
 Advance = Callable[[int, int], None]
 
+_FIRST_DAY = date(1900, 1, 1)
 _LAST_DAY = date(2261, 12, 31)
 
 
@@ -60,6 +62,21 @@ class Reports:
     creatives: Mapping[str, Sequence[ReportRow]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportViews:
+    """One experiment's reports, ever fewer of them.
+
+    Args:
+        asked: Everything that the question asks for.
+        running: Of days in which the experiment ran.
+        ruling: Of days before the decision look.
+    """
+
+    asked: Reports
+    running: Reports
+    ruling: Reports
+
+
 def read_reports(
     warehouse: Warehouse, keys: Sequence[str], question: Question, zone: ZoneInfo
 ) -> Reports:
@@ -71,45 +88,59 @@ def read_reports(
         question: ``as_of`` leaves out days that end after it.
         zone: Where a workspace day ends.
     """
-    values = {"experiments": list(keys) or [""], "until_day": _last_whole_day(question, zone)}
+    return _read(warehouse, keys, _FIRST_DAY, _last_whole_day(question, zone))
+
+
+def _read(warehouse: Warehouse, keys: Sequence[str], first: date, last: date) -> Reports:
+    values = {"experiments": list(keys) or [""], "from_day": first, "until_day": last}
     return Reports(
         totals=_by_experiment(warehouse.query("portable/aggregate_totals", **values)),
         creatives=_by_experiment(warehouse.query("portable/aggregate_creatives", **values)),
     )
 
 
-def reports_at_look(
+def view_reports(
     warehouse: Warehouse,
     experiment: Experiment,
-    reports: Reports,
+    asked: Reports,
     *,
     run: Run,
     question: Question,
     zone: ZoneInfo,
-) -> Reports:
-    """Return what a verdict rests on: the reports of whole days before the decision look.
+) -> ReportViews:
+    """Return those reports that count, and those that the verdict rests on.
+
+    A day counts when the experiment ran in it, and for the verdict when it ended before the
+    decision look. An experiment that was assigned elsewhere, or never started, has no such bounds.
 
     Args:
         warehouse: The open store.
         experiment: As its YAML says.
-        reports: Everything asked for; the answer where no report is later than the look.
+        asked: Everything that the question asks for.
         run: How it ran.
         question: What the reader wants to know.
         zone: Where a workspace day ends.
     """
-    at, rows = decision_moment(experiment, run, zone), reports.totals.get(experiment.key, ())
-    before = Question(as_of=at)
-    if at is None or all(row["last_day"] <= _last_whole_day(before, zone) for row in rows):
-        return reports
-    if question.as_of is not None and question.as_of < at:
-        return reports
-    return read_reports(warehouse, [experiment.key], before, zone)
+    at, rows = decision_moment(experiment, run, zone), asked.totals.get(experiment.key, ())
+    if at is None or run.started_at is None or not rows:
+        return ReportViews(asked, asked, asked)
+    first, until = run.started_at.astimezone(zone).date(), _last_whole_day(question, zone)
+    if run.ended_at is not None:
+        until = min(until, (run.ended_at.astimezone(zone) - timedelta.resolution).date())
+    last = min(until, _last_whole_day(Question(as_of=at), zone))
+
+    def between(last_day: date, known: Reports) -> Reports:
+        if all(first <= row["first_day"] and row["last_day"] <= last_day for row in rows):
+            return known
+        return _read(warehouse, [experiment.key], first, last_day)
+
+    running = between(until, asked)
+    return ReportViews(asked, running, running if last == until else between(last, running))
 
 
 def measure_aggregates(
     experiment: Experiment,
-    reports: Reports,
-    ruling: Reports,
+    reports: ReportViews,
     *,
     run: Run,
     question: Question,
@@ -121,18 +152,19 @@ def measure_aggregates(
     Args:
         experiment: As its YAML says.
         reports: The newest reports.
-        ruling: Those that a verdict rests on.
         run: How it ran.
         question: What the reader wants to know.
         version: The store's ``data_version``.
         zone: Where a workspace day ends.
     """
-    rows = reports.totals.get(experiment.key, ())
+    rows, ruling = (
+        found.totals.get(experiment.key, ()) for found in (reports.running, reports.ruling)
+    )
     as_of = question.as_of or run.now
     look = find_look(experiment, run, known_until=as_of if rows else None, zone=zone)
     shown = list(_compare(experiment, rows))
-    later = ruling is not reports
-    judged = list(_compare(experiment, ruling.totals.get(experiment.key, ()))) if later else shown
+    later = _shown(ruling) < _shown(rows)
+    judged = list(_compare(experiment, ruling)) if later else shown
     tested = bool(rows) or experiment.analysis.test == "fixed"
     judged = decide_families(experiment, judged, tested=tested) if look.reached else judged
     impressions = _impressions(experiment, rows)
@@ -148,12 +180,13 @@ def measure_aggregates(
             *(note_aggregates(ignored=False) if rows else ()),
             *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
             *note_plan(experiment, look, tested=tested),
+            *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
             *(note_later() if look.reached and later else ()),
             *note_samples(shown),
         ),
         look=look,
         facts=gather_facts(experiment, judged) if look.reached and tested else (),
-        creatives=_compare_creatives(experiment, reports),
+        creatives=_compare_creatives(experiment, reports.running),
         first_at=_start_of(min(row["first_day"] for row in rows), zone) if rows else None,
         last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,
     )
@@ -174,6 +207,10 @@ def _impressions(experiment: Experiment, rows: Sequence[ReportRow]) -> dict[str,
     for row in rows:
         found[row["variant"]] = found.get(row["variant"], 0) + int(row["impressions"])
     return found
+
+
+def _shown(rows: Sequence[ReportRow]) -> int:
+    return sum(int(row["impressions"]) for row in rows)
 
 
 def _check_split(experiment: Experiment, impressions: Mapping[str, int]) -> SrmCheck:

@@ -15,6 +15,7 @@ __all__ = [
     "note_exclusions",
     "note_later",
     "note_no_traffic",
+    "note_outside",
     "note_plan",
     "note_samples",
 ]
@@ -76,6 +77,17 @@ def note_exclusions(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:
         for code, column, text in candidates
         if overview[column]
     ]
+
+
+def note_outside(impressions: int) -> list[Warned]:
+    """Count what was reported of days in which the experiment did not run."""
+    if not impressions:
+        return []
+    text = (
+        f"{impressions:,} reported impressions fell outside the experiment's running time and are "
+        "left out"
+    )
+    return [Warned("outside_phase", text)]
 
 
 def note_later() -> list[Warned]:

@@ -1,5 +1,6 @@
 """Pre-aggregated reports: each impression stands alone, and thousands are measured at once."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -140,8 +141,9 @@ def test_a_platform_experiment_waits_for_its_look(show):
     """Reports of an experiment that the platform runs decide at max_runtime, not before."""
     experiment = past_test(assignment="platform")
     with show(TWO) as warehouse:
-        early = Run(now=NOW, started_at=NOW - timedelta(days=3))
-        late = Run(now=NOW, started_at=NOW - timedelta(days=40))
+        start = datetime(2026, 9, 1, tzinfo=UTC)
+        early = Run(now=start + timedelta(days=3), started_at=start)
+        late = Run(now=start + timedelta(days=40), started_at=start)
         assert analyze(warehouse, experiment, run=early).decision.verdict == "continue"
         assert analyze(warehouse, experiment, run=late).decision.verdict == "ship"
 
@@ -181,6 +183,25 @@ def test_reports_after_the_look_change_no_decision(show):
     assert "after_the_decision" in {note.code for note in late.warnings}
     assert "after_the_decision" not in {note.code for note in early.warnings}
     assert among_many == late
+
+
+def test_reports_of_other_days_than_it_ran_are_left_out_and_counted(show):
+    """What a network reports of days before the start or after the stop changes no number."""
+    plan = Analysis(test="fixed", max_runtime=timedelta(days=7))
+    experiment = past_test(assignment="platform", analysis=plan)
+    start = datetime(2026, 9, 1, 15, tzinfo=UTC)
+    run = Run(now=NOW, started_at=start, ended_at=start + timedelta(days=9))
+    ran = reported_days(0, 10, clicks={"v1": 60, "v2": 61})
+    strays = reported_days(-20, 0, clicks={"v1": 60, "v2": 110})
+    strays += reported_days(10, 12, clicks={"v1": 60, "v2": 110})
+    with show(ran) as warehouse:
+        clean = analyze(warehouse, experiment, run=run)
+    with show(ran + strays) as warehouse:
+        dirty = analyze(warehouse, experiment, run=run)
+    (note,) = [note for note in dirty.warnings if note.code == "outside_phase"]
+    assert note.message.startswith(f"{22 * 6000:,} reported impressions")
+    kept = tuple(one for one in dirty.warnings if one is not note)
+    assert replace(dirty, warnings=kept) == clean
 
 
 def test_reports_are_final_as_late_as_other_rows(show):

@@ -1,5 +1,5 @@
 -- One row per experiment, variant, product and creative of the newest reports: impressions (n) and
--- clicks (k). Days after a given day are left out.
+-- clicks (k). Days outside two given days are left out.
 SELECT
     experiment,
     variant,
@@ -9,7 +9,7 @@ SELECT
     SUM(impressions) AS n,
     SUM(clicks) AS k
 FROM aggregates_current
-WHERE day <= $until_day
+WHERE day BETWEEN $from_day AND $until_day
     AND experiment IN (SELECT UNNEST($experiments))
     AND product_id IS NOT NULL
     AND creative_id IS NOT NULL

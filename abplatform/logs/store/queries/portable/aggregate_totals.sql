@@ -1,5 +1,6 @@
 -- One row per experiment, variant and category of the newest reports: impressions, clicks,
--- conversions, value and cost in micros, first and last day. Days after a given day are left out.
+-- conversions, value and cost in micros, first and last day. Days outside two given days are
+-- left out.
 SELECT
     experiment,
     variant,
@@ -12,6 +13,6 @@ SELECT
     MIN(day) AS first_day,
     MAX(day) AS last_day
 FROM aggregates_current
-WHERE day <= $until_day AND experiment IN (SELECT UNNEST($experiments))
+WHERE day BETWEEN $from_day AND $until_day AND experiment IN (SELECT UNNEST($experiments))
 GROUP BY experiment, variant, category
 ORDER BY experiment, variant, category
