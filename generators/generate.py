@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -278,8 +280,21 @@ def _draw_all(
             yield _draw(task, root)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_with_parent) as pool:
         yield from pool.map(_draw, tasks, [root] * count, chunksize=4)
+
+
+def _leave_with_parent() -> None:
+    """End this worker with its parent: where that is killed, workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _draw(slot: _Slot, root: Path) -> Lineage | CreativeRefused:

@@ -96,8 +96,10 @@ def run_demo(out: Path, *, seed: int, sizes: DemoSizes, console: Console) -> dic
 
     began = time.monotonic()
     _claim(out, {"seed": seed, **asdict(sizes)})
+    story = Story(console)
+    story.rule(f"abp demo: two simulated weeks of a shop, seed {seed}")
     write_world(out, products=sizes.products, per_product=sizes.per_product, seed=seed)
-    run = _Demo(open_workspace(out), seed, sizes, Story(console))
+    run = _Demo(open_workspace(out), seed, sizes, story)
     run.open()
     for week in WEEKS:
         run.week(week)
@@ -145,7 +147,6 @@ class _Demo:
         self.ready = read_products(self.workspace.catalog).ready
         categories = {ready.product.category.at_level(1) for ready in self.ready}
         root = self.workspace.root
-        self.story.rule(f"abp demo: two simulated weeks of a shop, seed {self.seed}")
         self.story.say(
             f"{len(self.ready)} products drawn by this repository, {len(categories)} categories, "
             f"{self.sizes.impressions:,} impressions a week. No network, all in {root}.",
@@ -269,11 +270,8 @@ class _Demo:
     def _learned(self, week: str, results: Mapping[str, Any]) -> None:
         """What the week taught."""
         gate = results["gate"]
-        promoted = "promoted" if gate["promote"] else "not promoted"
-        self.story.say(
-            f"{results['pairs']['pairs']} preference pairs; reward model {promoted}: "
-            f"{'; '.join(gate['reasons'])}"
-        )
+        outcome = "promoted" if gate["promote"] else f"not promoted: {'; '.join(gate['reasons'])}"
+        self.story.say(f"{results['pairs']['pairs']} preference pairs; reward model {outcome}.")
 
     def close(self) -> dict[str, Any]:
         """Points 5 to 8, and the report."""

@@ -7,8 +7,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from abplatform.cli.demo_facts import CategoryRow, Contest, DemoWeek, category_rows
-from abplatform.cli.demo_story import Fault
+from abplatform.cli.demo_facts import (
+    CategoryRow,
+    Contest,
+    DemoWeek,
+    category_rows,
+    value_of_choice,
+)
+from abplatform.cli.demo_story import Fault, because
 from abplatform.cli.demo_world import CREATIVES, demo_keys
 from abplatform.durable import replace_durably
 from abplatform.figures import page, percent
@@ -51,12 +57,16 @@ def write_page(
 def _opening(weeks: Sequence[DemoWeek], contest: Contest) -> str:
     peeking, platform = contest.peeking, contest.platform
     received = weeks[-1].results["ingest"]["totals"]["received"]
+    choice = value_of_choice(weeks[-1])
     facts = [
         (f"{received:,}", "events taken in, each counted once"),
         (f"{peeking.comparisons}", f"category comparisons, {peeking.null} truly without gain"),
         (f"{peeking.shipped}", f"a z-test peeked at daily would ship, {peeking.wrong} wrongly"),
         (f"{platform.shipped}", f"this platform ships, {platform.wrong} wrongly"),
     ]
+    if choice is not None:
+        said = f"true lift, had the model chosen one picture in {choice.pictures}; all: "
+        facts.append((percent(choice.chosen), said + percent(choice.all)))
     cells = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in facts)
     names = " and ".join(week.week for week in weeks)
     return (
@@ -151,7 +161,7 @@ def _reward_row(week: str, results: Mapping[str, Any]) -> str:
 
 def _outcome(gate: Mapping[str, Any]) -> str:
     word = "Promoted" if gate["promote"] else "Not promoted"
-    return f"{word}: {escape('; '.join(gate['reasons']))}."
+    return f"{word}: {escape(because(gate))}."
 
 
 def _scorecards(workspace: Workspace, weeks: Sequence[DemoWeek]) -> list[str]:

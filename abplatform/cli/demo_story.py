@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["Fault", "Story"]
+__all__ = ["Fault", "Story", "because"]
 
 _STYLES = {"ship": "bold green", "reject": "bold red", "invalid": "bold magenta"}
 _NONE = "\N{EM DASH}"
@@ -157,7 +157,7 @@ class Story:
             style = "bold" if row is ours else "dim"
             self.say(f"  [{style}]{name:<{width}}  {row['accuracy']:6.1%}  {share:4.0%} of it[/]")
         word = "[bold green]Promoted[/]" if gate["promote"] else "[bold]Not promoted[/]"
-        self.say(f"{word}: {'; '.join(gate['reasons'])}.")
+        self.say(f"{word}: {because(gate)}.")
 
     def choice(self, choice: Choice, *, week: str) -> None:
         """Say what the model's ranking would have been worth."""
@@ -181,6 +181,15 @@ class Story:
         """Show where the time went."""
         shown = ", ".join(f"{step} {taken:.1f}" for step, taken in seconds.items() if taken >= 0.05)
         self.say(f"[dim]Wall time {total:.1f} s; when they ran, by step in seconds: {shown}.[/]")
+
+
+def because(gate: Mapping[str, Any]) -> str:
+    """Say why a model was promoted, in few words, or why not, in all."""
+    if not gate["promote"]:
+        return "; ".join(gate["reasons"])
+    passed = gate["metrics"]["gates"]
+    gain = next(row["detail"] for row in passed if row["gate"] == "gain")
+    return f"it passed all {len(passed)} gates; {gain}"
 
 
 def _in_words(rows: Sequence[CategoryRow]) -> str:
