@@ -120,6 +120,12 @@ def draw():
 
 
 @pytest.fixture
+def frame_of():
+    """Turn rows into a frame with the columns of ``exposures``."""
+    return exposures
+
+
+@pytest.fixture
 def start():
     """When the experiment began."""
     return START

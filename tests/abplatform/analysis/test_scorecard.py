@@ -454,3 +454,18 @@ def test_two_depths_of_the_path_are_two_families(show, make, draw, run):
     assert [lift.level for lift in expected].count("home") == 2
     reasons = [row for one in alone for row in one.decision.by_category]
     assert list(both.decision.by_category) == reasons
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_log(show, frame_of, make, run):
+    """Units that are seen in both variants at one moment fall to the same side in any order."""
+    rows = [
+        {"variant": variant, "unit_id": f"u{user}", "mixed": True}
+        for user in range(200)
+        for variant in (("baseline", "generated") if user % 5 else ("generated", "baseline"))
+    ]
+    frame = frame_of(rows)
+    found = []
+    for log in (frame, frame.reverse()):
+        with show(log) as warehouse:
+            found.append(analyze(warehouse, make(), run=run).srm.observed)
+    assert found == [{"baseline": 160, "generated": 40}] * 2

@@ -7,7 +7,7 @@ FROM (
     SELECT
         unit_id,
         MIN(ts) AS first_at,
-        MIN_BY(variant, ts) AS variant,
+        MIN_BY(variant, STRUCT_PACK(ts := ts, id := event_id)) AS variant,
         unit_bucket(unit_id, $salt) AS bucket
     FROM exposures
     WHERE experiment = $experiment
