@@ -232,12 +232,7 @@ def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
         if key in registered:
             one = registered[key]
             experiment = one.experiment
-            run = Run(
-                now=workspace.clock(),
-                started_at=one.started_at,
-                ended_at=one.ended_at,
-                phases=one.phases,
-            )
+            run = Run.of(one, now=workspace.clock())
         else:
             declared = declared_experiments(warehouse)
             if key not in declared:

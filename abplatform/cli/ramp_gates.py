@@ -29,7 +29,7 @@ def pass_gates(registry: Registry, key: str, gates: tuple[Gate, ...]) -> None:
         return
     workspace, found = registry.workspace, registry.find(key)
     ingest(workspace, experiment_facts(workspace))
-    run = Run(workspace.clock(), found.started_at, found.ended_at, found.phases)
+    run = Run.of(found, now=workspace.clock())
     with workspace.lock(f"ramp {key}"), Warehouse.open(workspace) as warehouse:
         scorecard = measure(warehouse, found.experiment, run=run, zone=workspace.settings.time_zone)
     closed = find_closed_gate(scorecard, found.experiment, gates)

@@ -12,7 +12,7 @@ from typing import Any
 
 from abplatform.analysis.pairs import PAIR_SCHEMA, keep_pairs, preference_pairs
 from abplatform.analysis.publish import open_shelf, publish
-from abplatform.analysis.scorecard import Run, Scorecard
+from abplatform.analysis.scorecard import Run, Scorecard, decision_moment
 from abplatform.analysis.verdict import analyze
 from abplatform.creatives import read_lineage
 from abplatform.domain.catalog import Lineage
@@ -100,7 +100,7 @@ def decide_week(brief: Brief) -> Json:
         found = json.loads(path.read_bytes())["verdict"]
         verdict = Verdict(found["verdict"])
         at = _end_of_run(brief, registered)
-        over = registered.started_at is not None and at == _longest(registered)
+        over = registered.started_at is not None and at == _longest(brief, registered)
         if registered.state in {State.RUNNING, State.PAUSED} and (
             over or verdict is not Verdict.CONTINUE
         ):
@@ -165,12 +165,7 @@ def judge_experiment(
     return analyze(
         warehouse,
         registered.experiment,
-        run=Run(
-            now=workspace.clock(),
-            started_at=registered.started_at,
-            ended_at=registered.ended_at,
-            phases=registered.phases,
-        ),
+        run=Run.of(registered, now=workspace.clock()),
         lineage=lineage,
         zone=workspace.settings.time_zone,
     )
@@ -188,15 +183,16 @@ def _teaches(registered: RegisteredExperiment) -> bool:
     return ended and registered.experiment.learning.retrain == "weekly"
 
 
-def _longest(registered: RegisteredExperiment) -> datetime | None:
-    since = registered.started_at
-    return since + registered.experiment.analysis.max_runtime if since else None
+def _longest(brief: Brief, registered: RegisteredExperiment) -> datetime | None:
+    """When the plan decides at the latest; days are the workspace's, also where clocks change."""
+    run = Run.of(registered, now=brief.workspace.clock())
+    return decision_moment(registered.experiment, run, brief.workspace.settings.time_zone)
 
 
 def _end_of_run(brief: Brief, registered: RegisteredExperiment) -> datetime:
     """The week's end or the longest runtime, but never before the last change of phase."""
     end = brief.week.ends_at(brief.workspace.settings.time_zone)
-    longest = _longest(registered)
+    longest = _longest(brief, registered)
     moments = [min(end, longest) if longest else end]
     if registered.phases:
         last = registered.phases[-1]

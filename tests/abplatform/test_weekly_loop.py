@@ -179,6 +179,19 @@ def test_two_weeks_teach_and_a_second_call_does_nothing(tmp_path):
     assert outcome(workspace.root) == before
 
 
+@pytest.mark.parametrize("week", ["2026-W13", "2026-W43"])
+def test_a_week_in_which_clocks_change_ends_its_experiment(tmp_path, week):
+    """An experiment of seven days ends with its week, be that week 167 or 169 hours long."""
+    make_workspace(tmp_path / "w", week)
+    (tmp_path / "w" / "abp.yaml").write_text("time_zone: Europe/Berlin\n")
+    workspace = open_workspace(tmp_path / "w", clock=lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    run_week(workspace, week, replace(small_hands(), **no_learning()))
+    ended = Registry(workspace).find(f"scenes-{week.lower().replace('-', '')}")
+    assert ended.state in {"stopped", "decided"}
+    hours = (ended.ended_at - ended.started_at) / timedelta(hours=1)
+    assert hours == {"2026-W13": 167, "2026-W43": 169}[week]
+
+
 def test_landed_traffic_waits_until_the_week_is_final(tmp_path):
     """With landed traffic there is no verdict before the week is final; then the turn goes on."""
     workspace = make_workspace(tmp_path / "w")

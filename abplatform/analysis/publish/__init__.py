@@ -77,12 +77,7 @@ def _analyse_all(shop: Shop) -> list[tuple[Experiment, Scorecard]]:
             analyze(
                 shop.warehouse,
                 registered.experiment,
-                run=Run(
-                    now=workspace.clock(),
-                    started_at=registered.started_at,
-                    ended_at=registered.ended_at,
-                    phases=registered.phases,
-                ),
+                run=Run.of(registered, now=workspace.clock()),
                 lineage=shop.shelf.lineage,
                 zone=workspace.settings.time_zone,
             ),

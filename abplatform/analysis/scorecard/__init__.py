@@ -20,7 +20,7 @@ from abplatform.analysis.scorecard.creatives import (
     compare_creatives,
     read_creatives,
 )
-from abplatform.analysis.scorecard.looks import Question, Run
+from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
 from abplatform.analysis.scorecard.notes import note_aggregates
 from abplatform.analysis.scorecard.record import (
@@ -57,6 +57,7 @@ __all__ = [
     "aggregate_creative_totals",
     "compare_aggregate_creatives",
     "compare_creatives",
+    "decision_moment",
     "format_time",
     "has_unit_rows",
     "have_unit_rows",

@@ -10,6 +10,7 @@ from abplatform.analysis.scorecard.record import Look
 from abplatform.analysis.scorecard.totals import conversion_delay
 from abplatform.domain.experiment import Experiment, Phase
 from abplatform.domain.metrics import METRICS
+from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = ["Question", "Run", "decision_moment", "final_delay", "find_look"]
 
@@ -29,6 +30,11 @@ class Run:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     phases: tuple[Phase, ...] = ()
+
+    @classmethod
+    def of(cls, registered: RegisteredExperiment, *, now: datetime) -> Run:
+        """Return how a registered experiment ran, as the journal knows it."""
+        return cls(now, registered.started_at, registered.ended_at, registered.phases)
 
 
 @dataclass(frozen=True, slots=True)
