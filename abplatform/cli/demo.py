@@ -46,12 +46,14 @@ class DemoSizes:
         per_product: How many generated creatives each gets a week.
         impressions: How many a week, on average.
         bots: How many bots come in the first week.
+        epochs: Passes of the reward model's training at most; None for its own default.
     """
 
     products: int = 36
     per_product: int = 4
     impressions: int = 600_000
     bots: int = 30
+    epochs: int | None = None
 
 
 @click.command()
@@ -179,6 +181,7 @@ class _Demo:
             workspace,
             seed=self.seed,
             impressions=self.sizes.impressions,
+            epochs=self.sizes.epochs,
             faults=Faults(bots=self.sizes.bots if first else 0, lost=lost),
         )
         results: dict[str, Any] = {}

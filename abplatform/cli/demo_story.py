@@ -202,7 +202,8 @@ def _in_words(rows: Sequence[CategoryRow]) -> str:
     parts = [f"{words} {', '.join(named[verdict])}" for verdict, words in told if named[verdict]]
     open_still = sum(bool(row.category) for row in rows) - sum(map(len, named.values()))
     if open_still:
-        parts.append(f"nothing proven in {open_still} others" if parts else "nothing proven yet")
+        rest = f"the other {open_still}" if open_still > 1 else "the other one"
+        parts.append(f"nothing proven in {rest}" if parts else "nothing proven yet")
     text = "; ".join(parts)
     return f"[bold]{text[:1].upper()}{text[1:]}.[/]"
 

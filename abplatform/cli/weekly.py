@@ -108,6 +108,7 @@ def make_hands(
     seed: int,
     impressions: int | None,
     faults: Faults | None = None,
+    epochs: int | None = None,
     processes: int = 2,
 ) -> Hands:
     """Join generators, market and reward into the hands of a turn.
@@ -117,6 +118,7 @@ def make_hands(
         seed: Every random choice comes from it.
         impressions: How many a simulated week has; None for landed traffic.
         faults: What is planted into a simulated week.
+        epochs: Passes of the reward model's training at most; None for its own default.
         processes: How many processes draw.
     """
     from abplatform.cli.drawing import DrawCreatives
@@ -132,7 +134,7 @@ def make_hands(
         intake = read_products(workspace.catalog)
     refused = [{"product_id": r.product_id, "reasons": [str(r)]} for r in intake.refused]
     draw = DrawCreatives(intake.ready, refused, seed, processes)
-    learn = Learn(seed)
+    learn = Learn(seed, epochs)
     inputs = {"generate": draw.inputs, "retrain": learn.inputs}
     serve = None
     if impressions is not None:

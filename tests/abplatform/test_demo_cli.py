@@ -14,7 +14,7 @@ from abplatform.cli.peeking import Shipped, compare_shipping, peek_daily
 from abplatform.domain.spec import read_experiments
 from abplatform.errors import WorkspaceError
 
-SMALL = DemoSizes(products=6, per_product=2, impressions=20_000, bots=4)
+SMALL = DemoSizes(products=4, per_product=2, impressions=12_000, bots=4, epochs=2)
 
 
 def tell(out, seed=7):
@@ -37,7 +37,7 @@ def test_the_demo_tells_its_eight_points_and_leaves_a_workspace(tmp_path):
     for name in ("bot swarm", "events delivered twice", "clicks without impression"):
         assert faults[name]["ok"], faults[name]
     assert faults["picture of another product"]["ok"]
-    assert summary["contest"]["platform"]["comparisons"] == 36
+    assert summary["contest"]["platform"]["comparisons"] == 24
     first = summary["weeks"]["2026-W36"]
     assert first["reward"]["reasons"] == ["no newer held-out week"]
     assert summary["weeks"]["2026-W37"]["reward"]["metrics"]["trained_on"] == ["2026-W36"]

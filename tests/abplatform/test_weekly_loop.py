@@ -143,7 +143,6 @@ def test_killed_anywhere_it_ends_the_same(tmp_path):
         ("generate", 3),
         ("serve", 4),
         ("ingest", 2),
-        ("analyse", 1),
         ("retrain", 1),
         ("promote", 0),
         ("never", 0),
