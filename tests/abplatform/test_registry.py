@@ -49,6 +49,20 @@ def started(registry, key="beauty", share="40%", at=MONDAY):
     return path
 
 
+def test_a_key_in_two_files_is_not_started(registry):
+    """Nobody can tell which file is meant, so neither starts; other experiments do."""
+    draft(registry)
+    draft(registry, key="other")
+    twin = registry.workspace.experiments / "twin.yaml"
+    twin.write_text(SPEC.format(key="beauty", share="20%"))
+    with pytest.raises(SpecError, match=r"twin.yaml:1: .*already in beauty.yaml"):
+        registry.start("beauty", at=MONDAY, who="owner")
+    assert registry.find("beauty").state is State.DRAFT
+    registry.start("other", at=MONDAY, who="owner")
+    twin.unlink()
+    registry.start("beauty", at=MONDAY, who="owner")
+
+
 def test_life_of_an_experiment(registry):
     """From draft to running → paused → running → stopped → decided, with who, when and what."""
     draft(registry)

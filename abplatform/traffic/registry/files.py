@@ -12,7 +12,15 @@ from abplatform.durable import replace_durably
 from abplatform.errors import RegistryError, SpecError
 from abplatform.workspace import Workspace
 
-__all__ = ["SpecFile", "keep_spec", "kept_spec", "kept_spec_path", "line_of", "read_spec_files"]
+__all__ = [
+    "SpecFile",
+    "find_spec_file",
+    "keep_spec",
+    "kept_spec",
+    "kept_spec_path",
+    "line_of",
+    "read_spec_files",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,21 @@ def read_spec_files(folder: Path) -> tuple[dict[str, SpecFile], list[SpecError]]
                 )
             )
     return files, problems
+
+
+def find_spec_file(folder: Path, key: str) -> SpecFile:
+    """Return the one file of an experiment that is about to start.
+
+    Raises:
+        SpecError: The key stands in a second file too, so nobody can tell which of them is meant.
+    """
+    files, problems = read_spec_files(folder)
+    for problem in problems:
+        if problem.code == "duplicate_experiment" and problem.path is not None:
+            second = _read(Path(problem.path))
+            if second.experiment.key == key:
+                raise problem
+    return files[key]
 
 
 def _read(path: Path) -> SpecFile:

@@ -18,7 +18,7 @@ from abplatform.domain.assignment import share_range
 from abplatform.domain.experiment import RampStep, State, Verdict
 from abplatform.errors import RegistryError
 from abplatform.traffic.journal import Pen
-from abplatform.traffic.registry.files import keep_spec, read_spec_files
+from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
 from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
 from abplatform.traffic.registry.register import Register, refuse_external
 from abplatform.traffic.registry.replay import Past, RegisteredExperiment, phase_facts, replay
@@ -51,7 +51,7 @@ class Registry(Register):
 
         Raises:
             RegistryError: It is no draft, its layer is over-booked, or it needs no start.
-            SpecError: Its YAML cannot be used.
+            SpecError: Its YAML cannot be used, or its key stands in two files.
         """
         with self.journal.pen() as pen:
             past = replay(pen.rows).get(key)
@@ -59,7 +59,7 @@ class Registry(Register):
                 self.check_unedited(key)
                 raise _wrong_state(key, past, "start")
             self.find(key)
-            file = read_spec_files(self.workspace.experiments)[0][key]
+            file = find_spec_file(self.workspace.experiments, key)
             refuse_external(file.experiment)
             phase = self._first_phase(file.experiment, at, rows=pen.rows, path=file.path)
             detail = {
