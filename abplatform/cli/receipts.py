@@ -14,15 +14,52 @@ from rich.table import Table
 if TYPE_CHECKING:
     from abplatform.logs.load import Counts, Example, Receipt, Trial
 
-__all__ = ["print_receipt", "print_trial"]
+__all__ = ["REMEDIES", "print_receipt", "print_trial"]
 
-_LEFT_OVER: Mapping[str, str] = {
-    "orphan_clicks": "clicks wait for an impression that has not come",
-    "outside_phase": "exposures lie outside their experiment's running time",
-    "mixed_units": "units were assigned to two variants of one experiment",
-    "bot_units": "units are flagged as bots",
-    "unplaced_cost_days": "days of cost have no impression to carry it",
+_LEFT_OVER: Mapping[str, tuple[str, str]] = {
+    "orphan_clicks": (
+        "click waits for an impression that has not come",
+        "clicks wait for an impression that has not come",
+    ),
+    "outside_phase": (
+        "exposure lies outside its experiment's running time",
+        "exposures lie outside their experiment's running time",
+    ),
+    "mixed_units": (
+        "unit was assigned to two variants of one experiment",
+        "units were assigned to two variants of one experiment",
+    ),
+    "bot_units": ("unit is flagged as a bot", "units are flagged as bots"),
+    "unplaced_cost_days": (
+        "day of cost has no impression to carry it",
+        "days of cost have no impression to carry it",
+    ),
 }
+
+REMEDIES: Mapping[str, str] = {
+    "not_json": "write one JSON object a line",
+    "not_csv": "quote cells that hold commas, quotes or line breaks",
+    "not_utf8": "save the file as UTF-8",
+    "truncated": "deliver the whole file again",
+    "too_long": "keep a line below 1 MB",
+    "too_deep": "nest it less deeply",
+    "unknown_schema": "write schema 1",
+    "unknown_event_type": "docs/contracts.md names the event types",
+    "missing_field": "write the field, or map a column to it",
+    "wrong_type": "write it as docs/contracts.md says",
+    "wrong_value": "write a value that docs/contracts.md allows",
+    "naive_timestamp": "add the offset from UTC, such as Z or +01:00",
+    "bad_timestamp": "write RFC 3339, such as 2026-11-02T12:00:00Z",
+    "before_2000": "check the clock, or the time's unit",
+    "from_the_future": "check the clock, or the time's unit",
+    "click_without_target": "name the impression that was clicked",
+    "clicks_above_impressions": "ask for a corrected report",
+    "unknown_experiment": "bring its YAML and run `abp ingest` again",
+    "unknown_variant": "check the variant's name in log and YAML",
+    "unknown_currency": "add its rate to abp.yaml and run `abp ingest` again",
+    "conflicting_id": "give each event its own id",
+}
+"""What to do about each reason of :data:`abplatform.domain.events.REASONS`."""
 
 
 def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
@@ -44,11 +81,11 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
             f"{receipt.withdrawn:,} events that were accepted earlier count no longer: these "
             "deliveries contradict or correct them."
         )
-    for kind, text in _LEFT_OVER.items():
+    for kind, (one, many) in _LEFT_OVER.items():
         count = receipt.left_over.get(kind, 0)
         if count:
-            out.print(f"{count:,} {text}.")
-    out.print(f"In the store: {_identity(receipt.totals)}")
+            out.print(f"{count:,} {one if count == 1 else many}.")
+    out.print(f"In the store: {_identity(receipt.totals)}", soft_wrap=True)
     out.print(f"data_version {receipt.data_version}")
 
 
@@ -89,8 +126,9 @@ def _print_reasons(
     table = Table(box=None, pad_edge=False)
     table.add_column("quarantined because")
     table.add_column("events", justify="right")
-    table.add_column("for example", overflow="fold")
+    table.add_column("for example, and what to do", overflow="fold")
     for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1]):
         example = examples[reason]
-        table.add_row(reason, f"{count:,}", escape(f"{example.place}: {example.detail}"))
+        told = f"{example.place}: {example.detail} → {REMEDIES[reason]}"
+        table.add_row(reason, f"{count:,}", escape(told))
     out.print(table)

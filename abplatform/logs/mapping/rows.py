@@ -257,6 +257,8 @@ def _columns_of(path: Path) -> list[str] | None:
             return None
         with _text_lines(path) as file:
             header = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+    except FileNotFoundError:
+        raise IngestError("there is no such file", path=path, remedy="check its name") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         message = f"it cannot be read as {form}: {error}"
         raise IngestError(message, path=path, line=1, remedy="check the file's format") from None

@@ -149,7 +149,9 @@ class _Reader:
             _refuse(self._root, "`event` is missing", f"say one of {', '.join(EVENT_TYPES)}")
         if node.value not in EVENT_TYPES:
             near = nearest(str(node.value), EVENT_TYPES)
-            remedy = f"did you mean {near!r}" if near else f"say one of {', '.join(EVENT_TYPES)}"
+            remedy = (
+                f"perhaps you meant {near!r}" if near else f"say one of {', '.join(EVENT_TYPES)}"
+            )
             _refuse(node, f"there is no event {plain(node)!r}", remedy)
         return str(node.value)
 
@@ -157,7 +159,7 @@ class _Reader:
         for key in cast("dict[str, Node]", node.value):
             if key not in names:
                 near = nearest(key, names)
-                remedy = f"did you mean {near!r}" if near else f"it knows {', '.join(names)}"
+                remedy = f"perhaps you meant {near!r}" if near else f"it knows {', '.join(names)}"
                 _refuse(node, f"{message} {key!r}", remedy, key=key)
 
     def _names(self, key: str, allowed: Iterable[str]) -> dict[str, str]:
@@ -176,7 +178,7 @@ class _Reader:
         for name in self._settings:
             if name not in fields:
                 near = nearest(name, fields)
-                remedy = f"did you mean {near!r}" if near else f"it has {', '.join(fields)}"
+                remedy = f"perhaps you meant {near!r}" if near else f"it has {', '.join(fields)}"
                 raise MappingError(f"--set {name}: the event has no such field", remedy=remedy)
         return dict(self._settings)
 

@@ -4,7 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from abplatform.cli.logs import ingest as command
-from abplatform.errors import MappingError
+from abplatform.cli.receipts import REMEDIES
+from abplatform.domain.events import REASONS
+from abplatform.errors import IngestError, MappingError
 
 
 @pytest.fixture
@@ -54,7 +56,22 @@ def test_ingest_prints_a_receipt_for_people(abp, write, wire):
     said = abp(file, "--source", "web").stdout
     assert "2 received = 1 accepted + 1 quarantined + 0 duplicate + 0 superseded ✓" in said
     assert "own.jsonl:2: `variant` is 'third'" in said
+    assert "check the variant's name in log and YAML" in said
     assert "Nothing new" in abp().stdout
+
+
+def test_every_reason_says_what_to_do(abp, write, wire):
+    """No line is quarantined without a remedy, and a single orphan is told in the singular."""
+    assert set(REMEDIES) == set(REASONS)
+    said = abp(write([wire("click", "k1", impression_id="not-yet")])).stdout
+    assert "1 click waits for an impression that has not come." in said
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "gone.jsonl", "gone.parquet", "gone.csv.gz"])
+def test_a_file_that_is_not_there_is_called_so(abp, tmp_path, name):
+    """A mistyped name names the file and is not taken for a broken format."""
+    with pytest.raises(IngestError, match=r"gone.*[Nn]o such file.*[Cc]heck its name"):
+        abp(tmp_path / name)
 
 
 def test_a_dry_run_and_a_draft_write_nothing(abp, folder, tmp_path):

@@ -247,7 +247,7 @@ def test_other_mistakes_say_what_to_do():
     """Bad YAML, an unknown --set and bytes that are no text are refused too."""
     with pytest.raises(SpecError):
         parse_mapping(text("a: &b 1"), path=Path("m.yaml"))
-    with pytest.raises(MappingError, match="Did you mean 'category'"):
+    with pytest.raises(MappingError, match="Perhaps you meant 'category'"):
         parse_mapping(text(IMPRESSIONS, categroy="x"), path=Path("m.yaml"))
     with pytest.raises(MappingError, match="UTF-8"):
         parse_mapping(MappingText(b"\xff"), path=Path("m.yaml"))
