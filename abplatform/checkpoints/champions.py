@@ -45,7 +45,7 @@ def load_checkpoint(root: Path, ref: str, *, kind: str) -> Checkpoint:
     matches = [name for name in names(root) if name.startswith(sha256) and len(sha256) >= 6]
     if len(matches) != 1:
         raise CheckpointError(
-            f"{ref} names {len(matches)} {kind} checkpoints" if matches else f"no {kind} {ref}",
+            f"{ref!r} names {len(matches) or 'no'} {kind} checkpoints",
             path=root,
             remedy="list what there is with `abp reward list`",
         )

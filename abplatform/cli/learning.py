@@ -101,17 +101,11 @@ class Learn:
         return TrainingConfig(seed=self.seed, epochs=self.epochs, shape=self.shape)
 
     def _source(self, brief: Brief) -> Source:
-        """Pairs up to this week; weeks without any are left out."""
-        import polars as pl
-
+        """Pairs up to this week."""
         from reward.retrain import Source
 
         found = read_source(brief.workspace)
-        pairs = {
-            week: path
-            for week, path in found.pairs.items()
-            if week <= str(brief.week) and pl.scan_parquet(path).select(pl.len()).collect().item()
-        }
+        pairs = {week: path for week, path in found.pairs.items() if week <= str(brief.week)}
         return Source(pairs=pairs, images=found.images, scenes=found.scenes)
 
 

@@ -212,7 +212,7 @@ def list_models(folder: Path | None, *, as_json: bool) -> None:
         weeks = " … ".join(dict.fromkeys([*row["weeks"][:1], *row["weeks"][-1:]])) or "own pairs"
         click.echo(f"{row['sha256'][:12]}  {told:<22} {row['pairs']:>7,} pairs  {weeks}")
     if not rows:
-        click.echo("no reward model yet: abp retrain")
+        click.echo("There is no reward model yet; train one with `abp retrain`.")
 
 
 @click.command()
@@ -262,11 +262,18 @@ def _config(seed: int, epochs: int | None) -> TrainingConfig:
 
 
 def read_source(workspace: Workspace) -> Source:
-    """Find a workspace's pairs by week, its pictures and the scenes they were drawn from."""
+    """Find a workspace's pairs by week, its pictures and the scenes they were drawn from.
+
+    Weeks without any pair are left out: their experiments had nothing to teach.
+
+    Raises:
+        TrainingError: A week's file cannot be read.
+    """
     from abplatform.creatives import read_lineage
     from reward.retrain import Source
 
     found = {path.stem: path for path in sorted(workspace.pairs.glob("*.parquet"))}
+    found = {week: path for week, path in found.items() if _holds_rows(path)}
     lineage = read_lineage(workspace.creatives)
     return Source(
         pairs=found,
@@ -275,15 +282,29 @@ def read_source(workspace: Workspace) -> Source:
     )
 
 
+def _holds_rows(path: Path) -> bool:
+    import polars as pl
+
+    try:
+        return bool(pl.scan_parquet(path).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TrainingError(
+            f"the pairs cannot be read: {error}",
+            path=path,
+            remedy="remove the file, and write the week's pairs again with `abp pairs`",
+        ) from None
+
+
 def find_faults(workspace: Workspace, source: Source, week: str) -> tuple[str, ...]:
     """Say which experiments behind a week's pairs have an SRM alarm, as published."""
     import polars as pl
 
     from abplatform.logs.store.published import read_published
+    from reward.dataset import read_pairs
 
     if week not in source.pairs:
         return ()
-    keys = pl.read_parquet(source.pairs[week], columns=["experiment"])["experiment"].unique()
+    keys = read_pairs(source.pairs[week]).frame["experiment"].unique()
     try:
         scorecards = read_published(workspace.published).table("scorecards")
     except StoreError:

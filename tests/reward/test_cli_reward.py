@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from abplatform.cli.main import abp
-from abplatform.errors import AbplatformError
+from abplatform.errors import AbplatformError, TrainingError
 from abplatform.traffic.journal import Journal
 
 FEW = ("--epochs", "1")
@@ -101,6 +101,26 @@ def workspace(drawn, other, tmp_path):
     shutil.copytree(other.images, tmp_path / "data" / "creatives", dirs_exist_ok=True)
     shutil.copy(drawn.pairs, tmp_path / "data" / "pairs" / "2026-W48.parquet")
     return tmp_path
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet" * 50])
+def test_retrain_names_a_week_that_cannot_be_read(workspace, content):
+    """An empty or broken file of pairs is an error that names it and says what to do."""
+    (workspace / "data" / "pairs" / "2026-W49.parquet").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"2026-W49.parquet: the pairs cannot be read") as told:
+        call("retrain", *FEW, "-w", workspace)
+    assert "write the week's pairs again" in str(told.value).lower()
+
+
+def test_retrain_passes_over_a_week_without_pairs(workspace, drawn):
+    """A week whose experiments had nothing to teach does not stand in the way of the others."""
+    nothing = pl.read_parquet(drawn.pairs).clear()
+    nothing.write_parquet(workspace / "data" / "pairs" / "2026-W49.parquet")
+    there = ("-w", workspace)
+    assert json.loads(call("retrain", *FEW, *there, "--json"))["week"] == "2026-W48"
+    nothing.write_parquet(workspace / "data" / "pairs" / "2026-W48.parquet")
+    with pytest.raises(TrainingError, match="there are no preference pairs yet"):
+        call("retrain", *FEW, *there)
 
 
 def test_retrain_promote_rollback_list(workspace, other):
