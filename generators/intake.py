@@ -102,7 +102,8 @@ def _prepare(catalogue: Catalogue, product: Product) -> ReadyProduct:
         data = path.read_bytes()
     except OSError as error:
         raise PhotographRefused(
-            "missing_image", f"the image {product.image!r} cannot be opened: {error.strerror}"
+            "missing_image",
+            f"the image {product.image!r} cannot be opened: {error.strerror}; check its path",
         ) from None
     cutout, mask = cut_out(data, name=product.image)
     return ReadyProduct(product, cutout, hashlib.sha256(data).hexdigest(), mask)
@@ -142,9 +143,13 @@ def _decode(data: bytes, name: str) -> Image.Image:
         raise PhotographRefused(
             "too_large", f"{name!r} has too many pixels; save it with at most 80 million"
         ) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except UnidentifiedImageError:
         raise PhotographRefused(
-            "unreadable_image", f"{name!r} is no readable image: {error}"
+            "unreadable_image", f"{name!r} is no image; save it as PNG, JPEG or WebP"
+        ) from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise PhotographRefused(
+            "unreadable_image", f"{name!r} is no readable image ({error}); save it again"
         ) from None
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):

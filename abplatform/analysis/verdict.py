@@ -124,7 +124,9 @@ def judge(scorecard: Scorecard, experiment: Experiment) -> Decision:
 def _invalid(scorecard: Scorecard) -> Decision:
     srm = scorecard.srm
     seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
-    plan = ", ".join(f"{name} {count:,.0f}" for name, count in srm.expected.items())
+    plan = ", ".join(
+        f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
+    )
     return Decision(
         verdict=Verdict.INVALID,
         reasons=(

@@ -189,7 +189,8 @@ def _brief(lineage: Lineage) -> dict[str, Any]:
 def _tell(answer: dict[str, Any]) -> None:
     made = Counter(row["source"] for row in answer["creatives"])
     click.echo(
-        f"{len(answer['creatives'])} creatives for {answer['products']} products: "
+        f"{_count(len(answer['creatives']), 'creative')} for "
+        f"{_count(answer['products'], 'product')}: "
         f"{made['baseline']} baseline, {made['generated']} generated "
         f"({answer['drawn']} drawn now, {answer['reused']} were there)."
     )
@@ -202,6 +203,10 @@ def _tell(answer: dict[str, Any]) -> None:
     click.echo(f"masters        {answer['root']}")
     click.echo(f"contact sheet  {answer['contact_sheet']}")
     click.echo(f"contact page   {answer['contact_page']}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @click.group()

@@ -128,6 +128,7 @@ def test_what_cannot_be_cut_out_is_refused(data, reason):
     with pytest.raises(PhotographRefused) as caught:
         cut_out(data)
     assert caught.value.reason == reason
+    assert " at 0x" not in str(caught.value)
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch):
@@ -154,7 +155,7 @@ def test_refused_products_name_file_and_line(tmp_path):
         (3, "unreadable_image"),
         (5, "no_category"),
     ]
-    assert str(intake.refused[1]).startswith(f"{path}:3: 'b.png' is no readable image")
+    assert str(intake.refused[1]).startswith(f"{path}:3: 'b.png' is no")
 
 
 def test_an_empty_catalogue_is_an_error(tmp_path):

@@ -133,7 +133,9 @@ def describe_srm(scorecard: Scorecard) -> str:
     seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
     if srm.p_value is None:
         return f"unavailable: {seen or 'nothing seen'}"
-    plan = ", ".join(f"{name} {count:,.0f}" for name, count in srm.expected.items())
+    plan = ", ".join(
+        f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
+    )
     return f"{srm.verdict}: seen {seen}; planned {plan} (p = {srm.p_value:.2g})"
 
 
