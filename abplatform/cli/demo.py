@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoSizes", "demo", "run_demo"]
 
+_BYTES_AN_IMPRESSION = 720
+"""What an impression takes on disk with its click, its landed lines and its row in the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoSizes:
@@ -149,9 +152,10 @@ class _Demo:
         self.ready = read_products(self.workspace.catalog).ready
         categories = {ready.product.category.at_level(1) for ready in self.ready}
         root = self.workspace.root
+        gigabytes = len(WEEKS) * self.sizes.impressions * _BYTES_AN_IMPRESSION / 1e9
         self.story.say(
             f"{len(self.ready)} products drawn by this repository, {len(categories)} categories, "
-            f"{self.sizes.impressions:,} impressions a week. No network, all in {root}.",
+            f"{self.sizes.impressions:,} impressions a week. No network, all in {root} (about {gigabytes:.1f} GB).",
             number=1,
         )
         about = {

@@ -31,7 +31,10 @@ def _commands(
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
     """Walk the tree of verbs, each with the context that its help needs."""
     name = path.rsplit(" ", maxsplit=1)[-1]
-    context = click.Context(command, parent=parent, info_name=name, terminal_width=WIDTH)
+    names = command.context_settings.get("help_option_names")
+    context = click.Context(
+        command, parent=parent, info_name=name, terminal_width=WIDTH, help_option_names=names
+    )
     context.max_content_width = WIDTH
     yield path, command, context
     if isinstance(command, click.Group):
