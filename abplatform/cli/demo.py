@@ -155,7 +155,8 @@ class _Demo:
         gigabytes = len(WEEKS) * self.sizes.impressions * _BYTES_AN_IMPRESSION / 1e9
         self.story.say(
             f"{len(self.ready)} products drawn by this repository, {len(categories)} categories, "
-            f"{self.sizes.impressions:,} impressions a week. No network, all in {root} (about {gigabytes:.1f} GB).",
+            f"{self.sizes.impressions:,} impressions a week. "
+            f"No network, all in {root} (about {gigabytes:.1f} GB).",
             number=1,
         )
         about = {
