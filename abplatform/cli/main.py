@@ -71,3 +71,11 @@ def main() -> None:
     except AbplatformError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        told = AbplatformError(
+            error.strerror or str(error),
+            path=error.filename,
+            remedy="check the path, who may write there, and the space that is left",
+        )
+        click.echo(f"error: {told}", err=True)
+        sys.exit(1)

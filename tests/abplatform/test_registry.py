@@ -260,7 +260,7 @@ def test_ramp_holds_its_step(registry):
     started(registry)
     registry.pause("beauty", at=hours(3), who="owner")
     registry.resume("beauty", at=hours(4), who="owner")
-    with pytest.raises(RegistryError, match="2026-11-03T00:00") as caught:
+    with pytest.raises(RegistryError, match="until 2026-11-03 00:00:00 UTC") as caught:
         registry.ramp("beauty", at=hours(23), who="owner")
     assert caught.value.line == 7
     registry.ramp("beauty", at=hours(24), who="owner")

@@ -9,7 +9,7 @@ from abplatform.domain.assignment import share_range
 from abplatform.domain.experiment import BucketRange, Phase, RampStep
 from abplatform.errors import RegistryError
 from abplatform.traffic.registry.files import SpecFile, line_of
-from abplatform.traffic.registry.replay import Past
+from abplatform.traffic.registry.replay import Past, say_moment
 
 __all__ = ["next_phase", "next_step", "present_step"]
 
@@ -46,7 +46,7 @@ def next_step(past: Past, file: SpecFile, at: datetime) -> RampStep:
     since = min(phase.starts_at for phase in past.phases if phase.exposure == exposure)
     if present and present.hold and at < since + present.hold:
         raise RegistryError(
-            f"{key} has to hold its present step until {(since + present.hold).isoformat()}",
+            f"{key} has to hold its present step until {say_moment(since + present.hold)}",
             path=file.path,
             line=line_of(file.path, "ramp:"),
             remedy="ramp later, or lower `hold` in the YAML",

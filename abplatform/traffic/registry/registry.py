@@ -21,7 +21,13 @@ from abplatform.traffic.journal import Pen
 from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
 from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
 from abplatform.traffic.registry.register import Register, refuse_external
-from abplatform.traffic.registry.replay import Past, RegisteredExperiment, phase_facts, replay
+from abplatform.traffic.registry.replay import (
+    Past,
+    RegisteredExperiment,
+    phase_facts,
+    replay,
+    say_moment,
+)
 
 __all__ = ["Registry"]
 
@@ -203,8 +209,8 @@ class Registry(Register):
         past = replay(pen.rows).get(key) if key else None
         if past is not None and at < past.changed_at:
             raise RegistryError(
-                f"{key}: {action} at {at.isoformat()} lies before its last change at "
-                f"{past.changed_at.isoformat()}",
+                f"{key}: {action} at {say_moment(at)} lies before its last change at "
+                f"{say_moment(past.changed_at)}",
                 remedy="name a later time with --at",
             )
         now = self.workspace.clock()
@@ -219,7 +225,7 @@ def _wrong_state(key: str, past: Past, action: str) -> RegistryError:
         State.DECIDED: "give a new run its own key",
         State.DRAFT: f"start it with `abp start {key}`",
     }
-    since = past.changed_at.isoformat()
+    since = say_moment(past.changed_at)
     return RegistryError(
         f"{key} is {past.state} since {since}; it cannot {action}", remedy=remedies[past.state]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ __all__ = [
     "phase_facts",
     "replay",
     "replay_reviews",
+    "say_moment",
 ]
 
 
@@ -126,6 +127,11 @@ def phase_facts(phase: Phase) -> dict[str, Any]:
             for name, held in phase.variants.items()
         ],
     }
+
+
+def say_moment(moment: datetime) -> str:
+    """Write a moment for people, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _pair(held: BucketRange) -> list[int]:

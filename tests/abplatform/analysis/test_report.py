@@ -115,6 +115,13 @@ def test_every_lift_is_in_the_tables(judged):
     assert describe_srm(scorecard) in html
 
 
+def test_half_a_unit_stays_half_a_unit(judged):
+    """A plan of 1.5 units a variant is not told as 2 and 2."""
+    scorecard, _ = judged
+    few = replace(scorecard.srm, p_value=0.56, expected={"a": 1.5, "b": 1500.0})
+    assert "planned a 1.5, b 1,500 (" in describe_srm(replace(scorecard, srm=few))
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
