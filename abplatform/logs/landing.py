@@ -54,6 +54,7 @@ SEGMENT_BYTES: Final = 64 * 1024 * 1024
 
 _SOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALIASES: Final = {"ndjson": "jsonl", "json": "jsonl", "ndjson.gz": "jsonl.gz"}
+_SHA256_OF_NOTHING: Final = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,8 @@ def land_file(
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
         raise IngestError(message, path=file, remedy="check its name and permissions") from None
+    if sha256 == _SHA256_OF_NOTHING:
+        raise IngestError("the file is empty", path=file, remedy="bring a file with events")
     known = find_segment(workspace, sha256, mapping)
     if known is not None:
         return known, False
@@ -272,7 +275,7 @@ def land_file(
         _keep_mapping(workspace, mapping)
     segment = _seal(workspace, copy, source=source, mapping=mapping, origin=file)
     if segment is None or segment.sha256 != sha256:
-        message = "the file was empty or changed while it was read"
+        message = "the file changed while it was read"
         raise IngestError(message, path=file, remedy="try again when nothing writes to it")
     return segment, True
 

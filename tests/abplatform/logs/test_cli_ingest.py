@@ -74,6 +74,15 @@ def test_a_file_that_is_not_there_is_called_so(abp, tmp_path, name):
         abp(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["own.jsonl", "own.csv"])
+def test_an_empty_file_is_called_so(abp, folder, tmp_path, name):
+    """A file without a byte is refused by name and leaves nothing behind."""
+    (tmp_path / name).touch()
+    with pytest.raises(IngestError, match=rf"{name}: the file is empty"):
+        abp(tmp_path / name)
+    assert not list(folder.rglob("*.partial"))
+
+
 def test_a_dry_run_and_a_draft_write_nothing(abp, folder, tmp_path):
     """Both only print; the workspace stays without data."""
     file = tmp_path / "own.csv"
