@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from abplatform.durable import replace_durably
-from abplatform.errors import WorkspaceLocked
+from abplatform.errors import RegistryError, WorkspaceLocked
 
 __all__ = ["Finished", "Json", "digest", "file_digest", "hold_turn", "run_step"]
 
@@ -59,7 +59,13 @@ def file_digest(path: Path) -> str | None:
 
 
 def run_step(
-    folder: Path, step: str, inputs: object, work: Callable[[], Json], *, now: datetime
+    folder: Path,
+    step: str,
+    inputs: object,
+    work: Callable[[], Json],
+    *,
+    now: datetime,
+    once: bool = False,
 ) -> Finished:
     """Do a step, unless it was done before with the same inputs.
 
@@ -72,12 +78,22 @@ def run_step(
         inputs: Plain data that the result depends on.
         work: Does the step and returns what it gave.
         now: The workspace's time, for the record.
+        once: Whether what it does cannot be taken back, so that other inputs are refused.
+
+    Raises:
+        RegistryError: A step that can be done only once was done with other inputs.
     """
     marker = folder / step / _MARKER
     wanted = digest({"step": step, "inputs": inputs})
     known = _read_marker(marker)
     if known.get("inputs") == wanted:
         return Finished(step, wanted, known["result"], known["seconds"], resumed=True)
+    if once and known:
+        raise RegistryError(
+            f"{step} of {folder.name} was done with other inputs, and that cannot be taken back",
+            path=marker,
+            remedy="call it as the first time, with the same --seed, or take a new workspace",
+        )
     began = time.monotonic()
     result = work()
     seconds = round(time.monotonic() - began, 3)

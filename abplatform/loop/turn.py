@@ -117,7 +117,8 @@ def run_week(
     Raises:
         WorkspaceError: That is no week.
         WorkspaceLocked: Another turn is under way, or another job does not end.
-        RegistryError: No experiment runs in that week, or a running one was edited.
+        RegistryError: No experiment runs in that week, a running one was edited, or the week was
+            served with other simulated traffic.
     """
     parsed = parse_week(week) if isinstance(week, str) else week
     with hold_turn(workspace.runs, str(parsed)):
@@ -178,7 +179,7 @@ class _Run:
         }
         self.step("generate", self.hands.generate, specs=specs, champions=self.champions)
         self.step("register", self.register, specs=specs)
-        self.step("serve", self.hands.serve or _landed)
+        self.step("serve", self.hands.serve or _landed, once=self.hands.serve is not None)
         ends = final_at(
             self.week,
             (registered.experiment for registered in self.brief().experiments.values()),
@@ -208,7 +209,9 @@ class _Run:
             advance=self.advance,
         )
 
-    def step(self, name: str, work: Callable[[Brief], Json], **inputs: object) -> None:
+    def step(
+        self, name: str, work: Callable[[Brief], Json], *, once: bool = False, **inputs: object
+    ) -> None:
         """Do one step unless it is done, and keep what it gave."""
         depends = {
             "earlier": {finished.step: digest(finished.result) for finished in self.done},
@@ -217,7 +220,12 @@ class _Run:
         }
         self.watch(name, None)
         finished = run_step(
-            self.folder, name, depends, lambda: work(self.brief()), now=self.workspace.clock()
+            self.folder,
+            name,
+            depends,
+            lambda: work(self.brief()),
+            now=self.workspace.clock(),
+            once=once,
         )
         self.done.append(finished)
         self.watch(name, finished)

@@ -262,11 +262,16 @@ def test_markers_say_what_each_step_rested_on(tmp_path):
     for finished in turn.steps:
         marker = json.loads((workspace.runs / WEEK / finished.step / "_SUCCESS").read_text())
         assert (marker["inputs"], marker["result"]) == (finished.inputs, finished.result)
-    other = run_week(workspace, WEEK, replace(small_hands(seed=4), **no_learning()))
-    resumed = {finished.step: finished.resumed for finished in other.steps}
-    assert resumed["generate"]
-    assert resumed["register"]
-    assert not resumed["serve"]
+
+
+def test_a_served_week_is_not_served_again_with_other_traffic(tmp_path):
+    """Traffic cannot be taken back: another seed for a served week is refused, nothing added."""
+    workspace = make_workspace(tmp_path / "w")
+    run_week(workspace, WEEK, replace(small_hands(), **no_learning()))
+    landed = sorted((workspace.landing / "sealed").rglob("*.jsonl"))
+    with pytest.raises(RegistryError, match="serve of 2026-W36 was done with other inputs"):
+        run_week(workspace, WEEK, replace(small_hands(seed=4), **no_learning()))
+    assert sorted((workspace.landing / "sealed").rglob("*.jsonl")) == landed
 
 
 if __name__ == "__main__":

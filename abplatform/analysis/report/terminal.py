@@ -90,7 +90,7 @@ def _guardrail_table(scorecard: Scorecard, experiment: Experiment, metrics: list
 def _new_table(first: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(first, no_wrap=True)
-    for name in ("control", "treatment", "lift", "95 % interval", "p", "units"):
+    for name in ("control", "treatment", "lift", "95 % interval", "p adj.", "units"):
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
