@@ -64,7 +64,7 @@ $(VENV)/.installed-demo: $(SPEC)
 	@echo "Will be installed into $(VENV) (nothing outside this folder):"
 	@echo "  abplatform with the extras models and dashboards, versions pinned in constraints.txt:"
 	@echo "  torch, transformers, duckdb, polars, pandas, scipy, statsmodels, streamlit and what they need,"
-	@echo "  about 90 packages; 0.6 GB to fetch and 2.0 GB on disk with a CPU build of torch."
+	@echo "  about 85 packages; 0.6 GB to fetch and 2.1 GB on disk with a CPU build of torch; the demo writes 0.9 GB."
 	@echo "  Where pip would fetch CUDA builds (several GB more), name a folder or an index of CPU wheels:"
 	@echo "  make demo TORCH_WHEELS=..."
 	@$(MAKE) --no-print-directory $(VENV)/bin/python
