@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,78 +64,65 @@ def start(
     _show_change(registry, key, "has started", as_json=as_json)
 
 
-@click.command()
-@key_argument
-@reason_option
-@at_option
-@by_option
-@workspace_option
-@json_option
-def pause(
-    *,
-    key: str,
-    reason: str | None,
-    at_text: str | None,
-    who: str | None,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What the journal is told of a change of state."""
+
+    at: datetime
+    who: str
+    reason: str | None
+
+
+def _verb(act: Callable[[Registry, str, _Change], str]) -> click.Command:
+    """Make a verb of a function that changes an experiment's state and says what it is now."""
+
+    @click.command(act.__name__, help=act.__doc__)
+    @key_argument
+    @reason_option
+    @at_option
+    @by_option
+    @workspace_option
+    @json_option
+    def verb(
+        *,
+        key: str,
+        reason: str | None,
+        at_text: str | None,
+        who: str | None,
+        folder: Path | None,
+        as_json: bool,
+    ) -> None:
+        registry = Registry(open_workspace(folder))
+        change = _Change(_moment(at_text, registry.workspace), _person(who), reason)
+        _show_change(registry, key, act(registry, key, change), as_json=as_json)
+
+    return verb
+
+
+@_verb
+def pause(registry: Registry, key: str, change: _Change) -> str:
     """Pause a running experiment; `abp start` lets it run on."""
-    registry = Registry(open_workspace(folder))
-    at = _moment(at_text, registry.workspace)
-    registry.pause(key, at=at, who=_person(who), reason=reason)
-    _show_change(registry, key, "is paused", as_json=as_json)
+    registry.pause(key, at=change.at, who=change.who, reason=change.reason)
+    return "is paused"
 
 
-@click.command()
-@key_argument
-@reason_option
-@at_option
-@by_option
-@workspace_option
-@json_option
-def ramp(
-    *,
-    key: str,
-    reason: str | None,
-    at_text: str | None,
-    who: str | None,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+@_verb
+def ramp(registry: Registry, key: str, change: _Change) -> str:
     """Move a running experiment to the next step of its ramp."""
-    registry = Registry(open_workspace(folder))
-    at = _moment(at_text, registry.workspace)
-    present, _ = registry.next_step(key, at=at)
+    present, _ = registry.next_step(key, at=change.at)
     if present and present.gate:
         from abplatform.cli.ramp_gates import pass_gates
 
         pass_gates(registry, key, present.gate)
-    registry.ramp(key, at=at, who=_person(who), reason=reason)
-    _show_change(registry, key, "was ramped", as_json=as_json)
+    registry.ramp(key, at=change.at, who=change.who, reason=change.reason)
+    return "was ramped"
 
 
-@click.command()
-@key_argument
-@reason_option
-@at_option
-@by_option
-@workspace_option
-@json_option
-def stop(
-    *,
-    key: str,
-    reason: str | None,
-    at_text: str | None,
-    who: str | None,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+@_verb
+def stop(registry: Registry, key: str, change: _Change) -> str:
     """Stop an experiment for good and free its place in the layer."""
-    registry = Registry(open_workspace(folder))
-    at = _moment(at_text, registry.workspace)
-    registry.stop(key, at=at, who=_person(who), reason=reason)
-    _show_change(registry, key, "is stopped", as_json=as_json)
+    registry.stop(key, at=change.at, who=change.who, reason=change.reason)
+    return "is stopped"
 
 
 @click.command()
