@@ -225,7 +225,7 @@ class Warehouse:
         self._connection.begin()
         try:
             yield
-        except BaseException:
+        except BaseException:  # Ctrl+C in mid-load must undo as well; it is raised on
             self._connection.rollback()
             raise
         self._connection.commit()

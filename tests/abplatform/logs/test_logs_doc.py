@@ -52,7 +52,8 @@ def test_the_five_commands_do_what_the_page_shows(tmp_path):
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_every_mapping_on_the_page_is_valid(block):
     """Each YAML block is a mapping file that is accepted as it stands."""
-    parse_mapping(MappingText(block.encode()), path=Path("docs/your-logs.md"))
+    mapping = parse_mapping(MappingText(block.encode()), path=Path("docs/your-logs.md"))
+    assert f"event: {mapping.event}" in block
 
 
 def test_every_event_on_the_page_is_valid():
