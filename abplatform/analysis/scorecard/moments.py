@@ -1,0 +1,121 @@
+"""From the store's rows to moments of units: day by day, or level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from abplatform.analysis.scorecard.totals import Scope, column_of, conversion_delay, path_pattern
+from abplatform.domain.experiment import Breakdown
+from abplatform.domain.metrics import Metric
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.moments import Counts, UnitMoments
+
+__all__ = ["read_day_moments", "read_level_moments"]
+
+_KINDS = ("k", "n", "u")
+
+
+def read_day_moments(
+    warehouse: Warehouse, scope: Scope, metric: Metric, *, days: Sequence[date]
+) -> dict[str, UnitMoments]:
+    """Return each variant's moments of running totals at the end of each day.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        metric: What is measured.
+        days: The workspace days in order, those without rows included; rows of other days do not
+            count.
+
+    Returns:
+        Variant to moments whose place p holds everything of ``days[0]`` … ``days[p]``.
+    """
+    frame = _read(warehouse, scope, metric, place="day", level=1)
+    places = tuple(day.isoformat() for day in days)
+    found = {}
+    for variant in scope.experiment.variants:
+        rows = frame.filter(pl.col("variant") == variant.name)
+        daily = _moments(rows, places)
+        own = _by_place(rows, places)
+        running = zip(
+            *(_running(own, name) for name in ("u", "first_n", "first_k")),
+            strict=True,
+        )
+        found[variant.name] = daily.cumulated([Counts(*counts) for counts in running])
+    return found
+
+
+def read_level_moments(
+    warehouse: Warehouse, scope: Scope, metric: Metric, breakdown: Breakdown
+) -> dict[str, UnitMoments]:
+    """Return each variant's moments over the levels of one breakdown, which units may span.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        metric: What is measured.
+        breakdown: By category, segment, channel or country.
+
+    Returns:
+        Variant to moments; every variant has the same places, in order of their names.
+    """
+    frame = _read(warehouse, scope, metric, place=breakdown.by, level=breakdown.level)
+    places = tuple(sorted(set(frame["first_place"])))
+    return {
+        variant.name: _moments(frame.filter(pl.col("variant") == variant.name), places)
+        for variant in scope.experiment.variants
+    }
+
+
+def _read(
+    warehouse: Warehouse, scope: Scope, metric: Metric, *, place: str, level: int
+) -> pl.DataFrame:
+    return warehouse.query(
+        "portable/unit_products",
+        **scope.values(),
+        extra=conversion_delay(scope.experiment, metric),
+        by_event=scope.by_event,
+        place=place,
+        category_pattern=path_pattern(level),
+        numerator=column_of(metric.numerator),
+        denominator=column_of(metric.denominator),
+        matched=sorted(scope.matched or ()) or [""],
+    )
+
+
+def _moments(rows: pl.DataFrame, places: tuple[str, ...]) -> UnitMoments:
+    index = {place: at for at, place in enumerate(places)}
+    shape = (len(_KINDS), len(places))
+    sums, products = np.zeros(shape, dtype=object), np.zeros((*shape, *shape), dtype=object)
+    for row in rows.iter_rows(named=True):
+        first, second = index.get(row["first_place"]), index.get(row["second_place"])
+        if first is None or second is None:
+            continue
+        for a, one in enumerate(_KINDS):
+            for b, other in enumerate(_KINDS):
+                value = int(row[one + other])
+                products[a, first, b, second] = products[b, second, a, first] = value
+            if first == second:
+                sums[a, first] = int(row[one])
+    counts = tuple(
+        Counts(*(int(row.get(name, 0)) for name in ("units", "n_units", "k_units")))
+        for row in _by_place(rows, places)
+    )
+    return UnitMoments(_KINDS, places, sums, products, counts)
+
+
+def _running(rows: Sequence[Mapping[str, Any]], name: str) -> list[int]:
+    return list(accumulate(int(row.get(name, 0)) for row in rows))
+
+
+def _by_place(rows: pl.DataFrame, places: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is known of each place alone, an empty row where nothing is."""
+    alone = rows.filter(pl.col("first_place") == pl.col("second_place"))
+    known = {row["first_place"]: row for row in alone.iter_rows(named=True)}
+    return [known.get(place, {}) for place in places]
