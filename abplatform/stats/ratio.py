@@ -1,4 +1,4 @@
-"""Ratios of sums over units, and the unit-clustered Fieller test of two of them.
+"""Ratios of sums over units, and the unit-clustered comparison of two of them.
 
 A rate such as CTR is r = Σ k_i / Σ n_i over the units i of a variant. Units are what was
 randomised, so the variance of r comes from how units differ (the delta method for a ratio of
@@ -6,18 +6,12 @@ sums), never from impressions as if they were independent:
 
     v = U/(U - 1) · Σ_i (k_i - r·n_i)² / (Σ_i n_i)²
 
-Two variants are compared by one test at every size (Fieller 1954):
-
-    z(R) = (r_t - R·r_c) / √(v_t + R²·v_c)
-
-z(1) gives the p-value; {R : |z(R)| ≤ c} is the interval of the ratio r_t / r_c, so that p and
-interval never disagree.
+Two variants are compared by one test at every size, that of :mod:`abplatform.stats.fieller`.
 
 All sums are Python integers, so that they add up exactly in any order, and the differences that
 cancel are taken before anything is rounded: counts of 1e12 are as safe as counts of 10.
 
 References:
-    Fieller, E. C. (1954). Some problems in interval estimation. JRSS B 16(2), 175-185.
     Deng, A., Knoblich, U., Lu, J. (2018). Applying the delta method in metric analytics.
     KDD 2018, arXiv:1803.06336.
 """
@@ -25,19 +19,33 @@ References:
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from operator import index
+
+from abplatform.stats.fieller import (
+    Interval,
+    IntervalMethod,
+    RateEstimate,
+    RatioContrast,
+    compare_rates,
+    fieller_set,
+    normal_critical_value,
+)
+from abplatform.stats.undetermined import Undetermined
 
 __all__ = [
     "MIN_EVENT_UNITS",
     "SMALL_SAMPLE_UNITS",
     "Interval",
+    "RateEstimate",
     "RatioContrast",
     "RatioSums",
     "Undetermined",
     "contrast",
+    "find_obstacle",
+    "is_small",
     "normal_critical_value",
     "rate_interval",
     "relative_interval",
@@ -48,25 +56,6 @@ MIN_EVENT_UNITS = 5
 
 SMALL_SAMPLE_UNITS = 50
 """Below this many units with an event in a variant a result is marked as a small sample."""
-
-_LEAST_P = sys.float_info.min
-"""p-values that underflow are given as this; ``log10_p`` stays exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undetermined:
-    """A number that cannot be computed, and why.
-
-    Args:
-        reason: ``code: sentence``, such as ``no_traffic: control has no units``.
-    """
-
-    reason: str
-
-    @property
-    def code(self) -> str:
-        """The stable word before the colon."""
-        return self.reason.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,44 +170,13 @@ class RatioSums:
         """Variance of the rate if every unit of the denominator were an independent 0/1 trial."""
         return (self.k * (self.n - self.k)) / self.n**3
 
+    def estimate(self, inflation: float = 1.0) -> RateEstimate:
+        """Return the rate, exactly, and its variance; needs two units and a denominator.
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An interval ``low`` … ``high``."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class RatioContrast:
-    """Treatment against control.
-
-    Args:
-        rate_control: r_c.
-        rate_treatment: r_t.
-        absolute_lift: r_t - r_c.
-        se_absolute: Its standard error.
-        z: ``absolute_lift / se_absolute``, which is z(R) at R = 1.
-        p_value: Two-sided, normal; 2.2e-308 where it underflows.
-        log10_p: Its decimal logarithm, exact also where p underflows.
-        relative_lift: r_t / r_c - 1, or why there is none.
-        relative: Fieller interval of the relative lift at 1 - alpha, or why it is unbounded.
-        design_effect: Variance by unit over variance by independent trial; None unless a share.
-        small_sample: Whether a variant has fewer than 50 units with an event.
-    """
-
-    rate_control: float
-    rate_treatment: float
-    absolute_lift: float
-    se_absolute: float
-    z: float
-    p_value: float
-    log10_p: float
-    relative_lift: float | Undetermined
-    relative: Interval | Undetermined
-    design_effect: float | None
-    small_sample: bool
+        Args:
+            inflation: What multiplies the variance.
+        """
+        return RateEstimate(Fraction(self.k, self.n), self.variance * inflation)
 
 
 def contrast(
@@ -228,6 +186,8 @@ def contrast(
     alpha: float = 0.05,
     share: bool = False,
     event: str = "click",
+    interval: IntervalMethod = "fieller",
+    inflation: tuple[float, float] = (1.0, 1.0),
 ) -> RatioContrast | Undetermined:
     """Compare two ratios of sums over units by the unit-clustered Fieller test.
 
@@ -237,69 +197,54 @@ def contrast(
         alpha: Two-sided error rate of test and interval.
         share: Whether numerators count trials of the denominator, so that 0 ≤ k ≤ n.
         event: What a numerator counts, for the reasons.
+        interval: The test behind p and interval; the others than ``fieller`` reject too often
+            while few units have an event.
+        inflation: What multiplies the control's and the treatment's variance, such as the
+            overdispersion of rows that stand for many units.
 
     Returns:
         The contrast, or the reason why there is none.
     """
-    obstacle = _find_obstacle(control, treatment, share=share, event=event)
+    obstacle = find_obstacle(control, treatment, share=share, event=event)
     if obstacle is not None:
         return obstacle
-    v_c, v_t = control.variance, treatment.variance
-    r_c, r_t = control.k / control.n, treatment.k / treatment.n
-    difference = treatment.k * control.n - control.k * treatment.n
-    lift = difference / (control.n * treatment.n)
-    se = math.sqrt(v_c + v_t)
-    z = lift / se
     trials = control.trial_variance + treatment.trial_variance
-    return RatioContrast(
-        rate_control=r_c,
-        rate_treatment=r_t,
-        absolute_lift=lift,
-        se_absolute=se,
-        z=z,
-        p_value=max(math.erfc(abs(z) / math.sqrt(2)), _LEAST_P),
-        log10_p=_log10_two_sided(z),
-        relative_lift=_relative_lift(control, treatment, difference),
-        relative=relative_interval(control, treatment, alpha=alpha),
-        design_effect=(v_c + v_t) / trials if share and trials > 0 else None,
-        small_sample=min(control.k_units, treatment.k_units) < SMALL_SAMPLE_UNITS,
+    return compare_rates(
+        control.estimate(inflation[0]),
+        treatment.estimate(inflation[1]),
+        alpha=alpha,
+        interval=interval,
+        trial_variance=trials if share and trials > 0 else None,
+        small_sample=is_small(control, treatment),
     )
+
+
+def is_small(control: RatioSums, treatment: RatioSums) -> bool:
+    """Whether a variant has too few units with an event for the normal to be close."""
+    return min(control.k_units, treatment.k_units) < SMALL_SAMPLE_UNITS
 
 
 def relative_interval(
     control: RatioSums, treatment: RatioSums, *, alpha: float
 ) -> Interval | Undetermined:
-    """Return {R - 1 : |z(R)| ≤ c}, the Fieller interval of the relative lift.
-
-    The set is where a·R² - 2·b·R + d ≤ 0 with a = r_c² - c²·v_c, b = r_t·r_c and
-    d = r_t² - c²·v_t. It is bounded exactly when a > 0, that is when the control's rate itself is
-    distinguishable from zero at this level.
+    """Return the Fieller interval of the relative lift; see :func:`fieller_set`.
 
     Args:
         control: Sums over the control's units; at least two, with a denominator.
         treatment: Sums over the treatment's units; likewise.
         alpha: Two-sided error rate; a one-sided bound at alpha is an end at 2·alpha.
     """
-    c2 = normal_critical_value(alpha) ** 2
-    r_c, r_t = control.k / control.n, treatment.k / treatment.n
-    v_c, v_t = control.variance, treatment.variance
-    a = r_c**2 - c2 * v_c
-    if a <= 0 or r_c <= 0:
-        return Undetermined(
-            "relative_interval_unbounded: the control's rate cannot be told from zero, "
-            "so a ratio to it has no finite interval"
-        )
-    b, d = r_t * r_c, r_t**2 - c2 * v_t
-    # b² - a·d without its cancellation.
-    root = math.sqrt(c2 * (v_c * r_t**2 + v_t * a))
-    # The root of the larger size first, the other one from their product d / a.
-    far = b + math.copysign(root, b)
-    ends = sorted((far / a, d / far))
-    return Interval(ends[0] - 1, ends[1] - 1)
+    critical = normal_critical_value(alpha)
+    return fieller_set(control.estimate(), treatment.estimate(), critical=critical)
 
 
 def rate_interval(
-    sums: RatioSums, *, alpha: float, share: bool = False, event: str = "click"
+    sums: RatioSums,
+    *,
+    alpha: float,
+    share: bool = False,
+    event: str = "click",
+    inflation: float = 1.0,
 ) -> Interval | Undetermined:
     """Return the interval of one variant's rate, r ± c·√v.
 
@@ -312,6 +257,7 @@ def rate_interval(
         alpha: Two-sided error rate.
         share: Whether numerators count trials of the denominator.
         event: What a numerator counts, for the reason.
+        inflation: What multiplies the variance.
 
     References:
         Wilson, E. B. (1927). Probable inference, the law of succession, and statistical
@@ -321,19 +267,19 @@ def rate_interval(
         return Undetermined("no_traffic: a rate needs at least two units and a denominator")
     if share and 0 <= sums.k <= sums.n:
         if min(sums.k_units, sums.n - sums.k) < MIN_EVENT_UNITS or sums.variance <= 0:
-            return _score_interval(sums, alpha=alpha)
+            return _score_interval(sums, alpha=alpha, inflation=inflation)
     elif sums.k_units < MIN_EVENT_UNITS:
         return Undetermined(
             f"few_{event}s: {sums.k_units} units with a {event}, {MIN_EVENT_UNITS} are needed"
         )
-    half = normal_critical_value(alpha) * math.sqrt(sums.variance)
+    half = normal_critical_value(alpha) * math.sqrt(sums.variance * inflation)
     rate = sums.k / sums.n
     return Interval(rate - half, rate + half)
 
 
-def _score_interval(sums: RatioSums, *, alpha: float) -> Interval:
+def _score_interval(sums: RatioSums, *, alpha: float, inflation: float) -> Interval:
     c2 = normal_critical_value(alpha) ** 2
-    rate, trials = sums.k / sums.n, sums.n**2 / sums.nn
+    rate, trials = sums.k / sums.n, sums.n**2 / sums.nn / inflation
     middle = (rate + c2 / (2 * trials)) / (1 + c2 / trials)
     half = math.sqrt(c2 * (rate * (1 - rate) / trials + c2 / (4 * trials**2))) / (1 + c2 / trials)
     # An end is exact where nothing, or everything, is a success.
@@ -341,24 +287,17 @@ def _score_interval(sums: RatioSums, *, alpha: float) -> Interval:
     return Interval(low, min(1.0, middle + half) if sums.k < sums.n else 1.0)
 
 
-def normal_critical_value(alpha: float) -> float:
-    """Return c with P(|Z| > c) = alpha for a standard normal Z.
-
-    Raises:
-        ValueError: ``alpha`` is not between 0 and 1.
-    """
-    from scipy.special import ndtri
-
-    if not 0 < alpha < 1:
-        message = f"alpha lies between 0 and 1, not at {alpha}"
-        raise ValueError(message)
-    return -float(ndtri(alpha / 2))
-
-
-def _find_obstacle(
+def find_obstacle(
     control: RatioSums, treatment: RatioSums, *, share: bool, event: str
 ) -> Undetermined | None:
-    """Return the gravest reason of either variant: no traffic before few clicks."""
+    """Return the gravest reason against a comparison: no traffic before few clicks.
+
+    Args:
+        control: Sums over the control's units.
+        treatment: Sums over the treatment's units.
+        share: Whether numerators count trials of the denominator.
+        event: What a numerator counts, for the reasons.
+    """
     found = [
         obstacle
         for name, sums in (("control", control), ("treatment", treatment))
@@ -388,17 +327,3 @@ def _obstacle_of(name: str, sums: RatioSums, *, share: bool, event: str) -> tupl
     if sums.variance <= 0:
         return len(obstacles), f"no_variance: every unit of {name} has the same rate"
     return None
-
-
-def _relative_lift(
-    control: RatioSums, treatment: RatioSums, difference: int
-) -> float | Undetermined:
-    if control.k <= 0:
-        return Undetermined("no_positive_base: the control's rate is not above zero")
-    return difference / (control.k * treatment.n)
-
-
-def _log10_two_sided(z: float) -> float:
-    from scipy.special import log_ndtr
-
-    return float((math.log(2) + log_ndtr(-abs(z))) / math.log(10))
