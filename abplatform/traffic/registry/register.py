@@ -167,6 +167,8 @@ class Register:
                 verdict=past.verdict,
                 path=files[key].path if key in files else None,
                 resolved=past.resolved,
+                plan=past.plan,
+                looks=past.looks,
             )
         for key, file in files.items():
             if key not in known:

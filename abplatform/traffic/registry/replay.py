@@ -11,6 +11,7 @@ from typing import Any, Literal
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
 from abplatform.traffic.journal import JournalRow
+from abplatform.traffic.registry.lookbook import LOOK, RecordedLook, read_look
 
 __all__ = [
     "Past",
@@ -38,6 +39,8 @@ class RegisteredExperiment:
         verdict: What was decided, or None.
         path: Its YAML file, or None when there is none any more.
         resolved: Alias to the sha256 that it stood for at the start.
+        plan: What the start fixed of the sequential plan, as JSON data; empty if it fixed nothing.
+        looks: What was looked at so far, in order.
     """
 
     experiment: Experiment
@@ -49,6 +52,8 @@ class RegisteredExperiment:
     verdict: Verdict | None = None
     path: Path | None = None
     resolved: Mapping[str, str] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    looks: tuple[RecordedLook, ...] = ()
 
     @property
     def key(self) -> str:
@@ -97,6 +102,8 @@ class Past:
         spec_file: The YAML's path within the workspace at the start.
         verdict: What was decided, or None.
         resolved: Alias to sha256.
+        plan: What the start fixed of the sequential plan, as JSON data.
+        looks: What was looked at so far, in order.
     """
 
     state: State
@@ -109,6 +116,8 @@ class Past:
     spec_file: str = ""
     verdict: Verdict | None = None
     resolved: Mapping[str, str] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    looks: tuple[RecordedLook, ...] = ()
 
 
 def phase_facts(phase: Phase) -> dict[str, Any]:
@@ -160,6 +169,10 @@ def replay(rows: Iterable[JournalRow]) -> dict[str, Past]:
         if row.experiment is not None and row.action in _APPLY:
             past = pasts.get(row.experiment) or Past(State.DRAFT, row.at)
             pasts[row.experiment] = _APPLY[row.action](replace(past, changed_at=row.at), row)
+        elif row.action == LOOK and row.experiment in pasts:
+            # A look changes nothing about the experiment, whose last change stays what it was.
+            past = pasts[row.experiment]
+            pasts[row.experiment] = replace(past, looks=(*past.looks, read_look(row)))
     return pasts
 
 
@@ -198,6 +211,7 @@ def _start(past: Past, row: JournalRow) -> Past:
         spec_sha256=row.detail["spec_sha256"],
         spec_file=row.detail["spec_file"],
         resolved=row.detail["resolved"],
+        plan=row.detail.get("plan", {}),
     )
 
 

@@ -1,0 +1,98 @@
+"""The lookbook: looks that were taken, one row of the journal each, never taken again.
+
+What a look found is a fact from then on: numbers, what they decided, and on which data. Rows that
+came in later change estimates, never a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from abplatform.traffic.journal import Journal, JournalRow
+
+__all__ = ["LOOK", "RecordedLook", "keep_looks", "read_look"]
+
+LOOK = "look"
+"""The journal's action."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLook:
+    """One look at an experiment, at all of its treatments that were still undecided.
+
+    Args:
+        look: Counted from 1.
+        day: The last workspace day whose rows it counts.
+        at: The end of that day.
+        data_version: What was loaded when it was taken.
+        treatments: Treatment to what was found, as JSON data that analysis writes and reads.
+    """
+
+    look: int
+    day: date
+    at: datetime
+    data_version: str
+    treatments: Mapping[str, Mapping[str, Any]]
+
+
+def read_look(row: JournalRow) -> RecordedLook:
+    """Return the look that a row of the journal keeps."""
+    detail = row.detail
+    return RecordedLook(
+        look=detail["look"],
+        day=date.fromisoformat(detail["day"]),
+        at=row.at,
+        data_version=detail["data_version"],
+        treatments=detail["treatments"],
+    )
+
+
+def keep_looks(
+    journal: Journal,
+    key: str,
+    looks: Sequence[RecordedLook],
+    *,
+    written_at: datetime,
+    who: str,
+) -> tuple[RecordedLook, ...]:
+    """Write those looks that the journal does not hold yet.
+
+    Calling it again, or from two processes at once, adds nothing twice: the first row counts.
+
+    Args:
+        journal: Of the workspace.
+        key: The experiment.
+        looks: In order of time.
+        written_at: Now.
+        who: Who looks.
+
+    Returns:
+        All looks of the experiment, as the journal has them now.
+    """
+    known = _recorded(journal.rows(), key)
+    if all(look.look in known for look in looks):
+        return tuple(known.values())
+    with journal.pen() as pen:
+        known = _recorded(pen.rows, key)
+        for look in looks:
+            if look.look in known:
+                continue
+            detail = {
+                "look": look.look,
+                "day": look.day.isoformat(),
+                "data_version": look.data_version,
+                "treatments": look.treatments,
+            }
+            row = pen.append(
+                LOOK, at=look.at, written_at=written_at, who=who, experiment=key, detail=detail
+            )
+            known[look.look] = read_look(row)
+    return tuple(known.values())
+
+
+def _recorded(rows: Iterable[JournalRow], key: str) -> dict[int, RecordedLook]:
+    looks = (read_look(row) for row in rows if row.action == LOOK and row.experiment == key)
+    return {look.look: look for look in looks}
