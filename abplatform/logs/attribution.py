@@ -10,7 +10,8 @@ one row per impression or held decision in each of its experiments.
   first exposure. Refunds take value back within ``refund_window``.
 * A unit is flagged as a bot when its user agent says so, or when it has more than
   :data:`MOST_A_MINUTE` impressions in a minute, :data:`MOST_AN_HOUR` in an hour or
-  :data:`MOST_A_DAY` in a day: nobody looks at that many. Flagged units are kept.
+  :data:`MOST_A_DAY` in a day: nobody looks at that many. Flagged units are kept, with the moment
+  of the event that showed it, so that a question about the past never sees a later flag.
 
 The steps are the queries of ``store/queries/portable``, which run on Spark too.
 """
@@ -60,6 +61,7 @@ STEPS: Final[tuple[tuple[str, dict[str, int], bool], ...]] = (
     ("click_targets", _EARLY, True),
     ("first_clicks", _EARLY, False),
     ("busy_minutes", {"most_a_minute": MOST_A_MINUTE}, True),
+    ("hasty_units", _PACE, False),
     ("bot_units", _PACE, True),
     ("mixed_units", {}, False),
     ("first_exposures", {}, False),
@@ -230,7 +232,12 @@ def _as_exposures(rows: pl.DataFrame, watermarks: pl.DataFrame) -> pl.DataFrame:
         "event_id",
         pl.col("ts_micros").cast(instant).alias("ts"),
         pl.col("^(day|source|creative_id|product_id|category|channel|country|segment|reason)$"),
-        pl.col("^(bot|outside_phase|mixed|impressions|clicked|conversions|net_value_micros)$"),
+        pl.col("bot_micros").is_not_null().alias("bot"),
+        "outside_phase",
+        pl.col("mixed_micros").is_not_null().alias("mixed"),
+        pl.col("bot_micros").cast(instant).alias("bot_at"),
+        pl.col("mixed_micros").cast(instant).alias("mixed_at"),
+        pl.col("^(impressions|clicked|conversions|net_value_micros)$"),
         pl.col("^(cost_micros|shown|decisions|score_micros|feedbacks)$"),
         pl.col("final_micros").cast(instant).alias("final_at"),
         pl.col("watermark_micros").cast(instant).alias("source_watermark"),

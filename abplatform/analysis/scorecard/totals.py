@@ -19,7 +19,9 @@ __all__ = [
     "Scope",
     "Slice",
     "Totals",
+    "column_of",
     "conversion_delay",
+    "path_pattern",
     "read_aggregates",
     "read_totals",
 ]
@@ -59,6 +61,9 @@ class Scope:
         final: Whether rows that may still change are left out.
         bots: Whether flagged units count.
         matched: Creatives whose picture matches their product; None if no lineage says so.
+        excluded_sources: Sources that a person has excluded; none of their rows count.
+        flagged_until: A unit is a bot, or mixed, if an event before this moment shows it;
+            None for ``until``, so that no later event changes what a look said.
     """
 
     experiment: Experiment
@@ -67,6 +72,8 @@ class Scope:
     final: bool = False
     bots: bool = False
     matched: frozenset[str] | None = None
+    excluded_sources: tuple[str, ...] = ()
+    flagged_until: datetime | None = None
 
     def values(self) -> dict[str, Any]:
         """Return what every query over exposures binds."""
@@ -76,6 +83,9 @@ class Scope:
             "known": _naive(self.known),
             "final": self.final,
             "bots": self.bots,
+            "flagged_until": _naive(self.flagged_until or self.until),
+            # A list without an entry has no type.
+            "excluded_sources": sorted(self.excluded_sources) or [""],
         }
 
     @property
@@ -162,7 +172,7 @@ def read_totals(
             extra=delay,
             by_event=scope.by_event,
             breakdown=breakdown.by if breakdown else "all",
-            category_pattern=_category_pattern(breakdown.level if breakdown else 1),
+            category_pattern=path_pattern(breakdown.level if breakdown else 1),
             matched=sorted(scope.matched or ()) or [""],
         )
         for row in frame.iter_rows(named=True):
@@ -202,12 +212,18 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _category_pattern(level: int) -> str:
+def column_of(total: Total) -> str:
+    """Return the column in which queries give a total."""
+    return _COLUMNS[total]
+
+
+def path_pattern(level: int) -> str:
+    """Return the regular expression that cuts a category path at a depth."""
     return rf"^[^/]+(/[^/]+){{0,{level - 1}}}"
 
 
 def _slice(row: Mapping[str, Any], metric: Metric, scope: Scope) -> Slice:
-    top, bottom = _COLUMNS[metric.numerator], _COLUMNS[metric.denominator]
+    top, bottom = column_of(metric.numerator), column_of(metric.denominator)
     units, n, k = int(row["units"]), int(row[bottom]), int(row[top])
     if metric.incremental:
         return Slice(units, n, k, Undetermined(_NOT_BUILT.format(metric.name)))

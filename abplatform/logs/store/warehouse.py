@@ -42,6 +42,7 @@ STEP_TABLES: Final = (
     "click_targets",
     "first_clicks",
     "busy_minutes",
+    "hasty_units",
     "bot_units",
     "mixed_units",
     "first_exposures",

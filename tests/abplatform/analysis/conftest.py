@@ -13,6 +13,8 @@ from abplatform.logs.store.warehouse import Warehouse
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 FINAL = START + timedelta(days=60)
+BEFORE = START.replace(tzinfo=None)
+"""When units were flagged that do not say so; the view holds UTC without a zone."""
 WEEK = timedelta(days=7)
 
 COUNTS = {
@@ -46,6 +48,11 @@ def exposures(rows, *, watermark=FINAL):
     known = pl.DataFrame(rows, infer_schema_length=None)
     known = known.with_columns(
         pl.lit(value).alias(name) for name, value in DEFAULTS.items() if name not in known.columns
+    )
+    known = known.with_columns(
+        pl.when(pl.col(flag)).then(pl.lit(BEFORE)).alias(f"{flag}_at")
+        for flag in ("bot", "mixed")
+        if f"{flag}_at" not in known.columns
     )
     texts = {name: pl.String for name, value in DEFAULTS.items() if value is None}
     counts = dict.fromkeys(COUNTS, pl.Int64)

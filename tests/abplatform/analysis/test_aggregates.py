@@ -16,6 +16,7 @@ from abplatform.stats.ratio import RatioSums, contrast
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 RUN = Run(now=NOW)
+NO_FLAGS = {"bot_at": pl.Datetime("us"), "mixed_at": pl.Datetime("us")}
 
 
 def reports(rows):
@@ -277,12 +278,16 @@ def test_reports_beside_unit_rows_are_ignored_and_named(show):
         **dict.fromkeys(("conversions", "net_value_micros", "cost_micros", "score_micros"), 0),
         **dict.fromkeys(("impressions", "clicked", "shown", "decisions", "feedbacks"), 1),
         **dict.fromkeys(("bot", "outside_phase", "mixed"), False),
+        **dict.fromkeys(("bot_at", "mixed_at"), None),
         **dict.fromkeys(("ts", "final_at", "source_watermark"), moment),
         "experiment": "e",
         "variant": "v1",
         "reason": "assigned",
     }
-    with show(TWO) as warehouse, warehouse.instead_of("exposures", pl.DataFrame([row])):
+    with (
+        show(TWO) as warehouse,
+        warehouse.instead_of("exposures", pl.DataFrame([row], schema_overrides=NO_FLAGS)),
+    ):
         scorecard = analyze(warehouse, past_test(), run=RUN)
     assert scorecard.lifts[0].n_control == 1
     assert "aggregates_ignored" in {note.code for note in scorecard.warnings}

@@ -3,6 +3,7 @@
 import random
 from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from abplatform.domain.experiment import EventWindows
@@ -453,6 +454,38 @@ def test_flags_are_as_known_at_the_moment(workspace, take_in, wire):
             rows = exposures_known_at(warehouse, version, until=noon + after)
             flagged[after] = (rows["bot"].any(), rows["mixed"].any())
     assert list(flagged.values()) == [(False, False), (True, False), (True, False), (True, True)]
+
+
+def test_a_flag_knows_the_event_that_showed_it(workspace, take_in, wire):
+    """Asked at any later time, flags up to a moment are those of the events up to that moment."""
+    draw = random.Random(11)
+    events = []
+    for number in range(700):
+        busy = number % 2
+        unit = f"busy{draw.randrange(3)}" if busy else f"u{draw.randrange(60)}"
+        hours = draw.random() / 60 if busy and number > 250 else draw.random() * 40
+        variant = "baseline" if draw.random() < 0.1 else "generated"
+        told = {"unit_id": unit, "variant": variant, "after": timedelta(hours=hours)}
+        events.append(wire("impression", f"i{number}", **told))
+    steady = [timedelta(seconds=1.2 * n) for n in range(MOST_AN_HOUR + 1)]
+    events += [
+        wire("impression", f"s{n}", unit_id="steady", after=after) for n, after in enumerate(steady)
+    ]
+    version = take_in(events).data_version
+    start = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    found = {"bot": set(), "mixed": set()}
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        now = exposures_known_at(warehouse, version)
+        for hours in (0.001, 0.0132, 0.0135, 0.0138, 0.014, 0.0167, 0.1, 0.1667, 5, 30, 41):
+            moment = start + timedelta(hours=hours)
+            then = exposures_known_at(warehouse, version, until=moment)
+            for flag, totals in found.items():
+                told = set(then.filter(pl.col(flag))["unit_id"])
+                at = pl.col(f"{flag}_at") <= moment.replace(tzinfo=None)
+                assert set(now.filter(at)["unit_id"]) == told, (hours, flag)
+                totals.add(len(told))
+    assert found["bot"] >= {0, 3, 4}
+    assert len(found["mixed"]) == 5
 
 
 def test_attribution_equals_the_slow_obvious_way(take_in, wire, exposures):

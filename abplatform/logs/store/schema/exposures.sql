@@ -5,7 +5,9 @@ CREATE TABLE exposure_rows (
     ts_micros BIGINT, day DATE, source VARCHAR,
     creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
     channel VARCHAR, country VARCHAR, segment VARCHAR, reason VARCHAR,
-    bot BOOLEAN, outside_phase BOOLEAN, mixed BOOLEAN,
+    bot_micros BIGINT,             -- the event that showed the unit to be a bot; null for people
+    outside_phase BOOLEAN,
+    mixed_micros BIGINT,           -- the unit's first exposure in a second variant; null without
     impressions BIGINT, clicked BIGINT, conversions BIGINT, net_value_micros BIGINT,
     cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT,
     final_micros BIGINT
@@ -16,7 +18,8 @@ SELECT
     e.experiment, e.variant, e.unit_id, e.unit_slice, e.event_id,
     make_timestamp(e.ts_micros) AS ts, e.day, e.source,
     e.creative_id, e.product_id, e.category, e.channel, e.country, e.segment, e.reason,
-    e.bot, e.outside_phase, e.mixed,
+    e.bot_micros IS NOT NULL AS bot, e.outside_phase, e.mixed_micros IS NOT NULL AS mixed,
+    make_timestamp(e.bot_micros) AS bot_at, make_timestamp(e.mixed_micros) AS mixed_at,
     e.impressions, e.clicked, e.conversions, e.net_value_micros, e.cost_micros,
     e.shown, e.decisions, e.score_micros, e.feedbacks,
     make_timestamp(e.final_micros) AS final_at,

@@ -25,8 +25,9 @@ FROM (
     WHERE experiment = $experiment
         AND reason = 'assigned'
         AND NOT outside_phase
-        AND NOT mixed
-        AND ($bots OR NOT bot)
+        AND (mixed_at IS NULL OR mixed_at >= $flagged_until)
+        AND ($bots OR bot_at IS NULL OR bot_at >= $flagged_until)
+        AND source NOT IN (SELECT UNNEST($excluded_sources))
         AND impressions > 0
         AND creative_id IS NOT NULL
         AND product_id IS NOT NULL

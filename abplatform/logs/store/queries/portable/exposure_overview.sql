@@ -9,8 +9,8 @@ SELECT
     MAX(CASE WHEN counts THEN ts END) AS last_at,
     MIN(source_watermark) AS watermark_low,
     MAX(source_watermark) AS watermark_high,
-    COUNT(DISTINCT CASE WHEN bot THEN unit_id END) AS bot_units,
-    COUNT(DISTINCT CASE WHEN mixed THEN unit_id END) AS mixed_units,
+    COUNT(DISTINCT CASE WHEN is_bot THEN unit_id END) AS bot_units,
+    COUNT(DISTINCT CASE WHEN is_mixed THEN unit_id END) AS mixed_units,
     SUM(CASE WHEN outside_phase THEN 1 ELSE 0 END) AS outside_phase_rows,
     SUM(CASE WHEN reason = 'forced' THEN 1 ELSE 0 END) AS forced_rows,
     SUM(CASE WHEN reason = 'fallback' THEN 1 ELSE 0 END) AS fallback_rows,
@@ -18,8 +18,17 @@ SELECT
 FROM (
     SELECT
         *,
-        reason = 'assigned' AND NOT outside_phase AND NOT mixed AND ($bots OR NOT bot) AS counts,
+        reason = 'assigned' AND NOT outside_phase
+            AND NOT is_mixed AND ($bots OR NOT is_bot) AS counts,
         final_at <= $known - $extra AND final_at <= source_watermark - $extra AS settled
-    FROM exposures
-    WHERE experiment = $experiment AND ts < $until
+    FROM (
+        SELECT
+            *,
+            COALESCE(bot_at < $flagged_until, FALSE) AS is_bot,
+            COALESCE(mixed_at < $flagged_until, FALSE) AS is_mixed
+        FROM exposures
+        WHERE experiment = $experiment
+            AND ts < $until
+            AND source NOT IN (SELECT UNNEST($excluded_sources))
+    ) AS flagged
 ) AS seen

@@ -3,7 +3,7 @@
 SELECT
     s.experiment, s.variant, s.unit_id, s.unit_slice, s.event_id, s.ts_micros, s.day, s.source,
     s.creative_id, s.product_id, s.category, s.channel, s.country, s.segment, s.reason,
-    b.unit_id IS NOT NULL AS bot, s.outside_phase, m.unit_id IS NOT NULL AS mixed,
+    b.bot_micros, s.outside_phase, m.mixed_micros,
     s.impressions,
     CAST(CASE WHEN f.event_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS clicked,
     CAST(coalesce(o.conversions, 0) AS BIGINT) AS conversions,
