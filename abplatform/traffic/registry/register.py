@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -169,10 +170,12 @@ class Register:
                 resolved=past.resolved,
                 plan=past.plan,
                 looks=past.looks,
+                calendar=self.workspace.settings.calendar,
+                calendar_at_start=past.calendar,
             )
         for key, file in files.items():
             if key not in known:
-                known[key] = _untouched(file)
+                known[key] = replace(_untouched(file), calendar=self.workspace.settings.calendar)
         return known
 
     def _edit(

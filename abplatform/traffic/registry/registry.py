@@ -28,6 +28,7 @@ from abplatform.traffic.registry.replay import (
     replay,
     say_moment,
 )
+from abplatform.traffic.registry.special_days import calendar_facts
 
 __all__ = ["Registry"]
 
@@ -73,6 +74,7 @@ class Registry(Register):
                 "spec_file": str(file.path.relative_to(self.workspace.root)),
                 "layer": file.experiment.own_layer.name,
                 "resolved": dict(resolved or {}),
+                "calendar": calendar_facts(self.workspace.settings.calendar),
                 "phase": phase_facts(phase),
             }
             self._write(pen, "start", key, at=at, who=who, detail=detail)

@@ -12,6 +12,8 @@ from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
 from abplatform.traffic.journal import JournalRow
 from abplatform.traffic.registry.lookbook import LOOK, RecordedLook, read_look
+from abplatform.traffic.registry.special_days import read_calendar
+from abplatform.workspace import CalendarStretch
 
 __all__ = [
     "Past",
@@ -41,6 +43,9 @@ class RegisteredExperiment:
         resolved: Alias to the sha256 that it stood for at the start.
         plan: What the start fixed of the sequential plan, as JSON data; empty if it fixed nothing.
         looks: What was looked at so far, in order.
+        calendar: Days unlike others as abp.yaml says now.
+        calendar_at_start: As it said at the start; None where nothing was started, or by a version
+            that did not keep it.
     """
 
     experiment: Experiment
@@ -54,6 +59,8 @@ class RegisteredExperiment:
     resolved: Mapping[str, str] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     looks: tuple[RecordedLook, ...] = ()
+    calendar: tuple[CalendarStretch, ...] = ()
+    calendar_at_start: tuple[CalendarStretch, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -104,6 +111,7 @@ class Past:
         resolved: Alias to sha256.
         plan: What the start fixed of the sequential plan, as JSON data.
         looks: What was looked at so far, in order.
+        calendar: Days unlike others as abp.yaml said at the start; None if that was not kept.
     """
 
     state: State
@@ -118,6 +126,7 @@ class Past:
     resolved: Mapping[str, str] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     looks: tuple[RecordedLook, ...] = ()
+    calendar: tuple[CalendarStretch, ...] | None = None
 
 
 def phase_facts(phase: Phase) -> dict[str, Any]:
@@ -212,6 +221,7 @@ def _start(past: Past, row: JournalRow) -> Past:
         spec_file=row.detail["spec_file"],
         resolved=row.detail["resolved"],
         plan=row.detail.get("plan", {}),
+        calendar=read_calendar(row.detail["calendar"]) if "calendar" in row.detail else None,
     )
 
 
