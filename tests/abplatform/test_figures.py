@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from abplatform.figures import ForestRow, embed_picture, forest_plot, page, percent, share
+from abplatform.figures import (
+    ForestRow,
+    Line,
+    Mark,
+    embed_picture,
+    forest_plot,
+    line_plot,
+    page,
+    percent,
+    share,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -130,3 +141,44 @@ def test_pictures_are_embedded_small():
 def test_a_share_is_never_rounded_to_none_or_all(value, text):
     """A share has just the digits it needs; only zero is 0% and only all is 100%."""
     assert share(value) == text
+
+
+def drawn(lines, **options):
+    svg = line_plot(lines, title="t", x_axis="day", y_axis="lift", **options)
+    return parse(svg)
+
+
+def all_of(svg, tag, kind):
+    found = svg.iter(f"{SVG}{tag}")
+    return [one for one in found if kind in one.get("class", "").split()]
+
+
+def test_a_missing_value_leaves_a_gap_and_a_lonely_one_a_point():
+    """A line is broken where there is no value, never drawn through zero."""
+    svg = drawn([Line("so far", [1, 2, 3, 4, 5], [0.1, 0.2, None, 0.1, 0.1])])
+    assert len(all_of(svg, "polyline", "solid")) == 2
+    svg = drawn([Line("so far", [1, 2], [0.1, None])])
+    assert len(all_of(svg, "circle", "point")) == 1
+
+
+def test_names_of_lines_that_end_together_do_not_touch():
+    """However close lines end, their names keep a line's height between them."""
+    svg = drawn([Line(f"line {n}", [1, 2], [0.1, 0.2 + n / 1000]) for n in range(5)])
+    heights = sorted(float(one.get("y")) for one in all_of(svg, "text", "name"))
+    assert min(b - a for a, b in itertools.pairwise(heights)) >= 15
+
+
+def test_a_band_of_enormous_height_does_not_flatten_the_line():
+    """The first days' very wide band is cut off, and the line stays readable."""
+    wide = Line("band", [1, 2, 3], [-40.0, -1.0, -0.1], high=[40.0, 1.0, 0.1], style="band")
+    svg = drawn([wide, Line("lift", [1, 2, 3], [0.0, 0.1, 0.0])])
+    (line,) = all_of(svg, "polyline", "solid")
+    heights = [float(point.split(",")[1]) for point in line.get("points").split()]
+    assert max(heights) - min(heights) > 30
+
+
+def test_words_from_outside_are_escaped_in_line_plots():
+    """A label cannot bring markup into the picture."""
+    svg = drawn([Line("<b>x</b>", [1, 2], [0, 1])], marks=[Mark(1.5, "a & b")])
+    texts = {one.text for one in svg.iter(f"{SVG}text")}
+    assert {"<b>x</b>", "a & b"} <= texts

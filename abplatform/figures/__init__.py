@@ -1,0 +1,23 @@
+"""Plain numbers and image bytes drawn as SVG, and one-file HTML pages around them.
+
+A page needs no script, no network and no second file: styles are inline, pictures are embedded, and
+its colours follow the reader's light or dark setting.
+"""
+
+from abplatform.figures.amounts import percent, share
+from abplatform.figures.forest import ForestRow, Tone, forest_plot
+from abplatform.figures.lines import Line, Mark, line_plot
+from abplatform.figures.page import embed_picture, page
+
+__all__ = [
+    "ForestRow",
+    "Line",
+    "Mark",
+    "Tone",
+    "embed_picture",
+    "forest_plot",
+    "line_plot",
+    "page",
+    "percent",
+    "share",
+]
