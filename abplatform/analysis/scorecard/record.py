@@ -11,16 +11,20 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
+from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
 
 __all__ = [
     "CreativeComparison",
     "Decision",
+    "EstimateAtDecision",
     "GuardrailFact",
     "LiftEstimate",
     "Look",
     "Scorecard",
     "SrmCheck",
+    "TakenLook",
     "TreatmentFacts",
     "Warned",
     "format_time",
@@ -150,46 +154,6 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardrailFact:
-    """Whether one guardrail is proven to hold or proven to be harmed.
-
-    Args:
-        metric: The guardrail's metric.
-        holds: Proven to be within its bound.
-        harmed: Proven to be beyond its bound.
-        sentence: The numbers behind it.
-    """
-
-    metric: str
-    holds: bool
-    harmed: bool
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class TreatmentFacts:
-    """What the verdict rules may ask of one treatment, overall or in one category.
-
-    Args:
-        treatment: The variant.
-        category: None for all categories.
-        wins: The test rejects in the direction that is better.
-        loses: The test rejects in the other direction.
-        within_mde: The 90 % interval lies within plus or minus the smallest lift worth having.
-        sentence: The numbers behind it.
-        guardrails: Every guardrail's fact.
-    """
-
-    treatment: str
-    category: str | None
-    wins: bool
-    loses: bool
-    within_mde: bool
-    sentence: str
-    guardrails: tuple[GuardrailFact, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class CreativeComparison:
     """A treatment's creative against the control's most shown creative of the same product.
 
@@ -265,6 +229,7 @@ class Scorecard:
         first_at: First exposure that counts.
         last_at: Last exposure that counts.
         decision: The verdict, once judged.
+        looks: Every look taken so far, in order of time and then of treatments.
     """
 
     experiment: str
@@ -281,6 +246,13 @@ class Scorecard:
     first_at: datetime | None = None
     last_at: datetime | None = None
     decision: Decision | None = None
+    looks: tuple[TakenLook, ...] = ()
+
+    @property
+    def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
+        """The decided treatments' lifts at their deciding looks, raw and corrected."""
+        outcomes = (look.outcome for look in self.looks)
+        return tuple(found.estimate for found in outcomes if found and found.estimate)
 
     def to_json(self) -> dict[str, Any]:
         """Return the public object; ``verdict`` is null until the scorecard is judged."""
@@ -299,6 +271,8 @@ class Scorecard:
             },
             "lifts": [lift.to_json() for lift in self.lifts],
             "heterogeneity": None,
+            "looks": [look.to_json() for look in self.looks],
+            "estimate_at_decision": [one.to_json() for one in self.estimates_at_decision],
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "verdict": self.decision.to_json() if self.decision else None,
         }
