@@ -276,7 +276,7 @@ def _rotate(blocks: Sequence[Block]) -> tuple[Array, Array, Array]:
 
 
 def _least_squares(y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
-    covariance: Array = np.linalg.inv((x * weight[:, None]).T @ x)
+    covariance = np.linalg.inv((x * weight[:, None]).T @ x).astype(np.float64)
     return covariance @ (x.T @ (weight * y)), covariance
 
 

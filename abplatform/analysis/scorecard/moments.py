@@ -16,7 +16,7 @@ from abplatform.domain.metrics import Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.moments import Counts, UnitMoments
 
-__all__ = ["read_day_moments", "read_level_moments"]
+__all__ = ["read_age_moments", "read_calendar_moments", "read_day_moments", "read_level_moments"]
 
 _KINDS = ("k", "n", "u")
 
@@ -66,6 +66,26 @@ def read_level_moments(
         Variant to moments; every variant has the same places, in order of their names.
     """
     frame = _read(warehouse, scope, metric, place=breakdown.by, level=breakdown.level)
+    return _of_variants(frame, scope)
+
+
+def read_age_moments(warehouse: Warehouse, scope: Scope, metric: Metric) -> dict[str, UnitMoments]:
+    """Return each variant's moments by days since a unit was first seen, of units seen again.
+
+    Returns:
+        Variant to moments over the places 0, 1-2, 3-6 and 7+, as far as there are rows.
+    """
+    return _of_variants(_read(warehouse, scope, metric, place="age"), scope)
+
+
+def read_calendar_moments(
+    warehouse: Warehouse, scope: Scope, metric: Metric, days: Sequence[date]
+) -> dict[str, UnitMoments]:
+    """Return each variant's moments ``inside`` and ``outside`` of the given workspace days."""
+    return _of_variants(_read(warehouse, scope, metric, place="calendar", days=days), scope)
+
+
+def _of_variants(frame: pl.DataFrame, scope: Scope) -> dict[str, UnitMoments]:
     places = tuple(sorted(set(frame["first_place"])))
     return {
         variant.name: _moments(frame.filter(pl.col("variant") == variant.name), places)
@@ -74,7 +94,13 @@ def read_level_moments(
 
 
 def _read(
-    warehouse: Warehouse, scope: Scope, metric: Metric, *, place: str, level: int
+    warehouse: Warehouse,
+    scope: Scope,
+    metric: Metric,
+    *,
+    place: str,
+    level: int = 1,
+    days: Sequence[date] = (),
 ) -> pl.DataFrame:
     return warehouse.query(
         "portable/unit_products",
@@ -82,6 +108,7 @@ def _read(
         extra=conversion_delay(scope.experiment, metric),
         by_event=scope.by_event,
         place=place,
+        days=list(days) or [date.min],
         category_pattern=path_pattern(level),
         numerator=column_of(metric.numerator),
         denominator=column_of(metric.denominator),

@@ -2,9 +2,25 @@
 -- of products of their totals at both, of the metric's numerator (k), denominator (n), and of u, which
 -- is one at the first place at which a unit appears. Where both places are one, also the sums
 -- themselves, how many units have a row there (units), a total that is not zero (n_units, k_units), and
--- how many have their first such place here (u, first_n, first_k). A place is a workspace day, or a
--- level of the category path, segment, channel or country. Everything is an exact integer.
-WITH counted AS (
+-- how many have their first such place here (u, first_n, first_k). A place is a workspace day, a level
+-- of the category path, segment, channel or country, inside or outside of given days, or how many days
+-- ago the unit was seen first (age; of units that were seen on a later day, too). Everything is an
+-- exact integer.
+WITH ages AS (
+    SELECT
+        unit_id,
+        MIN(day) AS first_day,
+        MAX(day) AS last_day
+    FROM exposures
+    WHERE $place = 'age'
+        AND experiment = $experiment
+        AND reason = 'assigned'
+        AND NOT outside_phase
+        AND ts < $until
+    GROUP BY unit_id
+),
+
+counted AS (
     SELECT
         variant,
         CASE WHEN $by_event THEN event_id ELSE unit_id END AS unit,
@@ -14,6 +30,15 @@ WITH counted AS (
             WHEN 'segment' THEN COALESCE(segment, 'unknown')
             WHEN 'channel' THEN COALESCE(channel, 'unknown')
             WHEN 'country' THEN COALESCE(country, 'unknown')
+            WHEN 'calendar' THEN
+                CASE WHEN day IN (SELECT UNNEST($days)) THEN 'inside' ELSE 'outside' END
+            WHEN 'age' THEN
+                CASE
+                    WHEN day = first_day THEN '0'
+                    WHEN DATE_DIFF('day', first_day, day) <= 2 THEN '1-2'
+                    WHEN DATE_DIFF('day', first_day, day) <= 6 THEN '3-6'
+                    ELSE '7+'
+                END
             ELSE ''
         END AS place,
         CASE $numerator
@@ -36,9 +61,11 @@ WITH counted AS (
             WHEN 'feedbacks' THEN feedbacks
         END AS bottom
     FROM exposures
+    LEFT JOIN ages USING (unit_id)
     WHERE experiment = $experiment
         AND reason = 'assigned'
         AND NOT outside_phase
+        AND ($place <> 'age' OR first_day < last_day)
         AND (mixed_at IS NULL OR mixed_at >= $flagged_until)
         AND ($bots OR bot_at IS NULL OR bot_at >= $flagged_until)
         AND source NOT IN (SELECT UNNEST($excluded_sources))

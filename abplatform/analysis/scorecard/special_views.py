@@ -1,0 +1,195 @@
+"""Views beside the lifts, as data: special days, novelty, and experiments that meet.
+
+They import nothing of the scorecard, so that its record can hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from typing import Any, Literal
+
+__all__ = [
+    "CalendarRow",
+    "CalendarView",
+    "InteractionRow",
+    "NoveltyRow",
+    "NoveltyTrend",
+    "NoveltyView",
+    "SpecialDay",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialDay:
+    """A day of the calendar in which the experiment ran.
+
+    Args:
+        day: The workspace day.
+        names: What it is called.
+        known_at_start: Whether the calendar named it when the experiment started.
+    """
+
+    day: date
+    names: tuple[str, ...]
+    known_at_start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRow:
+    """The primary metric's lift on some of the days.
+
+    Args:
+        treatment: The variant.
+        days: ``without`` the special days, or ``only`` on them; all days are the overall lift.
+        units_control: Units with a row on those days.
+        units_treatment: Likewise.
+        relative_lift: r_t / r_c - 1.
+        ci_low: Of its interval, fixed horizon.
+        ci_high: Of its interval.
+        p_value: Of that lift.
+        p_difference: Of the two kinds of days having one lift; on the row ``only``.
+        undetermined: Why numbers are missing, or None.
+    """
+
+    treatment: str
+    days: Literal["without", "only"]
+    units_control: int
+    units_treatment: int
+    relative_lift: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    p_difference: float | None = None
+    undetermined: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarView:
+    """What the calendar's days do to the lift.
+
+    Args:
+        days: Those in which the experiment ran.
+        rows: Two per treatment.
+    """
+
+    days: tuple[SpecialDay, ...]
+    rows: tuple[CalendarRow, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scorecard's ``calendar``."""
+        return {
+            "days": [
+                {
+                    "day": one.day.isoformat(),
+                    "names": list(one.names),
+                    "known_at_start": one.known_at_start,
+                }
+                for one in self.days
+            ],
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyRow:
+    """The lift among units that came back, by days since each was first seen.
+
+    Args:
+        treatment: The variant.
+        days: ``0``, ``1-2``, ``3-6`` or ``7+``.
+        units_control: Units seen in those days.
+        units_treatment: Likewise.
+        relative_lift: r_t / r_c - 1.
+        ci_low: Of its interval, fixed horizon.
+        ci_high: Of its interval.
+        undetermined: Why numbers are missing, or None.
+    """
+
+    treatment: str
+    days: str
+    units_control: int
+    units_treatment: int
+    relative_lift: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    undetermined: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyTrend:
+    """Whether a treatment's lift changes as units get used to it.
+
+    Args:
+        treatment: The variant.
+        per_step: Relative change of (1 + lift) from one row to the next.
+        statistic: z of the slope.
+        p_value: Two-sided, normal.
+        undetermined: Why there is no test, or None.
+    """
+
+    treatment: str
+    per_step: float | None = None
+    statistic: float | None = None
+    p_value: float | None = None
+    undetermined: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyView:
+    """The scorecard's ``novelty``.
+
+    Args:
+        rows: By treatment and days.
+        trends: One per treatment.
+    """
+
+    rows: tuple[NoveltyRow, ...]
+    trends: tuple[NoveltyTrend, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scorecard's ``novelty``."""
+        return {
+            "rows": [asdict(row) for row in self.rows],
+            "trends": [asdict(trend) for trend in self.trends],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionRow:
+    """Whether another experiment changes what a treatment does.
+
+    Args:
+        other: The other experiment's key.
+        treatment: This experiment's treatment.
+        other_treatment: The other's treatment.
+        metric: This experiment's primary metric.
+        units: Cell to its units: ``control/control``, ``treatment/control``, ….
+        relative: How much larger 1 + lift is where the other's treatment is shown than where its
+            control is: ratio of ratios - 1.
+        ci_low: Of its interval, fixed horizon.
+        ci_high: Of its interval.
+        p_value: Two-sided, normal, on the log scale.
+        p_adjusted: By Benjamini-Hochberg over all rows.
+        significant: p_adjusted ≤ 0.05.
+        undetermined: Why there is no test, or None.
+    """
+
+    other: str
+    treatment: str
+    other_treatment: str
+    metric: str
+    units: Mapping[str, int]
+    relative: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    significant: bool = False
+    undetermined: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one row of the scorecard's ``interactions``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "units": dict(self.units)}
