@@ -1,0 +1,216 @@
+"""How units and their information gather day by day, as seen and beyond what was seen.
+
+A unit that returns brings clicks but no new unit, so neither units nor information grow by the same
+amount each day. Up to the log's last day both are counted. Beyond it they follow the power law
+
+    x(d) = x(D)·(d/D)^b,   b = slope of log x over log d in the last half of the log, 0 … 1
+
+which is b = 1 where every day brings only new units and b = 0 where the same ones come again
+(Heaps' law of distinct elements). It is a guess, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from abplatform.stats.power import unit_variance
+from abplatform.stats.ratio import RatioSums
+from abplatform.stats.undetermined import Undetermined
+
+__all__ = ["Curve", "DayState", "Growth", "explained_share", "grow", "grow_evenly"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """An amount by days since start.
+
+    Args:
+        seen: Its value at the end of day 1, 2 … D; not decreasing.
+        exponent: b of the power law beyond day D.
+    """
+
+    seen: tuple[float, ...]
+    exponent: float
+
+    def at(self, day: float) -> float:
+        """Return the amount after so many days, whole or not."""
+        if day <= 0:
+            return 0.0
+        last = len(self.seen)
+        if day >= last:
+            return self.seen[-1] * math.pow(day / last, self.exponent)
+        whole = math.floor(day)
+        before = self.seen[whole - 1] if whole else 0.0
+        return before + (day - whole) * (self.seen[whole] - before)
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Curve:
+        """Return the curve through daily values, made to not decrease, and its exponent."""
+        seen = np.maximum.accumulate(np.asarray(values, dtype=float))
+        last = len(seen)
+        half = max(1, last // 2)
+        if last == 1 or seen[half - 1] <= 0:
+            # One day does not tell who returns; the warning says so.
+            return cls(tuple(float(value) for value in seen), 1.0)
+        slope = math.log(seen[-1] / seen[half - 1]) / math.log(last / half)
+        return cls(tuple(float(value) for value in seen), min(max(slope, 0.0), 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class DayState:
+    """Everything from the first day up to the end of one.
+
+    Args:
+        sums: Over the units seen so far.
+        unit_variance: ω², or why there is none yet.
+    """
+
+    sums: RatioSums
+    unit_variance: float | Undetermined
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Units and what they are worth, by days since start.
+
+    Args:
+        units: Distinct units.
+        worth: Units over ω²: what they are worth before they are split into variants.
+        events: Units with at least one event.
+        last: The state at the end of the last day seen; None where it is assumed.
+    """
+
+    units: Curve
+    worth: Curve
+    events: Curve
+    last: DayState | None = None
+
+    @property
+    def days(self) -> int:
+        """How many days were seen."""
+        return len(self.units.seen)
+
+
+def grow(unit_days: pl.DataFrame, *, days: int) -> Growth | Undetermined:
+    """Count units and their worth day by day.
+
+    Args:
+        unit_days: ``unit``, ``day`` (0 … days - 1), ``n``, ``k``; one row a unit and day.
+        days: How many days the log covers.
+    """
+    states = list(_day_states(unit_days, days=days))
+    if isinstance(states[-1].unit_variance, Undetermined):
+        return states[-1].unit_variance
+    return Growth(
+        units=Curve.of([state.sums.units for state in states]),
+        worth=Curve.of([_worth(state) for state in states]),
+        events=Curve.of([state.sums.k_units for state in states]),
+        last=states[-1],
+    )
+
+
+def grow_evenly(*, units_per_day: float, unit_variance: float, events_per_unit: float) -> Growth:
+    """Return the growth that people assume: as many new units every day, all alike.
+
+    Args:
+        units_per_day: New units a day.
+        unit_variance: ω² of each.
+        events_per_unit: Share of units that have an event, 0 … 1.
+    """
+    return Growth(
+        units=Curve((units_per_day,), 1.0),
+        worth=Curve((units_per_day / unit_variance,), 1.0),
+        events=Curve((units_per_day * events_per_unit,), 1.0),
+    )
+
+
+def explained_share(unit_days: pl.DataFrame, *, days: int, window: int) -> float | None:
+    """Return ρ², the share of ω² that pre-period totals explain (CUPED); None if none can be told.
+
+    The log is cut in two: what units did in the window before the cut explains, by least squares,
+    what they did after it. A unit that was not there before has totals of zero.
+
+    Args:
+        unit_days: ``unit``, ``day``, ``n``, ``k``.
+        days: How many days the log covers.
+        window: Days of the pre-period; a log under twice as long is cut in the middle.
+    """
+    cut = min(window, days // 2)
+    if cut < 1:
+        return None
+    before = pl.col("day").is_between(cut - window, cut - 1)
+    sums = (
+        unit_days.group_by("unit")
+        .agg(
+            n=pl.col("n").filter(pl.col("day") >= cut).sum(),
+            k=pl.col("k").filter(pl.col("day") >= cut).sum(),
+            rows=(pl.col("day") >= cut).sum(),
+            n_before=pl.col("n").filter(before).sum(),
+            k_before=pl.col("k").filter(before).sum(),
+        )
+        .filter(pl.col("rows") > 0)
+    )
+    n, k = sums["n"].to_numpy().astype(float), sums["k"].to_numpy().astype(float)
+    if len(sums) < _LEAST_FOR_COVARIATES or n.sum() <= 0:
+        return None
+    score = k - k.sum() / n.sum() * n
+    known = sums.select("n_before", "k_before").to_numpy().astype(float)
+    design = np.column_stack([np.ones(len(sums)), known - known.mean(axis=0)])
+    fitted = design @ np.linalg.lstsq(design, score, rcond=None)[0]
+    spread = float(np.sum((score - score.mean()) ** 2))
+    if spread <= 0:
+        return None
+    r_squared = 1 - float(np.sum((score - fitted) ** 2)) / spread
+    # Two covariates explain 2/(U - 1) of anything by chance.
+    adjusted = 1 - (1 - r_squared) * (len(sums) - 1) / (len(sums) - 3)
+    return min(max(adjusted, 0.0), 0.99)
+
+
+_LEAST_FOR_COVARIATES = 50
+
+
+def _day_states(unit_days: pl.DataFrame, *, days: int) -> Iterator[DayState]:
+    """Add up the running totals of units; each row changes the sums by what it adds."""
+    rows = unit_days.sort("unit", "day").with_columns(
+        n_now=pl.col("n").cum_sum().over("unit"), k_now=pl.col("k").cum_sum().over("unit")
+    )
+    largest = max(int(rows[name].abs().max() or 0) for name in ("n_now", "k_now"))  # type: ignore[arg-type]  # whole numbers
+    # Squares of money do not fit into 64 bits; Python's integers hold anything, more slowly.
+    kind = np.int64 if largest**2 * len(rows) < _SAFE else object
+    now_n, now_k = (rows[name].to_numpy().astype(kind) for name in ("n_now", "k_now"))
+    was_n, was_k = now_n - rows["n"].to_numpy(), now_k - rows["k"].to_numpy()
+    changes = (
+        rows["unit"].is_first_distinct().to_numpy().astype(np.int64),
+        now_n - was_n,
+        now_k - was_k,
+        now_n * now_n - was_n * was_n,
+        now_k * now_k - was_k * was_k,
+        now_k * now_n - was_k * was_n,
+        (now_n != 0).astype(np.int64) - (was_n != 0),
+        (now_k != 0).astype(np.int64) - (was_k != 0),
+    )
+    order = np.argsort(rows["day"].to_numpy(), kind="stable")
+    ends = np.searchsorted(rows["day"].to_numpy()[order], np.arange(days), side="right")
+    totals = [0] * len(changes)
+    start = 0
+    for end in ends:
+        totals = [
+            total + int(change[order[start:end]].sum())
+            for total, change in zip(totals, changes, strict=True)
+        ]
+        start = end
+        sums = RatioSums(*totals)
+        yield DayState(sums, unit_variance(sums))
+
+
+_SAFE = 2**62
+
+
+def _worth(state: DayState) -> float:
+    variance = state.unit_variance
+    return 0.0 if isinstance(variance, Undetermined) else state.sums.units / variance
