@@ -12,6 +12,7 @@ from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
 __all__ = [
     "note_aggregates",
+    "note_changed_after",
     "note_exclusions",
     "note_later",
     "note_no_traffic",
@@ -88,6 +89,19 @@ def note_outside(impressions: int) -> list[Warned]:
         "left out"
     )
     return [Warned("outside_phase", text)]
+
+
+def note_changed_after(changes: Iterable[str]) -> list[Warned]:
+    """Say what about the counting was changed after the experiment had started.
+
+    Args:
+        changes: Parts of a sentence, such as ``source app was excluded``.
+    """
+    named = "; ".join(changes)
+    if not named:
+        return []
+    text = f"changed after the start: {named}; who saw the numbers first may have chosen so"
+    return [Warned("changed_after_the_fact", text)]
 
 
 def note_later() -> list[Warned]:

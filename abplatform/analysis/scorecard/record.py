@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
+from abplatform.analysis.scorecard.special_views import CalendarView, InteractionRow, NoveltyView
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
 
@@ -230,6 +231,9 @@ class Scorecard:
         last_at: Last exposure that counts.
         decision: The verdict, once judged.
         looks: Every look taken so far, in order of time and then of treatments.
+        calendar: The lift with and without days unlike others; None if it met none.
+        novelty: The lift by days since a unit was first seen; None without returning units.
+        interactions: Experiments of other layers that it met.
     """
 
     experiment: str
@@ -247,6 +251,9 @@ class Scorecard:
     last_at: datetime | None = None
     decision: Decision | None = None
     looks: tuple[TakenLook, ...] = ()
+    calendar: CalendarView | None = None
+    novelty: NoveltyView | None = None
+    interactions: tuple[InteractionRow, ...] = ()
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
@@ -273,6 +280,9 @@ class Scorecard:
             "heterogeneity": None,
             "looks": [look.to_json() for look in self.looks],
             "estimate_at_decision": [one.to_json() for one in self.estimates_at_decision],
+            "novelty": self.novelty.to_json() if self.novelty else None,
+            "calendar": self.calendar.to_json() if self.calendar else None,
+            "interactions": [row.to_json() for row in self.interactions],
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "verdict": self.decision.to_json() if self.decision else None,
         }

@@ -1,0 +1,166 @@
+"""Days that are unlike others: the lift with and without them, and runs that are no whole weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from abplatform.analysis.scorecard.lifts import SHARES, event_of
+from abplatform.analysis.scorecard.looks import Run, decision_moment
+from abplatform.analysis.scorecard.moments import read_calendar_moments
+from abplatform.analysis.scorecard.notes import note_changed_after
+from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.special_views import CalendarRow, CalendarView, SpecialDay
+from abplatform.analysis.scorecard.totals import Scope
+from abplatform.domain.experiment import Experiment
+from abplatform.domain.metrics import METRICS, Metric
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.joint import joint_lifts, wald_heterogeneity
+from abplatform.stats.moments import UnitMoments
+from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+from abplatform.traffic.registry.special_days import special_days
+
+__all__ = ["find_special_days", "note_calendar", "note_part_week", "view_calendar"]
+
+_NAMED = 3
+"""How many special days a warning names."""
+
+_WEEK = timedelta(days=7)
+_CLOCK_CHANGE = timedelta(hours=2)
+
+
+def find_special_days(
+    run: Run, *, first: datetime | None, last: datetime | None, zone: ZoneInfo
+) -> tuple[SpecialDay, ...]:
+    """Return the days of the calendar between the first and the last exposure that count.
+
+    Args:
+        run: Knows the calendar of now and that of the start.
+        first: First exposure.
+        last: Last exposure.
+        zone: Where a workspace day ends.
+    """
+    if first is None or last is None:
+        return ()
+    ends = first.astimezone(zone).date(), last.astimezone(zone).date()
+    at_start = run.calendar if run.calendar_at_start is None else run.calendar_at_start
+    known = special_days(at_start, *ends)
+    now = special_days(run.calendar, *ends)
+    return tuple(
+        SpecialDay(day, tuple(dict.fromkeys(known.get(day, ()) + now.get(day, ()))), day in known)
+        for day in sorted(known.keys() | now.keys())
+    )
+
+
+def view_calendar(
+    warehouse: Warehouse, scope: Scope, days: tuple[SpecialDay, ...]
+) -> CalendarView | None:
+    """Compare the primary metric on the special days and on all others.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        days: From :func:`find_special_days`; without any there is no view.
+    """
+    if not days:
+        return None
+    experiment = scope.experiment
+    metric = METRICS[experiment.primary.metric]
+    moments = read_calendar_moments(warehouse, scope, metric, [one.day for one in days])
+    rows = [
+        row
+        for variant in experiment.treatments
+        for row in _rows(experiment, metric, moments, variant.name)
+    ]
+    return CalendarView(days, tuple(rows))
+
+
+def note_calendar(view: CalendarView | None, run: Run) -> list[Warned]:
+    """Say which special days the experiment ran in, and whether they were named only later."""
+    if view is None:
+        return []
+    names = list(dict.fromkeys(name for one in view.days for name in one.names))
+    named = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
+    days = f"{len(view.days)} {'day' if len(view.days) == 1 else 'days'}"
+    text = (
+        f"{days} of the run are unlike others ({named}); the calendar's rows show the lift with "
+        "and without them"
+    )
+    later = [one for one in view.days if not one.known_at_start]
+    gone = run.calendar_at_start is not None and set(run.calendar_at_start) - set(run.calendar)
+    changes = [f"{later[0].day} was named {later[0].names[0]!r} in abp.yaml"] if later else []
+    changes += ["a day of the calendar was deleted from abp.yaml"] if gone else []
+    return [Warned("calendar_day", text), *note_changed_after(changes)]
+
+
+def note_part_week(experiment: Experiment, run: Run, zone: ZoneInfo) -> list[Warned]:
+    """Warn of a run that is no whole number of weeks: some weekdays weigh more than others."""
+    at = decision_moment(experiment, run, zone)
+    if at is None or run.started_at is None:
+        return []
+    ends = min(at, run.ended_at) if run.ended_at else at
+    length = ends.astimezone(zone).replace(tzinfo=None) - run.started_at.astimezone(zone).replace(
+        tzinfo=None
+    )
+    # Where clocks change, whoever counted hours is an hour off; that is a whole week, too.
+    weeks = round(length / _WEEK)
+    if weeks and abs(length - weeks * _WEEK) <= _CLOCK_CHANGE:
+        return []
+    text = (
+        f"the run of {length / timedelta(days=1):.3g} days is no whole number of weeks, so some "
+        "weekdays count more than others; plan max_runtime in weeks"
+    )
+    return [Warned("part_week", text)]
+
+
+def _rows(
+    experiment: Experiment,
+    metric: Metric,
+    moments: Mapping[str, UnitMoments],
+    treatment: str,
+) -> tuple[CalendarRow, CalendarRow]:
+    ours, theirs = moments[experiment.control.name], moments[treatment]
+    without, only = (
+        _row(
+            row,
+            (_sums_at(ours, place), _sums_at(theirs, place)),
+            metric,
+            alpha=experiment.analysis.alpha,
+        )
+        for row, place in (
+            (CalendarRow(treatment, "without", 0, 0), "outside"),
+            (CalendarRow(treatment, "only", 0, 0), "inside"),
+        )
+    )
+    both = joint_lifts(ours, theirs, event=event_of(metric))
+    test = both if isinstance(both, Undetermined) else wald_heterogeneity(both)
+    if isinstance(test, Undetermined):
+        return without, only
+    return without, replace(only, p_difference=test.p_value)
+
+
+def _row(
+    row: CalendarRow, sums: tuple[RatioSums, RatioSums], metric: Metric, *, alpha: float
+) -> CalendarRow:
+    ours, theirs = sums
+    row = replace(row, units_control=ours.units, units_treatment=theirs.units)
+    found = contrast(ours, theirs, alpha=alpha, share=metric.name in SHARES, event=event_of(metric))
+    if isinstance(found, Undetermined):
+        return replace(row, undetermined=found.reason)
+    interval, lift = found.relative, found.relative_lift
+    return replace(
+        row,
+        relative_lift=None if isinstance(lift, Undetermined) else lift,
+        ci_low=interval.low if isinstance(interval, Interval) else None,
+        ci_high=interval.high if isinstance(interval, Interval) else None,
+        p_value=found.p_value,
+        undetermined=interval.reason if isinstance(interval, Undetermined) else None,
+    )
+
+
+def _sums_at(moments: UnitMoments, place: str) -> RatioSums:
+    if place not in moments.places:
+        return RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
+    return moments.ratio_sums(moments.places.index(place))
