@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.scorecard.lifts import SHARES, event_of
+from abplatform.analysis.scorecard.lifts import event_of
 from abplatform.analysis.scorecard.looks import Run, decision_moment
 from abplatform.analysis.scorecard.moments import read_calendar_moments
 from abplatform.analysis.scorecard.notes import note_changed_after
 from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.side_rows import fill_row, sums_at
 from abplatform.analysis.scorecard.special_views import CalendarRow, CalendarView, SpecialDay
 from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Experiment
@@ -19,7 +20,7 @@ from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.joint import joint_lifts, wald_heterogeneity
 from abplatform.stats.moments import UnitMoments
-from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+from abplatform.stats.ratio import Undetermined
 from abplatform.traffic.registry.special_days import special_days
 
 __all__ = ["find_special_days", "note_calendar", "note_part_week", "view_calendar"]
@@ -123,9 +124,10 @@ def _rows(
 ) -> tuple[CalendarRow, CalendarRow]:
     ours, theirs = moments[experiment.control.name], moments[treatment]
     without, only = (
-        _row(
+        fill_row(
             row,
-            (_sums_at(ours, place), _sums_at(theirs, place)),
+            sums_at(ours, place),
+            sums_at(theirs, place),
             metric,
             alpha=experiment.analysis.alpha,
         )
@@ -139,28 +141,3 @@ def _rows(
     if isinstance(test, Undetermined):
         return without, only
     return without, replace(only, p_difference=test.p_value)
-
-
-def _row(
-    row: CalendarRow, sums: tuple[RatioSums, RatioSums], metric: Metric, *, alpha: float
-) -> CalendarRow:
-    ours, theirs = sums
-    row = replace(row, units_control=ours.units, units_treatment=theirs.units)
-    found = contrast(ours, theirs, alpha=alpha, share=metric.name in SHARES, event=event_of(metric))
-    if isinstance(found, Undetermined):
-        return replace(row, undetermined=found.reason)
-    interval, lift = found.relative, found.relative_lift
-    return replace(
-        row,
-        relative_lift=None if isinstance(lift, Undetermined) else lift,
-        ci_low=interval.low if isinstance(interval, Interval) else None,
-        ci_high=interval.high if isinstance(interval, Interval) else None,
-        p_value=found.p_value,
-        undetermined=interval.reason if isinstance(interval, Undetermined) else None,
-    )
-
-
-def _sums_at(moments: UnitMoments, place: str) -> RatioSums:
-    if place not in moments.places:
-        return RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
-    return moments.ratio_sums(moments.places.index(place))

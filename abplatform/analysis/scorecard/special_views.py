@@ -104,6 +104,7 @@ class NoveltyRow:
         relative_lift: r_t / r_c - 1.
         ci_low: Of its interval, fixed horizon.
         ci_high: Of its interval.
+        p_value: Of that lift.
         undetermined: Why numbers are missing, or None.
     """
 
@@ -114,6 +115,7 @@ class NoveltyRow:
     relative_lift: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
+    p_value: float | None = None
     undetermined: str | None = None
 
 

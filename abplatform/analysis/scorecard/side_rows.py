@@ -1,0 +1,52 @@
+"""One contrast as a row beside the lifts, such as on special days or on units' first day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from abplatform.analysis.scorecard.lifts import SHARES, event_of
+from abplatform.analysis.scorecard.special_views import CalendarRow, NoveltyRow
+from abplatform.domain.metrics import Metric
+from abplatform.stats.moments import UnitMoments
+from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+
+__all__ = ["fill_row", "sums_at"]
+
+Row = TypeVar("Row", CalendarRow, NoveltyRow)
+
+
+def fill_row(
+    row: Row, control: RatioSums, treatment: RatioSums, metric: Metric, *, alpha: float
+) -> Row:
+    """Return the row with the lift of these sums, or with the reason why there is none.
+
+    Args:
+        row: Says what it is about.
+        control: Sums over the control's units.
+        treatment: Sums over the treatment's units.
+        metric: What is measured.
+        alpha: Two-sided error rate of the interval.
+    """
+    row = replace(row, units_control=control.units, units_treatment=treatment.units)
+    found = contrast(
+        control, treatment, alpha=alpha, share=metric.name in SHARES, event=event_of(metric)
+    )
+    if isinstance(found, Undetermined):
+        return replace(row, undetermined=found.reason)
+    lift, interval = found.relative_lift, found.relative
+    return replace(
+        row,
+        relative_lift=None if isinstance(lift, Undetermined) else lift,
+        ci_low=interval.low if isinstance(interval, Interval) else None,
+        ci_high=interval.high if isinstance(interval, Interval) else None,
+        p_value=found.p_value,
+        undetermined=interval.reason if isinstance(interval, Undetermined) else None,
+    )
+
+
+def sums_at(moments: UnitMoments, place: str) -> RatioSums:
+    """Return a place's sums, all zero where the variant has no row there."""
+    if place not in moments.places:
+        return RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
+    return moments.ratio_sums(moments.places.index(place))
