@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from abplatform.domain.experiment import Analysis
 
-__all__ = ["LookDay", "last_moment", "look_days"]
+__all__ = ["LookDay", "end_of_day", "last_moment", "look_days"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,14 @@ def look_days(
         analysis: Says the test and its runtimes.
         started_at: From when on units are assigned.
         zone: Where a workspace day ends.
-        until: The end of the run; default ``max_runtime`` after the start.
+        until: The end of the run; default ``max_runtime`` after the start. What lies behind
+            ``max_runtime`` is looked at once, at the end.
     """
-    last = until or last_moment(analysis, started_at, zone)
+    longest = last_moment(analysis, started_at, zone)
+    last = until or longest
     first = _later(started_at, analysis.min_runtime, zone)
-    moments = [] if analysis.test == "fixed" else [*_midnights(first, last, zone)]
+    midnights = () if analysis.test == "fixed" else _midnights(first, longest, zone)
+    moments = [at for at in midnights if at < last]
     return tuple(
         LookDay(look, (at - timedelta.resolution).astimezone(zone).date(), at)
         for look, at in enumerate([*moments, last], start=1)
@@ -64,12 +67,17 @@ def look_days(
 
 
 def _midnights(first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield the ends of workspace days from ``first``, included, to ``last``, excluded."""
+    """Yield the ends of workspace days from ``first`` to ``last``, both included."""
     day = first.astimezone(zone).date()
-    while (at := _start_of(day, zone)) < last:
+    while (at := _start_of(day, zone)) <= last:
         if at >= first:
             yield at
         day += timedelta(days=1)
+
+
+def end_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return the end of the workspace day in which a moment lies, in UTC."""
+    return _start_of(moment.astimezone(zone).date() + timedelta(days=1), zone)
 
 
 def _start_of(day: date, zone: ZoneInfo) -> datetime:
