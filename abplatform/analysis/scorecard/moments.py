@@ -16,7 +16,13 @@ from abplatform.domain.metrics import Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.moments import Counts, UnitMoments
 
-__all__ = ["read_age_moments", "read_calendar_moments", "read_day_moments", "read_level_moments"]
+__all__ = [
+    "read_age_moments",
+    "read_calendar_moments",
+    "read_day_moments",
+    "read_level_moments",
+    "read_meeting_moments",
+]
 
 _KINDS = ("k", "n", "u")
 
@@ -85,6 +91,22 @@ def read_calendar_moments(
     return _of_variants(_read(warehouse, scope, metric, place="calendar", days=days), scope)
 
 
+def read_meeting_moments(
+    warehouse: Warehouse, scope: Scope, metric: Metric, other: str
+) -> dict[str, UnitMoments]:
+    """Return each variant's moments by the units' variant in another experiment.
+
+    A unit's rows count from its first exposure there on.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count.
+        metric: What is measured.
+        other: The other experiment's key.
+    """
+    return _of_variants(_read(warehouse, scope, metric, place="meeting", other=other), scope)
+
+
 def _of_variants(frame: pl.DataFrame, scope: Scope) -> dict[str, UnitMoments]:
     places = tuple(sorted(set(frame["first_place"])))
     return {
@@ -101,6 +123,7 @@ def _read(
     place: str,
     level: int = 1,
     days: Sequence[date] = (),
+    other: str = "",
 ) -> pl.DataFrame:
     return warehouse.query(
         "portable/unit_products",
@@ -109,6 +132,7 @@ def _read(
         by_event=scope.by_event,
         place=place,
         days=list(days) or [date.min],
+        other=other,
         category_pattern=path_pattern(level),
         numerator=column_of(metric.numerator),
         denominator=column_of(metric.denominator),

@@ -3,9 +3,9 @@
 -- is one at the first place at which a unit appears. Where both places are one, also the sums
 -- themselves, how many units have a row there (units), a total that is not zero (n_units, k_units), and
 -- how many have their first such place here (u, first_n, first_k). A place is a workspace day, a level
--- of the category path, segment, channel or country, inside or outside of given days, or how many days
--- ago the unit was seen first (age; of units that were seen on a later day, too). Everything is an
--- exact integer.
+-- of the category path, segment, channel or country, inside or outside of given days, how many days
+-- ago the unit was seen first (age; of units that were seen on a later day, too), or the unit's variant
+-- in another experiment (meeting; from its first exposure there on). Everything is an exact integer.
 WITH ages AS (
     SELECT
         unit_id,
@@ -16,6 +16,21 @@ WITH ages AS (
         AND experiment = $experiment
         AND reason = 'assigned'
         AND NOT outside_phase
+        AND ts < $until
+    GROUP BY unit_id
+),
+
+meetings AS (
+    SELECT
+        unit_id,
+        MIN(variant) AS other_variant,
+        MIN(ts) AS met_at
+    FROM exposures
+    WHERE $place = 'meeting'
+        AND experiment = $other
+        AND reason = 'assigned'
+        AND NOT outside_phase
+        AND (mixed_at IS NULL OR mixed_at >= $flagged_until)
         AND ts < $until
     GROUP BY unit_id
 ),
@@ -32,6 +47,7 @@ counted AS (
             WHEN 'country' THEN COALESCE(country, 'unknown')
             WHEN 'calendar' THEN
                 CASE WHEN day IN (SELECT UNNEST($days)) THEN 'inside' ELSE 'outside' END
+            WHEN 'meeting' THEN other_variant
             WHEN 'age' THEN
                 CASE
                     WHEN day = first_day THEN '0'
@@ -62,10 +78,12 @@ counted AS (
         END AS bottom
     FROM exposures
     LEFT JOIN ages USING (unit_id)
+    LEFT JOIN meetings USING (unit_id)
     WHERE experiment = $experiment
         AND reason = 'assigned'
         AND NOT outside_phase
         AND ($place <> 'age' OR first_day < last_day)
+        AND ($place <> 'meeting' OR ts >= met_at)
         AND (mixed_at IS NULL OR mixed_at >= $flagged_until)
         AND ($bots OR bot_at IS NULL OR bot_at >= $flagged_until)
         AND source NOT IN (SELECT UNNEST($excluded_sources))
