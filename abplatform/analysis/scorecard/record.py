@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
@@ -18,6 +18,7 @@ from abplatform.domain.experiment import BreakdownBy, Verdict
 
 __all__ = [
     "CreativeComparison",
+    "CupedFact",
     "Decision",
     "EstimateAtDecision",
     "GuardrailFact",
@@ -44,9 +45,14 @@ class SrmCheck:
     Args:
         observed: Variant to units at their first assigned exposure (impressions for aggregates).
         expected: Variant to the count that the weights promise.
-        p_value: Chi-square; None when there is nothing to test.
-        e_value: Of the sequential test; None until that is built.
+        p_value: Chi-square of all counts so far; None when there is nothing to test.
+        e_value: Of the sequential test: its largest value at the end of a workspace day since the
+            last acknowledgement. None for aggregates and when there is nothing to test.
         verdict: ``alarm`` blocks every verdict of the experiment.
+        e_value_now: Its value with all counts so far.
+        fired_on: The first of those days on which it fired; None when it did not.
+        segments: Segments whose own e-value fired.
+        acknowledged_at: When a person last acknowledged an alarm, or None.
     """
 
     observed: Mapping[str, int]
@@ -54,6 +60,24 @@ class SrmCheck:
     p_value: float | None
     e_value: float | None
     verdict: Literal["ok", "alarm", "unavailable"]
+    e_value_now: float | None = None
+    fired_on: date | None = None
+    segments: tuple[str, ...] = ()
+    acknowledged_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the public object."""
+        return {
+            "observed": dict(self.observed),
+            "expected": dict(self.expected),
+            "p_value": self.p_value,
+            "e_value": self.e_value,
+            "verdict": self.verdict,
+            "e_value_now": self.e_value_now,
+            "fired_on": self.fired_on.isoformat() if self.fired_on else None,
+            "segments": list(self.segments),
+            "acknowledged_at": format_time(self.acknowledged_at) if self.acknowledged_at else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +208,44 @@ class CreativeComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class CupedFact:
+    """What the adjustment by pre-period totals did to one contrast.
+
+    Args:
+        metric: The primary metric.
+        treatment: The variant.
+        theta: Covariate to its coefficient; empty where nothing is adjusted.
+        variance_reduction: Share of the difference's variance that it took out.
+        units_with_history: Units of all variants that have pre-period totals.
+        rate_control: The control's adjusted rate, in the metric's scale.
+        rate_treatment: The treatment's adjusted rate.
+        reason: Why covariates were left out, or nothing was adjusted.
+    """
+
+    metric: str
+    treatment: str
+    theta: Mapping[str, float]
+    variance_reduction: float | None
+    units_with_history: int
+    rate_control: float | None = None
+    rate_treatment: float | None = None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of the scorecard's ``cuped``."""
+        return {
+            "metric": self.metric,
+            "treatment": self.treatment,
+            "theta": dict(self.theta),
+            "variance_reduction": self.variance_reduction,
+            "units_with_history": self.units_with_history,
+            "rate_control": self.rate_control,
+            "rate_treatment": self.rate_treatment,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The verdict and why.
 
@@ -231,9 +293,11 @@ class Scorecard:
         last_at: Last exposure that counts.
         decision: The verdict, once judged.
         looks: Every look taken so far, in order of time and then of treatments.
+        cuped: What the adjustment by pre-period totals did, one entry per treatment.
         calendar: The lift with and without days unlike others; None if it met none.
         novelty: The lift by days since a unit was first seen; None without returning units.
         interactions: Experiments of other layers that it met.
+        excluded_sources: Sources that a person has excluded; none of their rows count.
     """
 
     experiment: str
@@ -251,9 +315,11 @@ class Scorecard:
     last_at: datetime | None = None
     decision: Decision | None = None
     looks: tuple[TakenLook, ...] = ()
+    cuped: tuple[CupedFact, ...] = ()
     calendar: CalendarView | None = None
     novelty: NoveltyView | None = None
     interactions: tuple[InteractionRow, ...] = ()
+    excluded_sources: tuple[str, ...] = ()
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
@@ -269,13 +335,7 @@ class Scorecard:
             "data_version": self.data_version,
             "status": self.status,
             "units": self.units,
-            "srm": {
-                "observed": dict(self.srm.observed),
-                "expected": dict(self.srm.expected),
-                "p_value": self.srm.p_value,
-                "e_value": self.srm.e_value,
-                "verdict": self.srm.verdict,
-            },
+            "srm": self.srm.to_json(),
             "lifts": [lift.to_json() for lift in self.lifts],
             "heterogeneity": None,
             "looks": [look.to_json() for look in self.looks],
@@ -283,6 +343,7 @@ class Scorecard:
             "novelty": self.novelty.to_json() if self.novelty else None,
             "calendar": self.calendar.to_json() if self.calendar else None,
             "interactions": [row.to_json() for row in self.interactions],
+            "cuped": [fact.to_json() for fact in self.cuped],
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "verdict": self.decision.to_json() if self.decision else None,
         }
