@@ -39,6 +39,7 @@ __all__ = [
     "exposures_known_at",
     "left_over",
     "refresh_exposures",
+    "segment_of",
     "tell_experiments",
 ]
 
@@ -145,7 +146,7 @@ def exposures_known_at(
     Raises:
         StoreError: The store never had that version.
     """
-    last = _segment_of(warehouse, version)
+    last = segment_of(warehouse, version)
     _run_steps(warehouse, last, until_micros=FOREVER_MICROS if until is None else to_micros(until))
     rows = warehouse.query("portable/exposure_rows")
     warehouse.drop_steps()
@@ -162,7 +163,7 @@ def aggregates_known_at(warehouse: Warehouse, version: str) -> pl.DataFrame:
     Raises:
         StoreError: The store never had that version.
     """
-    return warehouse.query("load/aggregates_then", known_until=_segment_of(warehouse, version))
+    return warehouse.query("load/aggregates_then", known_until=segment_of(warehouse, version))
 
 
 def left_over(warehouse: Warehouse) -> dict[str, int]:
@@ -170,7 +171,12 @@ def left_over(warehouse: Warehouse) -> dict[str, int]:
     return dict(warehouse.query("load/left_over").iter_rows())
 
 
-def _segment_of(warehouse: Warehouse, version: str) -> int:
+def segment_of(warehouse: Warehouse, version: str) -> int:
+    """Return the number of the last segment of a data version.
+
+    Raises:
+        StoreError: The store never had that version.
+    """
     if version == data_version(warehouse):
         return _last_segment(warehouse)
     loaded = warehouse.query("load/segments").filter(pl.col("data_version") == version)

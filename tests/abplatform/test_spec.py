@@ -40,6 +40,9 @@ BEYOND_SCHEMA = {
     "bad_rule",
     "baseline_with_generator",
     "guardrail_without_bound",
+    "cuped_without_source",
+    "cuped_two_sources",
+    "cuped_of_requests",
 }
 """Broken files whose rule no JSON Schema can say: it joins several keys, or is a grammar."""
 
@@ -133,17 +136,35 @@ def test_every_key_arrives_where_it_belongs():
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{window: 14d}", words.Cuped(window=timedelta(days=14))),
+        (
+            "{numerator: past_clicks, denominator: past_impressions}",
+            words.Cuped(numerator="past_clicks", denominator="past_impressions"),
+        ),
+        ("{numerator: predicted_ctr}", words.Cuped(numerator="predicted_ctr")),
+    ],
+)
+def test_cuped_reads_own_logs_or_attributes(written, meant):
+    """Pre-period totals come from a window of own logs, or from one or two named attributes."""
+    text = FULL.replace("alpha: 0.1", f"alpha: 0.1, cuped: {written}")
+    experiment = parse_experiment(text, path=HERE)
+    assert experiment.analysis.cuped == meant
+    assert parse_experiment(write_experiment(experiment), path=HERE) == experiment
+
+
 def test_what_is_not_built_says_so():
     """Keys of features to come are refused one by one, as not available, not as unknown."""
     text = FULL.replace(
         "{choose: uniform, floor: 5%}", "{choose: thompson, frequency_cap: 4/7d, hours: all}"
-    ).replace("alpha: 0.1", "cuped: {window: 14d}")
+    )
     errors = check_experiment(text, path=HERE).errors
     assert [error.message.split(" is not available yet")[0] for error in errors] == [
         "policy.choose: thompson",
         "policy.frequency_cap",
         "policy.hours",
-        "analysis.cuped",
     ]
     assert {error.code for error in errors} == {"not_available"}
 

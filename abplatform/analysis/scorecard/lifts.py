@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from abplatform.analysis.scorecard.record import LiftEstimate
+from abplatform.analysis.scorecard.record import CupedFact, LiftEstimate
 from abplatform.analysis.scorecard.totals import ALL, Slice, Totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import Metric
@@ -21,6 +21,7 @@ __all__ = [
     "decide_family",
     "event_of",
     "families",
+    "fill",
 ]
 
 SHARES = frozenset({"ctr", "coverage", "match_rate"})
@@ -48,6 +49,7 @@ class Compared:
         treatment: The treatment's slice.
         contrast: The test behind it, or why there is none.
         cut: The breakdown it belongs to, None for everything together.
+        cuped: What an adjustment by pre-period totals did to the contrast, where one was asked for.
     """
 
     lift: LiftEstimate
@@ -55,6 +57,7 @@ class Compared:
     treatment: Slice
     contrast: RatioContrast | Undetermined
     cut: Breakdown | None = None
+    cuped: CupedFact | None = None
 
 
 def compare_levels(
@@ -106,7 +109,7 @@ def compare(
         rate_control=ours.k / ours.n * metric.scale if ours.n else None,
         rate_treatment=theirs.k / theirs.n * metric.scale if theirs.n else None,
     )
-    return Compared(_fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
+    return Compared(fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
 
 
 def decide_family(
@@ -148,11 +151,27 @@ def _contrast(
     )
 
 
-def _fill(
-    lift: LiftEstimate, result: RatioContrast | Undetermined, *, scale: float
-) -> LiftEstimate:
+def fill(lift: LiftEstimate, result: RatioContrast | Undetermined, *, scale: float) -> LiftEstimate:
+    """Return a lift with what its test says, whatever it said before.
+
+    Args:
+        lift: Names the slice.
+        result: The test, or why there is none.
+        scale: Multiplies rates and differences for people.
+    """
     if isinstance(result, Undetermined):
-        return replace(lift, undetermined=result.reason)
+        return replace(
+            lift,
+            absolute_lift=None,
+            se_absolute=None,
+            relative_lift=None,
+            ci_low=None,
+            ci_high=None,
+            p_value=None,
+            log10_p=None,
+            design_effect=None,
+            undetermined=result.reason,
+        )
     relative, interval = result.relative_lift, result.relative
     return replace(
         lift,

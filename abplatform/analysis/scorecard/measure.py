@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.scorecard.adjusted import adjust_overall
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
+from abplatform.analysis.scorecard.histories import History, read_history
 from abplatform.analysis.scorecard.lifts import (
     Compared,
     carry_over,
@@ -70,12 +72,14 @@ def measure_units(
     watermark = _aware(overview["watermark_low"])
     known = min(watermark, scope.known) if watermark else None
     look = find_look(experiment, run, known_until=known, zone=zone)
-    shown = _compare_all(warehouse, scope, bots=bool(overview["bot_units"]))
+    first_at = _aware(overview["first_at"])
+    history = read_history(warehouse, experiment, run, version=version, first_at=first_at)
+    shown = _compare_all(warehouse, scope, history, bots=bool(overview["bot_units"]))
     ruling = _ruling_scope(scope, look)
     judged = (
         shown
         if _same_rows(scope, ruling, overview)
-        else _compare_all(warehouse, ruling, bots=False)
+        else _compare_all(warehouse, ruling, history, bots=False)
     )
     tested = experiment.analysis.test == "fixed"
     judged = decide_families(experiment, judged, tested=tested) if look.reached else judged
@@ -101,8 +105,9 @@ def measure_units(
         creatives=compare_with_control(
             compare_creatives(warehouse, final_scope), experiment.control.name
         ),
-        first_at=_aware(overview["first_at"]),
+        first_at=first_at,
         last_at=_aware(overview["last_at"]),
+        cuped=tuple(one.cuped for one in shown if one.cuped is not None),
     )
 
 
@@ -169,10 +174,13 @@ def _same_rows(scope: Scope, ruling: Scope, overview: Mapping[str, Any]) -> bool
     return nothing_later and (scope.final or not overview["rows_provisional"])
 
 
-def _compare_all(warehouse: Warehouse, scope: Scope, *, bots: bool) -> list[Compared]:
+def _compare_all(
+    warehouse: Warehouse, scope: Scope, history: History | None, *, bots: bool
+) -> list[Compared]:
     experiment, metrics = scope.experiment, listed_metrics(scope.experiment)
     whole = read_totals(warehouse, scope, metrics, None)
     compared = compare_levels(experiment, whole, metrics, None)
+    compared = adjust_overall(warehouse, scope, compared, history)
     for cut in experiment.breakdowns:
         if cut.by == "bots":
             bots = True

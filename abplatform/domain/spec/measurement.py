@@ -158,6 +158,7 @@ BREAKDOWNS = ListOf(
 )
 
 _FIELD_NAME = Text(pattern="[A-Za-z_][A-Za-z0-9_]*", expects="the name of an attribute")
+_HISTORY = Duration(minimum=timedelta(hours=1), maximum=timedelta(days=90))
 _RUNTIME = Duration(minimum=timedelta(hours=1))
 ANALYSIS = Table(
     make=Analysis,
@@ -183,13 +184,13 @@ ANALYSIS = Table(
             Table(
                 make=Cuped,
                 fields=(
-                    Field("window", _WINDOW, "How far back own logs are read."),
+                    Field("window", _HISTORY, "How far back own logs are read."),
                     Field("numerator", _FIELD_NAME, "The attribute above the line."),
                     Field("denominator", _FIELD_NAME, "The attribute below the line."),
                 ),
             ),
-            "Pre-period covariates.",
-            later="lifts are not adjusted",
+            "Pre-period covariates that take noise out of the primary metric: a window of own "
+            "logs, or attributes of the first exposure.",
         ),
         Field("min_runtime", _RUNTIME, "No verdict before it."),
         Field("max_runtime", _RUNTIME, "The last look."),

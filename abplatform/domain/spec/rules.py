@@ -36,6 +36,7 @@ def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
         found += _guardrails(root.child("metrics"), values["metrics"])
     if "analysis" in values:
         found += _runtime(root.child("analysis"), values["analysis"])
+        found += _covariates(root.child("analysis"), values)
     return found
 
 
@@ -156,6 +157,34 @@ def _runtime(node: Node, analysis: Analysis) -> Iterator[SpecError]:
             code="runtime_order",
             remedy="raise max_runtime or lower min_runtime",
             key="min_runtime" if "min_runtime" in node.key_places else "max_runtime",
+        )
+
+
+def _covariates(node: Node, values: Mapping[str, Any]) -> Iterator[SpecError]:
+    cuped = values["analysis"].cuped
+    if cuped is None:
+        return
+    place, fields = node.child("cuped"), (cuped.numerator, cuped.denominator)
+    if cuped.window is None and fields == (None, None):
+        yield node.error(
+            "cuped names neither a window nor an attribute",
+            code="missing_key",
+            remedy="write `cuped: {window: 14d}`, or `{numerator: FIELD, denominator: FIELD}`",
+            key="cuped",
+        )
+    elif cuped.window is not None and fields != (None, None):
+        yield place.error(
+            "cuped reads a window of own logs or attributes, not both",
+            code="conflict",
+            remedy="keep `window`, or `numerator` and `denominator`",
+            key="window",
+        )
+    if values.get("unit") == "request_id":
+        yield node.error(
+            "a request has no past: cuped needs a unit that returns",
+            code="conflict",
+            remedy="delete cuped, or write `unit: user_id`",
+            key="cuped",
         )
 
 

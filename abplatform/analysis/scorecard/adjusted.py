@@ -1,0 +1,198 @@
+"""The overall contrasts of the primary metric, adjusted by what units did before the experiment.
+
+Only the primary metric is adjusted, overall and at its looks: clicks per impression, conversions
+per click and kin, whatever pre-period totals explain of them. Guardrails, categories and other cuts
+keep their raw contrasts. The adjusted contrast takes the raw one's place; there are never two. The
+rates shown in a lift stay k/n, as counted; the adjusted ones stand in the scorecard's ``cuped``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from abplatform.analysis.scorecard.histories import History, with_history
+from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of, fill
+from abplatform.analysis.scorecard.record import CupedFact
+from abplatform.analysis.scorecard.totals import Scope, Slice
+from abplatform.domain.metrics import METRICS, Metric
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.cuped import (
+    MIN_UNITS,
+    Adjustment,
+    adjust_rates,
+    contrast_adjusted,
+    variance_reduction,
+)
+from abplatform.stats.moments import Counts, UnitMoments
+from abplatform.stats.ratio import Undetermined
+
+__all__ = ["adjust_overall", "adjust_with"]
+
+
+def adjust_overall(
+    warehouse: Warehouse, scope: Scope, compared: Sequence[Compared], history: History | None
+) -> list[Compared]:
+    """Put the adjusted contrasts of the primary metric in place of the raw overall ones.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count; those that were compared.
+        compared: Every comparison.
+        history: The pre-period totals; None leaves everything as it is.
+
+    Returns:
+        Every comparison in the same order; those of the primary metric overall say in ``cuped``
+        what was done, or why nothing was.
+    """
+    metric = METRICS[scope.experiment.primary.metric]
+    chosen = [one for one in compared if one.cut is None and one.lift.metric == metric.name]
+    if history is None or not chosen:
+        return list(compared)
+    reason = _why_not(scope, chosen)
+    if reason is not None:
+        unadjusted = CupedFact(metric.name, "", {}, None, 0, reason=reason)
+        told = {
+            one.lift.treatment: replace(
+                one, cuped=replace(unadjusted, treatment=one.lift.treatment)
+            )
+            for one in chosen
+        }
+    else:
+        told = _adjust(warehouse, scope, chosen, metric=metric, history=history)
+    return [told[one.lift.treatment] if one in chosen else one for one in compared]
+
+
+def _adjust(
+    warehouse: Warehouse,
+    scope: Scope,
+    chosen: Sequence[Compared],
+    *,
+    metric: Metric,
+    history: History,
+) -> dict[str, Compared]:
+    slices = {one.lift.control: one.control for one in chosen}
+    slices |= {one.lift.treatment: one.treatment for one in chosen}
+    moments, known = with_history(
+        warehouse,
+        scope,
+        metric,
+        moments={name: _together(part) for name, part in slices.items()},
+        history=history,
+        place="all",
+    )
+    found = adjust_with(moments, history=history, known=known)
+    told = {}
+    for one in chosen:
+        fact = _fact(found, moments, one, history=history, known=known, scale=metric.scale)
+        swapped = one
+        if found.theta:
+            alpha = scope.experiment.analysis.alpha
+            swapped = _adjusted(found, moments, one, metric=metric, alpha=alpha)
+        told[one.lift.treatment] = replace(swapped, cuped=fact)
+    return told
+
+
+def adjust_with(
+    moments: Mapping[str, UnitMoments], *, history: History, known: int, place: int = -1
+) -> Adjustment:
+    """Adjust rates by a history, unless too few units have one.
+
+    Args:
+        moments: With the covariates, of :func:`with_history`.
+        history: The pre-period totals.
+        known: How many units have a history.
+        place: Up to which place totals count.
+    """
+    if known >= MIN_UNITS:
+        return adjust_rates(moments, covariates=history.covariates, place=place)
+    reason = (
+        f"few_units_with_history: {known:,} units have pre-period totals, {MIN_UNITS} are needed"
+    )
+    return replace(adjust_rates(moments, covariates=(), place=place, theta={}), reason=reason)
+
+
+def _why_not(scope: Scope, chosen: Sequence[Compared]) -> str | None:
+    if scope.by_event:
+        return "request_has_no_past: with unit: request_id each impression stands alone"
+    sides = [side.sums for one in chosen for side in (one.control, one.treatment)]
+    return next((sums.reason for sums in sides if isinstance(sums, Undetermined)), None)
+
+
+def _together(part: Slice) -> UnitMoments:
+    """Return a slice's sums as moments of one place."""
+    sums = part.sums
+    if isinstance(sums, Undetermined):
+        raise TypeError(sums.reason)
+    products = np.array(
+        [
+            [sums.kk, sums.kn, sums.k],
+            [sums.kn, sums.nn, sums.n],
+            [sums.k, sums.n, sums.units],
+        ],
+        dtype=object,
+    )
+    return UnitMoments(
+        kinds=("k", "n", "u"),
+        places=("",),
+        sums=np.array([[sums.k], [sums.n], [sums.units]], dtype=object),
+        products=products.reshape(3, 1, 3, 1),
+        counts=(Counts(sums.units, sums.n_units, sums.k_units),),
+    )
+
+
+def _adjusted(
+    found: Adjustment,
+    moments: Mapping[str, UnitMoments],
+    one: Compared,
+    *,
+    metric: Metric,
+    alpha: float,
+) -> Compared:
+    result = contrast_adjusted(
+        found,
+        moments,
+        control=one.lift.control,
+        treatment=one.lift.treatment,
+        alpha=alpha,
+        share=metric.name in SHARES,
+        event=event_of(metric),
+    )
+    return replace(one, lift=fill(one.lift, result, scale=metric.scale), contrast=result)
+
+
+def _fact(
+    found: Adjustment,
+    moments: Mapping[str, UnitMoments],
+    one: Compared,
+    *,
+    history: History,
+    known: int,
+    scale: float,
+) -> CupedFact:
+    control, treatment = one.lift.control, one.lift.treatment
+    gain = variance_reduction(found, moments, control=control, treatment=treatment)
+    called = dict(zip(history.covariates, history.names, strict=True))
+    rates = {
+        name: float(found.rates[name].value) * scale if name in found.rates else None
+        for name in (control, treatment)
+    }
+    return CupedFact(
+        metric=one.lift.metric,
+        treatment=treatment,
+        theta={called[name]: value * history.scale * scale for name, value in found.theta.items()},
+        variance_reduction=None if isinstance(gain, Undetermined) else gain,
+        units_with_history=known,
+        rate_control=rates[control],
+        rate_treatment=rates[treatment],
+        reason=gain.reason if isinstance(gain, Undetermined) else _speak(found.reason, called),
+    )
+
+
+def _speak(reason: str | None, called: Mapping[str, str]) -> str | None:
+    """Call the covariates what people call them."""
+    for name, word in called.items():
+        reason = reason.replace(name, word) if reason else None
+    return reason
