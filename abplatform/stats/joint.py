@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,10 +30,11 @@ import numpy.typing as npt
 
 from abplatform.stats.moments import UnitMoments, ratio_score, score_products
 from abplatform.stats.ratio import (
-    MIN_EVENT_UNITS,
     Interval,
+    RatioContrast,
     RatioSums,
     Undetermined,
+    find_obstacle,
     normal_critical_value,
 )
 
@@ -42,15 +43,19 @@ __all__ = [
     "PooledLift",
     "WaldTest",
     "independent_lifts",
+    "is_reversed",
     "joint_lifts",
     "pool",
     "wald_heterogeneity",
 ]
 
-Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 _RANK_TOLERANCE = 1e-10
 """Eigenvalues of a covariance below this share of the largest count as zero."""
+
+_NO_LOGARITHM = Undetermined("no_positive_rate: a rate of zero or below has no logarithm")
+_NO_CATEGORY = Undetermined("no_traffic: no category has been seen")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +73,9 @@ class JointLifts:
     """
 
     names: tuple[str, ...]
-    log_lifts: Vector
-    covariance: Vector
-    weights: Vector
+    log_lifts: Matrix
+    covariance: Matrix
+    weights: Matrix
     effective_units: float = math.inf
     left_out: Mapping[str, Undetermined] = field(default_factory=dict)
 
@@ -126,70 +131,67 @@ def joint_lifts(
         treatment: Likewise; its categories may be others.
         event: What a numerator counts, for the reasons.
     """
-    variants = {"control": control, "treatment": treatment}
     left_out: dict[str, Undetermined] = {}
-    kept: list[str] = []
+    kept: list[tuple[str, RatioSums, RatioSums]] = []
     for name in dict.fromkeys([*control.places, *treatment.places]):
-        obstacle = _obstacle_of(name, variants, event=event)
+        ours, theirs = (_sums_at(name, moments) for moments in (control, treatment))
+        obstacle = find_obstacle(ours, theirs, share=False, event=event)
+        if obstacle is None and min(ours.k, theirs.k, ours.n, theirs.n) <= 0:
+            obstacle = _NO_LOGARITHM
         if obstacle is None:
-            kept.append(name)
+            kept.append((name, ours, theirs))
         else:
             left_out[name] = obstacle
     if not kept:
-        return Undetermined(f"few_{event}s: no category has enough units with a {event} to compare")
-    sides = [_side_of(moments, kept) for moments in variants.values()]
-    c, t = sides
+        return next(iter(left_out.values()), _NO_CATEGORY)
+    names = [name for name, _, _ in kept]
     return JointLifts(
-        names=tuple(kept),
-        log_lifts=_log_ratios((c.k, c.n), (t.k, t.n)),
-        covariance=c.covariance + t.covariance,
-        weights=_mantel_haenszel((c.k, c.n), (t.k, t.n)),
-        effective_units=c.effective_units + t.effective_units,
+        names=tuple(names),
+        # k_t·n_c / (k_c·n_t) in integers, which the division rounds once.
+        log_lifts=np.array([math.log((t.k * c.n) / (c.k * t.n)) for _, c, t in kept]),
+        covariance=_covariance(control, names) + _covariance(treatment, names),
+        weights=_mantel_haenszel(
+            [(c.k / c.n, c.n) for _, c, _ in kept], [(t.k / t.n, t.n) for _, _, t in kept]
+        ),
+        effective_units=_effective_units(control, names) + _effective_units(treatment, names),
         left_out=left_out,
     )
 
 
 def independent_lifts(
-    categories: Mapping[str, tuple[RatioSums, RatioSums]],
-    *,
-    inflation: Mapping[str, float] | None = None,
-    event: str = "click",
+    contrasts: Mapping[str, RatioContrast | Undetermined],
+    denominators: Mapping[str, tuple[int, int]],
 ) -> JointLifts | Undetermined:
     """Return the log-ratios of categories whose errors are independent of each other.
 
-    That holds where every trial stands alone: pre-aggregated reports and ``unit: request_id``.
+    That holds where every trial stands alone: pre-aggregated reports.
 
     Args:
-        categories: Category to the sums of control and treatment.
-        inflation: Category to what its variance is multiplied by (dispersion); default 1.
-        event: What a numerator counts, for the reasons.
+        contrasts: Category to its own contrast, whose variances are kept as they are.
+        denominators: Category to Σn of control and treatment.
     """
     left_out: dict[str, Undetermined] = {}
-    kept: dict[str, tuple[RatioSums, RatioSums]] = {}
-    for name, pair in categories.items():
-        obstacles = (
-            _obstacle(name, side, sums, event=event)
-            for side, sums in zip(("control", "treatment"), pair, strict=True)
-        )
-        obstacle = next((one for one in obstacles if one is not None), None)
-        if obstacle is None:
-            kept[name] = pair
+    kept: dict[str, tuple[float, float]] = {}
+    for name, one in contrasts.items():
+        if isinstance(one, Undetermined):
+            left_out[name] = one
+            continue
+        log_lift, variance = one.log_ratio, one.log_ratio_variance
+        if isinstance(log_lift, Undetermined) or isinstance(variance, Undetermined):
+            left_out[name] = _NO_LOGARITHM
         else:
-            left_out[name] = obstacle
+            kept[name] = (log_lift, variance)
     if not kept:
-        return Undetermined(f"few_{event}s: no category has enough units with a {event} to compare")
-    c, t = ([pair[side] for pair in kept.values()] for side in (0, 1))
-    factor = [(inflation or {}).get(name, 1.0) for name in kept]
-    variance = [
-        f * sum(sums.variance / (sums.k / sums.n) ** 2 for sums in pair)
-        for f, pair in zip(factor, kept.values(), strict=True)
-    ]
-    totals = [([sums.k for sums in side], [sums.n for sums in side]) for side in (c, t)]
+        return next(iter(left_out.values()), _NO_CATEGORY)
+    rates = {name: one for name, one in contrasts.items() if isinstance(one, RatioContrast)}
     return JointLifts(
         names=tuple(kept),
-        log_lifts=_log_ratios(*totals),
-        covariance=np.diag(variance),
-        weights=_mantel_haenszel(*totals),
+        log_lifts=np.array([log_lift for log_lift, _ in kept.values()]),
+        covariance=np.diag([variance for _, variance in kept.values()]),
+        weights=_mantel_haenszel(
+            [(rates[name].rate_control, denominators[name][0]) for name in kept],
+            [(rates[name].rate_treatment, denominators[name][1]) for name in kept],
+        ),
         left_out=left_out,
     )
 
@@ -252,86 +254,60 @@ def wald_heterogeneity(joint: JointLifts) -> WaldTest | Undetermined:
     return WaldTest(statistic, rank, effective - rank + 1, p_value)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Side:
-    k: list[int]
-    n: list[int]
-    covariance: Vector
-    effective_units: float
+def is_reversed(overall_z: float, pooled_z: float, *, alpha: float = 0.05) -> bool:
+    """Whether a contrast points one way overall and the other way within categories.
+
+    Both must be distinguishable from zero, each at alpha: near zero, signs differ by chance.
+
+    Args:
+        overall_z: Of everything together.
+        pooled_z: Of the lift pooled within categories.
+        alpha: Two-sided error rate of each.
+
+    References:
+        Simpson, E. H. (1951). The interpretation of interaction in contingency tables. JRSS B 13.
+    """
+    critical = normal_critical_value(alpha)
+    return overall_z * pooled_z < 0 and min(abs(overall_z), abs(pooled_z)) > critical
 
 
-def _side_of(moments: UnitMoments, names: list[str]) -> _Side:
-    places = [moments.places.index(name) for name in names]
-    k, n, u = (moments.at(kind) for kind in ("k", "n", "u"))
-    units = int(moments.sums[u].sum())
-    products = score_products(moments, [ratio_score(moments, p, log=True) for p in places])
+def _sums_at(name: str, moments: UnitMoments) -> RatioSums:
+    if name not in moments.places:
+        return RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
+    return moments.ratio_sums(moments.places.index(name))
+
+
+def _covariance(moments: UnitMoments, names: Sequence[str]) -> Matrix:
+    scores = [ratio_score(moments, moments.places.index(name), log=True) for name in names]
+    units = int(moments.sums[moments.at("u")].sum())
+    return score_products(moments, scores) * (units / (units - 1))
+
+
+def _effective_units(moments: UnitMoments, names: Sequence[str]) -> float:
+    k, places = moments.at("k"), [moments.places.index(name) for name in names]
     squares = moments.products[k][:, k][np.ix_(places, places)].sum()
-    total = moments.sums[k][places].sum()
-    return _Side(
-        k=[int(moments.sums[k, place]) for place in places],
-        n=[int(moments.sums[n, place]) for place in places],
-        covariance=products * (units / (units - 1)),
-        effective_units=float(total * total / squares),
-    )
+    return float(moments.sums[k][places].sum() ** 2 / squares)
 
 
-def _obstacle_of(
-    name: str, variants: Mapping[str, UnitMoments], *, event: str
-) -> Undetermined | None:
-    for side, moments in variants.items():
-        if name not in moments.places:
-            return Undetermined(f"no_traffic: {side} has no units in {name}")
-        obstacle = _obstacle(
-            name, side, moments.ratio_sums(moments.places.index(name)), event=event
-        )
-        if obstacle is not None:
-            return obstacle
-    return None
-
-
-def _obstacle(name: str, side: str, sums: RatioSums, *, event: str) -> Undetermined | None:
-    few = min(sums.k_units, sums.n_units)
-    if few < MIN_EVENT_UNITS:
-        return Undetermined(
-            f"few_{event}s: {side} has {few} units with a {event} in {name}, "
-            f"{MIN_EVENT_UNITS} are needed"
-        )
-    if sums.k <= 0 or sums.n <= 0:
-        return Undetermined(f"no_positive_base: the rate of {side} in {name} is not above zero")
-    if sums.variance <= 0:
-        return Undetermined(f"no_variance: every unit of {side} has the same rate in {name}")
-    return None
-
-
-_Totals = tuple[list[int], list[int]]
-
-
-def _log_ratios(control: _Totals, treatment: _Totals) -> Vector:
-    # k_t·n_c / (k_c·n_t) in integers, which the division rounds once.
-    return np.array(
-        [
-            math.log((kt * nc) / (kc * nt))
-            for kc, nc, kt, nt in zip(*control, *treatment, strict=True)
-        ]
-    )
-
-
-def _mantel_haenszel(control: _Totals, treatment: _Totals) -> Vector:
+def _mantel_haenszel(
+    control: Sequence[tuple[float, int]], treatment: Sequence[tuple[float, int]]
+) -> Matrix:
+    """Return r̄·n_c·n_t/(n_c + n_t) from rates and denominators, summing to 1."""
     raw = np.array(
         [
-            ((kc + kt) * nc * nt) / (nc + nt) ** 2
-            for kc, nc, kt, nt in zip(*control, *treatment, strict=True)
+            (rate_c * n_c + rate_t * n_t) / (n_c + n_t) * n_c / (n_c + n_t) * n_t
+            for (rate_c, n_c), (rate_t, n_t) in zip(control, treatment, strict=True)
         ]
     )
-    weights: Vector = raw / raw.sum()
+    weights: Matrix = raw / raw.sum()
     return weights
 
 
-def _contrasts(size: int) -> Vector:
+def _contrasts(size: int) -> Matrix:
     """Return Helmert's orthonormal contrasts, shape (size - 1, size): rows sum to zero."""
     rows = np.tril(np.ones((size - 1, size)))
     rows[np.arange(size - 1), np.arange(1, size)] = -np.arange(1, size)
-    normed: Vector = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    normed: Matrix = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return normed
 
 
