@@ -103,7 +103,15 @@ def preference_pairs(
         return PAIR_SCHEMA.to_frame()
     question = question or Question()
     if has_unit_rows(warehouse, experiment.key):
-        scope = replace(scope_of(experiment, question, shelf.lineage), final=True)
+        scope = replace(
+            scope_of(
+                experiment,
+                question,
+                shelf.lineage,
+                excluded_sources=scorecard.excluded_sources if scorecard else (),
+            ),
+            final=True,
+        )
         products = compare_creatives(warehouse, scope)
     else:
         reports = read_reports(warehouse, [experiment.key], question, zone)

@@ -257,20 +257,21 @@ def log_e_path(phases: Sequence[tuple[npt.ArrayLike, Sequence[float]]]) -> Float
     """Return ln e at the end of every day: the product over phases of what each knows by then.
 
     Args:
-        phases: New units of each day and variant, shape (D, V), and the weights of that phase,
-            V numbers. Units under a weight of 0 make the e-value infinite from their day on.
+        phases: New units of each day and variant, shape (…, D, V), and the weights of that phase,
+            V numbers; at least one phase. Units under a weight of 0 make the e-value infinite from
+            their day on.
 
     Returns:
-        Shape (D,).
+        Shape (…, D).
     """
-    path = np.zeros(len(np.asarray(phases[0][0])) if phases else 0)
+    path = np.zeros(np.shape(phases[0][0])[:-1])
     for daily, given in phases:
-        counts, weights = np.cumsum(np.asarray(daily, dtype=float), axis=0), np.asarray(given)
+        counts, weights = np.cumsum(np.asarray(daily, dtype=float), axis=-2), np.asarray(given)
         inside = weights > 0
         if inside.sum() > 1:
-            path = path + log_e_value(counts[:, inside], weights[inside])
+            path = path + log_e_value(counts[..., inside], weights[inside])
         if inside.any():
-            path = np.where(counts[:, ~inside].sum(axis=1) > 0, np.inf, path)
+            path = np.where(counts[..., ~inside].sum(axis=-1) > 0, np.inf, path)
     return path
 
 

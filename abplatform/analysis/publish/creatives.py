@@ -95,7 +95,12 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
     reports = read_reports(shop.warehouse, reported, Question(), zone)
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
-            scope = scope_of(experiment, Question(as_of=scorecard.as_of), {})
+            scope = scope_of(
+                experiment,
+                Question(as_of=scorecard.as_of),
+                {},
+                excluded_sources=scorecard.excluded_sources,
+            )
             seen = read_creatives(shop.warehouse, scope)
         else:
             seen = aggregate_creative_totals(reports.creatives.get(experiment.key, ()))

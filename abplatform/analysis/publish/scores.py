@@ -58,7 +58,12 @@ def daily_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     frames = [shop.warehouse.query("portable/aggregate_daily", experiments=reported or [""])]
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
-            scope = scope_of(experiment, Question(as_of=scorecard.as_of), {})
+            scope = scope_of(
+                experiment,
+                Question(as_of=scorecard.as_of),
+                {},
+                excluded_sources=scorecard.excluded_sources,
+            )
             values = {k: v for k, v in scope.values().items() if k not in {"known", "final"}}
             frame = shop.warehouse.query("portable/daily_totals", **values)
             frames.append(frame.with_columns(experiment=pl.lit(experiment.key)))

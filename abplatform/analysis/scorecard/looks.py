@@ -24,12 +24,16 @@ class Run:
         started_at: When it started; None if it never did or was assigned elsewhere.
         ended_at: When it was stopped; None while it runs.
         phases: Its stretches of one allocation, from the journal.
+        excluded_sources: Sources that a person has excluded since it started.
+        srm_acknowledged: When people acknowledged alarms of the sample ratio check.
     """
 
     now: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     phases: tuple[Phase, ...] = ()
+    excluded_sources: tuple[str, ...] = ()
+    srm_acknowledged: tuple[datetime, ...] = ()
 
     @classmethod
     def of(cls, registered: RegisteredExperiment, *, now: datetime) -> Run:

@@ -28,7 +28,7 @@ from abplatform.analysis.scorecard.notes import (
 )
 from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
 from abplatform.analysis.scorecard.rulings import gather_facts
-from abplatform.analysis.scorecard.split import check_split, note_mismatches
+from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.totals import FOREVER, Scope, Totals, read_totals
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Breakdown, Experiment
@@ -67,8 +67,9 @@ def measure_units(
         lineage: Creative to how it was made.
         zone: Where a workspace day ends.
     """
-    scope = scope_of(experiment, question, lineage)
+    scope = scope_of(experiment, question, lineage, excluded_sources=run.excluded_sources)
     overview = _read_overview(warehouse, scope)
+    srm = check_split(warehouse, scope, run, zone=zone)
     watermark = _aware(overview["watermark_low"])
     known = min(watermark, scope.known) if watermark else None
     look = find_look(experiment, run, known_until=known, zone=zone)
@@ -90,13 +91,14 @@ def measure_units(
         data_version=version,
         status="provisional" if overview["rows_provisional"] else "final",
         units=int(overview["units"]),
-        srm=check_split(warehouse, scope, run),
+        srm=srm,
         lifts=carry_over(shown, judged),
         warnings=(
             *note_no_traffic(experiment, _silent_variants(shown)),
             *note_plan(experiment, look, tested=tested),
             *note_exclusions(overview, bots=scope.bots),
             *note_mismatches(warehouse, scope, run),
+            *note_split(srm, run),
             *_note_later_rows(look, overview),
             *note_samples(shown),
         ),
@@ -107,11 +109,18 @@ def measure_units(
         ),
         first_at=first_at,
         last_at=_aware(overview["last_at"]),
+        excluded_sources=run.excluded_sources,
         cuped=tuple(one.cuped for one in shown if one.cuped is not None),
     )
 
 
-def scope_of(experiment: Experiment, question: Question, lineage: Mapping[str, Lineage]) -> Scope:
+def scope_of(
+    experiment: Experiment,
+    question: Question,
+    lineage: Mapping[str, Lineage],
+    *,
+    excluded_sources: tuple[str, ...] = (),
+) -> Scope:
     """Return which rows a question is about."""
     matched = frozenset(
         creative for creative, how in lineage.items() if how.inspector.get("match") is True
@@ -123,6 +132,7 @@ def scope_of(experiment: Experiment, question: Question, lineage: Mapping[str, L
         final=question.final,
         bots=experiment.events.bots == "include",
         matched=matched if lineage else None,
+        excluded_sources=excluded_sources,
     )
 
 

@@ -280,6 +280,7 @@ def test_reports_beside_unit_rows_are_ignored_and_named(show):
         **dict.fromkeys(("bot", "outside_phase", "mixed"), False),
         **dict.fromkeys(("bot_at", "mixed_at"), None),
         **dict.fromkeys(("ts", "final_at", "source_watermark"), moment),
+        "day": moment.date(),
         "experiment": "e",
         "variant": "v1",
         "reason": "assigned",

@@ -123,7 +123,7 @@ def test_creatives_are_called_only_when_sure(card, make, p_win, verdict):
 
 def test_a_broken_split_blocks_every_verdict(show, make, draw, run):
     """With a mismatch the verdict is invalid overall and in each category, whatever the lift."""
-    rows = draw(lift=2.0, weights=(0.4, 0.6))
+    rows = draw(lift=2.0, users=2400, weights=(0.4, 0.6))
     with show(rows) as warehouse:
         scorecard = analyze(warehouse, make(), run=run)
     assert scorecard.srm.verdict == "alarm"

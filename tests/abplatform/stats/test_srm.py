@@ -296,9 +296,12 @@ def test_a_unit_without_a_plan_makes_e_infinite():
     assert path[0] == log_e_value([50, 50], EVEN_WEIGHTS)
 
 
-def test_no_phase_is_no_path():
-    """Without phases there are no days."""
-    assert log_e_path([]).shape == (0,)
+def test_paths_of_many_segments_are_found_at_once():
+    """Leading axes are segments, each with its own path."""
+    daily = np.random.default_rng(6).integers(0, 90, (3, 5, 2))
+    many = log_e_path([(daily, [50, 50]), (daily[:, ::-1], [40, 60])])
+    assert many.shape == (3, 5)
+    assert list(many[1]) == list(log_e_path([(daily[1], [50, 50]), (daily[1, ::-1], [40, 60])]))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ FROM (
         AND reason = 'assigned'
         AND NOT outside_phase
         AND ts < $until
+        AND source NOT IN (SELECT UNNEST($excluded_sources))
     GROUP BY unit_id
 ) AS firsts
 LEFT JOIN (
