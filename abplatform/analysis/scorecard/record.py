@@ -13,17 +13,21 @@ from typing import Any, Literal
 
 from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
 from abplatform.analysis.scorecard.special_views import CalendarView, InteractionRow, NoveltyView
+from abplatform.analysis.scorecard.strata import CorrectedLift, Heterogeneity, PairwiseLift
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
 
 __all__ = [
+    "CorrectedLift",
     "CreativeComparison",
     "CupedFact",
     "Decision",
     "EstimateAtDecision",
     "GuardrailFact",
+    "Heterogeneity",
     "LiftEstimate",
     "Look",
+    "PairwiseLift",
     "Scorecard",
     "SrmCheck",
     "TakenLook",
@@ -298,6 +302,9 @@ class Scorecard:
         novelty: The lift by days since a unit was first seen; None without returning units.
         interactions: Experiments of other layers that it met.
         excluded_sources: Sources that a person has excluded; none of their rows count.
+        heterogeneity: Whether categories differ, and what they share; None without categories.
+        pairwise: Treatments against each other, where there are several.
+        corrected_lifts: Lifts called significant at the decision look, corrected for that.
     """
 
     experiment: str
@@ -320,6 +327,9 @@ class Scorecard:
     novelty: NoveltyView | None = None
     interactions: tuple[InteractionRow, ...] = ()
     excluded_sources: tuple[str, ...] = ()
+    heterogeneity: Heterogeneity | None = None
+    pairwise: tuple[PairwiseLift, ...] = ()
+    corrected_lifts: tuple[CorrectedLift, ...] = ()
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
@@ -337,7 +347,9 @@ class Scorecard:
             "units": self.units,
             "srm": self.srm.to_json(),
             "lifts": [lift.to_json() for lift in self.lifts],
-            "heterogeneity": None,
+            "heterogeneity": self.heterogeneity.to_json() if self.heterogeneity else None,
+            "pairwise": [row.to_json() for row in self.pairwise],
+            "corrected_lifts": [row.to_json() for row in self.corrected_lifts],
             "looks": [look.to_json() for look in self.looks],
             "estimate_at_decision": [one.to_json() for one in self.estimates_at_decision],
             "novelty": self.novelty.to_json() if self.novelty else None,
