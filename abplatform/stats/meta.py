@@ -40,6 +40,7 @@ __all__ = [
     "Block",
     "MetaFit",
     "Shrunken",
+    "fit_each",
     "fit_meta",
     "paule_mandel",
     "shrink_blocks",
@@ -60,7 +61,7 @@ class Block:
     Args:
         effects: y, shape (k,).
         covariance: V, shape (k, k), positive definite.
-        design: X, shape (k, p); None for a column of ones.
+        design: X, shape (k, p); None for a column of ones, no column for a mean of zero.
         spread: S, shape (k, k); None for the identity.
 
     Raises:
@@ -189,14 +190,27 @@ def fit_meta(blocks: Sequence[Block]) -> MetaFit | Undetermined:
         The fit, or why there is none: fewer than three estimates beyond the covariates, or
         covariates that say the same.
     """
+    return _fit(*_rotate(blocks))
+
+
+def fit_each(blocks: Sequence[Block]) -> list[MetaFit | Undetermined]:
+    """Fit every covariate alone: one fit per column of the blocks' design.
+
+    Args:
+        blocks: All with the same p covariates.
+    """
     y, x, d = _rotate(blocks)
+    return [_fit(y, x[:, [column]], d) for column in range(x.shape[1])]
+
+
+def _fit(y: Array, x: Array, d: Array) -> MetaFit | Undetermined:
     count, covariates = x.shape
     if count - covariates < LEAST_ESTIMATES - 1:
         return Undetermined(
             f"few_estimates: {count} estimates for {covariates} covariates; at least "
             f"{LEAST_ESTIMATES - 1} more are needed"
         )
-    if np.linalg.matrix_rank(x) < covariates:
+    if covariates and np.linalg.matrix_rank(x) < covariates:
         return Undetermined("collinear: two covariates say the same, so neither can be told")
     from scipy.special import chdtrc
 

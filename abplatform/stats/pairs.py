@@ -29,7 +29,14 @@ import numpy.typing as npt
 
 from abplatform.stats.ratio import RatioSums
 
-__all__ = ["TAU_SCALE", "ProductCounts", "design_effect", "pair_weight", "win_probabilities"]
+__all__ = [
+    "TAU_SCALE",
+    "ProductCounts",
+    "design_effect",
+    "log_rates",
+    "pair_weight",
+    "win_probabilities",
+]
 
 Matrix = npt.NDArray[np.float64]
 
@@ -99,6 +106,25 @@ def win_probabilities(
     return [np.einsum("g,gjl->jl", weight, fit.win) for fit in fits]
 
 
+def log_rates(
+    products: Sequence[ProductCounts], *, design_effect: float = 1.0
+) -> list[tuple[Matrix, Matrix]]:
+    """Return for each product y, shape (K,), and its sampling covariance V, shape (K, K).
+
+    Args:
+        products: The products of one category.
+        design_effect: What impressions and clicks are divided by.
+    """
+    omega = _shared_taste(products)
+    return [
+        (
+            _log_rates(product, design_effect),
+            _sampling_covariance(product, deff=design_effect, omega=omega),
+        )
+        for product in products
+    ]
+
+
 def pair_weight(p_win: float, *, creatives: int) -> float:
     """Return what a pair counts in training: (2·p - 1)² · 2/K.
 
@@ -135,6 +161,11 @@ def _shared_taste(products: Sequence[ProductCounts]) -> float:
     return residual / chance if chance > 0 else 0.0
 
 
+def _log_rates(product: ProductCounts, deff: float) -> Matrix:
+    y: Matrix = np.log((product.clicks / deff + 0.5) / (product.impressions / deff))
+    return y
+
+
 def _sampling_covariance(product: ProductCounts, *, deff: float, omega: float) -> Matrix:
     variance = 1 / (product.clicks / deff + 0.5)
     covariance = np.diag(variance)
@@ -154,7 +185,7 @@ def _sampling_covariance(product: ProductCounts, *, deff: float, omega: float) -
 def _fit(product: ProductCounts, tau: Matrix, *, deff: float, omega: float) -> _Fit:
     """Restricted log-likelihood and posterior P(θ_j > θ_l) at every τ of the grid."""
     size = len(product.clicks)
-    y = np.log((product.clicks / deff + 0.5) / (product.impressions / deff))
+    y = _log_rates(product, deff)
     eye = np.eye(size)
     tau2 = (tau**2)[:, None, None]  # (G, 1, 1)
     total = _sampling_covariance(product, deff=deff, omega=omega) + tau2 * eye  # (G, K, K)

@@ -10,7 +10,13 @@ import numpy as np
 from abplatform.analysis.scorecard.record import CreativeComparison
 from abplatform.analysis.scorecard.totals import ReportRow, Scope
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.stats.pairs import Matrix, ProductCounts, design_effect, win_probabilities
+from abplatform.stats.pairs import (
+    Matrix,
+    ProductCounts,
+    design_effect,
+    log_rates,
+    win_probabilities,
+)
 from abplatform.stats.ratio import RatioSums
 
 __all__ = [
@@ -57,6 +63,8 @@ class ProductComparison:
         sums: Their sums, in the same order.
         variants: Creative to the variants that showed it.
         win: P(CTR of row > CTR of column), shape (K, K).
+        log_rates: Logarithms of the CTRs, shape (K,).
+        covariance: Their sampling covariance, shape (K, K).
     """
 
     product_id: str
@@ -65,6 +73,8 @@ class ProductComparison:
     sums: tuple[RatioSums, ...]
     variants: Mapping[str, frozenset[str]]
     win: Matrix
+    log_rates: Matrix
+    covariance: Matrix
 
 
 def read_creatives(warehouse: Warehouse, scope: Scope) -> list[CreativeTotals]:
@@ -181,6 +191,7 @@ def _compare(
         several = [product for product in products if len(product.sums) > 1]
         counts = [_count(product, shared.get(product.product_id, {})) for product in several]
         wins = win_probabilities(counts, design_effect=effect)
+        rates = log_rates(counts, design_effect=effect)
         found += [
             ProductComparison(
                 product_id=product.product_id,
@@ -189,8 +200,10 @@ def _compare(
                 sums=tuple(product.sums.values()),
                 variants=product.variants,
                 win=win,
+                log_rates=rate,
+                covariance=covariance,
             )
-            for product, win in zip(several, wins, strict=True)
+            for product, win, (rate, covariance) in zip(several, wins, rates, strict=True)
         ]
     return sorted(found, key=lambda product: product.product_id)
 

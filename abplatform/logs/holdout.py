@@ -1,0 +1,48 @@
+"""What the permanent holdout saw and did, and what everyone else did in the same days.
+
+Units of the holdout are in no experiment, so they are not among the exposures; their impressions
+are read from the events themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from abplatform.domain.experiment import EventWindows
+from abplatform.logs.attribution import EARLY_MICROS, STEPS
+from abplatform.logs.facts import FOREVER_MICROS, micros
+from abplatform.logs.store.warehouse import Warehouse
+
+__all__ = ["read_holdout"]
+
+_STEPS: Final = frozenset({"click_targets", "busy_minutes", "hasty_units", "bot_units"})
+
+
+def read_holdout(warehouse: Warehouse, windows: EventWindows | None = None) -> pl.DataFrame | None:
+    """Return the sums over units of the holdout and of everyone else.
+
+    Args:
+        warehouse: The open store.
+        windows: Until when a click counts, and when an impression is final; default 24 h and 72 h.
+
+    Returns:
+        The rows of ``portable/holdout_totals``; None where nobody was ever held out.
+    """
+    if not warehouse.query("portable/held_out")["impressions"][0]:
+        return None
+    windows = windows or EventWindows()
+    bounds = {"known_until": FOREVER_MICROS, "until_micros": FOREVER_MICROS}
+    for name, constants, bounded in STEPS:
+        if name in _STEPS:
+            values = constants | bounds if bounded else constants
+            warehouse.materialise(name, f"portable/{name}", **values)
+    frame = warehouse.query(
+        "portable/holdout_totals",
+        attribution_micros=micros(windows.attribution_window),
+        late_micros=micros(windows.late_data),
+        early_micros=EARLY_MICROS,
+    )
+    warehouse.drop_steps()
+    return frame
