@@ -75,6 +75,10 @@ class Interval:
     low: float
     high: float
 
+    def shifted(self, by: float) -> Interval:
+        """Return the interval with both ends moved."""
+        return Interval(self.low + by, self.high + by)
+
 
 @dataclass(frozen=True, slots=True)
 class RatioContrast:

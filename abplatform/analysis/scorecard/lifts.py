@@ -10,6 +10,7 @@ from abplatform.analysis.scorecard.totals import ALL, Slice, Totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import Metric
 from abplatform.stats.categories import Correction, adjust
+from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.ratio import RatioContrast, Undetermined, contrast
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
 
 SHARES = frozenset({"ctr", "coverage", "match_rate"})
 """Metrics whose numerator counts trials of the denominator."""
+
+_MONEY = 1e-6
+"""Money is kept in millionths."""
 
 _EVENTS = {
     "clicked_impressions": "click",
@@ -109,7 +113,9 @@ def compare(
         rate_control=ours.k / ours.n * metric.scale if ours.n else None,
         rate_treatment=theirs.k / theirs.n * metric.scale if theirs.n else None,
     )
-    return Compared(fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
+    # The difference of a return is a profit per unit, in money; that of a rate is a rate.
+    scale = _MONEY if metric.incremental else metric.scale
+    return Compared(fill(lift, result, scale=scale), ours, theirs, result, cut)
 
 
 def decide_family(
@@ -142,12 +148,15 @@ def _contrast(
         return control.sums
     if isinstance(treatment.sums, Undetermined):
         return treatment.sums
+    if metric.incremental:
+        return contrast_incremental(control.sums, treatment.sums, alpha=alpha)
     return contrast(
         control.sums,
         treatment.sums,
         alpha=alpha,
         share=metric.name in SHARES,
         event=event_of(metric),
+        inflation=(control.inflation, treatment.inflation),
     )
 
 

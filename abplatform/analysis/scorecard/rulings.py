@@ -9,7 +9,7 @@ from abplatform.analysis.scorecard.record import GuardrailFact, TreatmentFacts
 from abplatform.domain.experiment import Experiment, Guardrail
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
-from abplatform.stats.ratio import Interval, Undetermined, rate_interval, relative_interval
+from abplatform.stats.ratio import Interval, Undetermined, rate_interval
 
 __all__ = ["gather_facts"]
 
@@ -89,14 +89,7 @@ def _guardrail_fact(
 
 
 def _absolute_fact(metric: str, one: Compared, *, bound: float) -> GuardrailFact:
-    if isinstance(one.treatment.sums, Undetermined):
-        return _unknown(metric, one.treatment.sums.reason)
-    interval = rate_interval(
-        one.treatment.sums,
-        alpha=_EQUIVALENCE_ALPHA,
-        share=metric in _COUNTED,
-        event=event_of(METRICS[metric]),
-    )
+    interval = _absolute(metric, one)
     if isinstance(interval, Undetermined):
         return _unknown(metric, interval.reason)
     scale = METRICS[metric].scale
@@ -107,6 +100,22 @@ def _absolute_fact(metric: str, one: Compared, *, bound: float) -> GuardrailFact
         harmed=high < bound,
         sentence=f"guardrail {metric}: between {low:.4g} and {high:.4g}, at least {bound:.4g} "
         f"is required",
+    )
+
+
+def _absolute(metric: str, one: Compared) -> Interval | Undetermined:
+    if METRICS[metric].incremental:
+        # Its rate is the return on what the treatment cost beyond the control.
+        beyond = _relative(one, alpha=_EQUIVALENCE_ALPHA)
+        return beyond.shifted(1.0) if isinstance(beyond, Interval) else beyond
+    if isinstance(one.treatment.sums, Undetermined):
+        return one.treatment.sums
+    return rate_interval(
+        one.treatment.sums,
+        alpha=_EQUIVALENCE_ALPHA,
+        share=metric in _COUNTED,
+        event=event_of(METRICS[metric]),
+        inflation=one.treatment.inflation,
     )
 
 
@@ -139,10 +148,7 @@ def _unknown(metric: str, reason: str) -> GuardrailFact:
 def _relative(one: Compared, *, alpha: float) -> Interval | Undetermined:
     if isinstance(one.contrast, Undetermined):
         return one.contrast
-    ours, theirs = one.control.sums, one.treatment.sums
-    if isinstance(ours, Undetermined) or isinstance(theirs, Undetermined):
-        return Undetermined(one.lift.undetermined or "unknown")
-    return relative_interval(ours, theirs, alpha=alpha)
+    return one.contrast.relative_interval(alpha=alpha)
 
 
 def _sentence(one: Compared, *, within: bool, mde: float | None) -> str:

@@ -103,12 +103,14 @@ class Slice:
         n: Denominator.
         k: Numerator.
         sums: For the statistics, or why there are none.
+        inflation: What multiplies the variance that the sums show; 1 where they are over units.
     """
 
     units: int
     n: int
     k: int
     sums: RatioSums | Undetermined
+    inflation: float = 1.0
 
     @classmethod
     def of(cls, sums: RatioSums) -> Slice:
@@ -225,8 +227,6 @@ def path_pattern(level: int) -> str:
 def _slice(row: Mapping[str, Any], metric: Metric, scope: Scope) -> Slice:
     top, bottom = column_of(metric.numerator), column_of(metric.denominator)
     units, n, k = int(row["units"]), int(row[bottom]), int(row[top])
-    if metric.incremental:
-        return Slice(units, n, k, Undetermined(_NOT_BUILT.format(metric.name)))
     if metric.numerator == "matched_impressions" and scope.matched is None:
         return Slice(units, n, k, Undetermined("no_lineage: no creative's lineage is known"))
     sums = RatioSums(
@@ -242,7 +242,6 @@ def _slice(row: Mapping[str, Any], metric: Metric, scope: Scope) -> Slice:
     return Slice.of(sums)
 
 
-_NOT_BUILT = "not_built: {} compares totals per assigned unit, which is not built yet"
 _NO_UNITS = "no_unit_rows: pre-aggregated reports do not show how {} varies from unit to unit"
 
 

@@ -84,6 +84,7 @@ SELECT
     SUM(conversions * clicked) AS conversions_x_clicked,
     SUM(conversions * impressions) AS conversions_x_impressions,
     SUM(value * impressions) AS value_x_impressions,
+    SUM(value * cost) AS value_x_cost,
     SUM(cost * conversions) AS cost_x_conversions,
     SUM(profit * cost) AS profit_x_cost,
     SUM(shown * decisions) AS shown_x_decisions,
