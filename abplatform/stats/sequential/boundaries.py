@@ -101,29 +101,19 @@ class BoundaryWalk:
         elif self._paths is not None:
             self._paths.record(look, boundary)
 
-    def tail(self, z: float, *, drift: float, upper: bool = True) -> float:
-        """Return P(no crossing before the look recorded last, Z there ≥ z, or ≤ z).
+    def above(self, z: float, *, drift: float) -> float:
+        """Return P(upper crossing before the look recorded last, or none and Z there ≥ z).
 
         Args:
             z: Where the tail begins.
             drift: θ, the mean of Z/√I.
-            upper: Whether the tail is the upper one.
         """
         if self._recursion is not None:
-            return self._recursion.tail(z, drift=drift, upper=upper)
-        return self._path_crossings(drift, z=z, upper=upper)[1]
-
-    def crossed_before(self, *, drift: float, upper: bool = True) -> float:
-        """Return P(a boundary was crossed on this side before the look recorded last).
-
-        Args:
-            drift: θ, the mean of Z/√I.
-            upper: Which side.
-        """
-        if self._recursion is not None:
-            found = self._recursion.crossings(drift=drift)
-            return math.fsum((found.upper if upper else found.lower)[:-1])
-        return self._path_crossings(drift, z=0.0, upper=upper)[0]
+            before = self._recursion.crossings(drift=drift).upper[:-1]
+            return math.fsum(before) + self._recursion.tail(z, drift=drift)
+        *passed, (look, _) = self._set
+        means = drift * np.sqrt(np.asarray(self._information, dtype=float))
+        return self._gather_paths().count_above(passed, look=look, z=z, means=means)
 
     def _judge_increments(self) -> None:
         """Leave the recursion for good once a look does not fit independent increments."""
@@ -141,20 +131,3 @@ class BoundaryWalk:
             for look, boundary in self._set:
                 self._paths.record(look, boundary)
         return self._paths
-
-    def _path_crossings(self, drift: float, *, z: float, upper: bool) -> tuple[float, float]:
-        """Return P(crossed on this side before the last look) and P(open before, tail there)."""
-        paths, sign = self._gather_paths(), 1 if upper else -1
-        crossed, still_open = 0, None
-        for look, boundary in self._set[:-1]:
-            column = paths.column(look) + np.float32(drift * math.sqrt(self._information[look]))
-            if still_open is None:
-                still_open = np.ones(column.shape, dtype=bool)
-            crossed += int(np.count_nonzero(still_open & (sign * column >= boundary)))
-            still_open &= np.abs(column) < boundary
-        look = self._set[-1][0]
-        column = paths.column(look) + np.float32(drift * math.sqrt(self._information[look]))
-        beyond = sign * column >= sign * z
-        if still_open is not None:
-            beyond &= still_open
-        return crossed / len(column), int(np.count_nonzero(beyond)) / len(column)

@@ -140,7 +140,7 @@ def estimate_at_decision(
     width = 1 / math.sqrt(row.information)
 
     def above(drift: float) -> float:
-        return walk.crossed_before(drift=drift) + walk.tail(row.z or 0.0, drift=drift)
+        return walk.above(row.z or 0.0, drift=drift)
 
     ends = [
         math.expm1(scale * _solve_drift(above, level, start=observed, width=width))
@@ -211,4 +211,4 @@ def _solve_drift(
         low -= 2 * width
     while above(high) < level:
         high += 2 * width
-    return float(brentq(lambda drift: above(drift) - level, low, high, xtol=1e-7 * width))
+    return float(brentq(lambda drift: above(drift) - level, low, high, xtol=1e-6 * width))

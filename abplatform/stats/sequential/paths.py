@@ -11,6 +11,7 @@ a row to the Cholesky factor and leaves every earlier path where it was.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 __all__ = ["PATHS", "GaussianPaths", "rare_boundary"]
 
 Floats = npt.NDArray[np.float64]
+Column = npt.NDArray[np.float32]
 
 PATHS = 200_000
 """Paths: the type I error of a boundary has a Monte-Carlo standard error of 0.0005 at 0.05."""
@@ -28,6 +30,12 @@ _FEWEST_CROSSINGS = 100
 
 _MOST_LOOKS = 112
 """Looks that fit into 100 MB of draws; later ones get the boundary that needs no paths."""
+
+_MOST_KEPT = 40
+"""Up to so many looks the paths themselves are kept beside their draws, 64 MB in all."""
+
+_UNREACHED = 6.5
+"""No path of 200,000 is expected to lie beyond."""
 
 _SEED = 20_831
 
@@ -54,7 +62,8 @@ class GaussianPaths:
     """
 
     def __init__(self, correlation: Floats) -> None:
-        self._factor = _cholesky(np.asarray(correlation, dtype=float))
+        matrix = np.ascontiguousarray(correlation, dtype=float)
+        self._columns = _columns_of(len(matrix), matrix.tobytes())
         self._open = np.ones(PATHS, dtype=bool)
         self._waiting: list[tuple[int, float]] = []
 
@@ -67,8 +76,12 @@ class GaussianPaths:
         """
         if spend * PATHS < _FEWEST_CROSSINGS or look >= _MOST_LOOKS:
             return rare_boundary(spend)
-        self._catch_up()
-        sizes = np.abs(self.column(look)[self._open])
+        # Paths are only drawn once a boundary depends on them.
+        for earlier, boundary in self._waiting:
+            if _matters(earlier, boundary):
+                self._open &= np.abs(self._columns.at(earlier)) < boundary
+        self._waiting.clear()
+        sizes = np.abs(self._columns.at(look)[self._open])
         wanted = round(spend * PATHS)
         if wanted >= len(sizes):
             return 0.0
@@ -82,29 +95,59 @@ class GaussianPaths:
             look: Index of the look.
             boundary: Its boundary.
         """
-        # Paths are only drawn once a boundary depends on them.
         self._waiting.append((look, boundary))
 
-    def column(self, look: int) -> npt.NDArray[np.float32]:
-        """Return Z at one look over all paths.
+    def count_above(
+        self, passed: Sequence[tuple[int, float]], *, look: int, z: float, means: Floats
+    ) -> float:
+        """Return P(upper crossing at a passed look, or none at all and Z_look ≥ z), under means.
 
         Args:
+            passed: Looks before ``look`` with their boundaries.
             look: Index of the look.
+            z: Where the tail begins there.
+            means: Mean of Z at each of the K looks.
         """
-        weights = self._factor[look, : look + 1].astype(np.float32)
-        found: npt.NDArray[np.float32] = weights @ _draws(len(self._factor))[: look + 1]
-        return found
+        still_open = np.ones(PATHS, dtype=bool)
+        above = 0
+        for earlier, boundary in passed:
+            if _matters(earlier, boundary - abs(means[earlier])):
+                column = self._columns.at(earlier) + np.float32(means[earlier])
+                above += int(np.count_nonzero(still_open & (column >= boundary)))
+                still_open &= np.abs(column) < boundary
+        tail = self._columns.at(look) >= np.float32(z - means[look])
+        return (above + int(np.count_nonzero(still_open & tail))) / PATHS
 
-    def _catch_up(self) -> None:
-        for look, boundary in self._waiting:
-            # No path of 200,000 is expected to lie beyond 6.5.
-            if boundary < 6.5 and look < _MOST_LOOKS:
-                self._open &= np.abs(self.column(look)) < boundary
-        self._waiting.clear()
+
+class _Columns:
+    """Z at one look over all paths, for each look."""
+
+    def __init__(self, correlation: Floats) -> None:
+        self._factor = _cholesky(correlation)
+        self._kept: dict[int, Column] = {}
+
+    def at(self, look: int) -> Column:
+        if look in self._kept:
+            return self._kept[look]
+        weights = self._factor[look, : look + 1].astype(np.float32)
+        # One product a look, so that the numbers do not depend on how many looks follow.
+        found: Column = weights @ _draws(len(self._factor))[: look + 1]
+        if len(self._factor) <= _MOST_KEPT:
+            self._kept[look] = found
+        return found
 
 
 @lru_cache(maxsize=1)
-def _all_draws(looks: int) -> npt.NDArray[np.float32]:
+def _columns_of(looks: int, correlation: bytes) -> _Columns:
+    return _Columns(np.frombuffer(correlation).reshape(looks, looks))
+
+
+def _matters(look: int, boundary: float) -> bool:
+    return boundary < _UNREACHED and look < _MOST_LOOKS
+
+
+@lru_cache(maxsize=1)
+def _all_draws(looks: int) -> Column:
     draws = np.empty((looks, PATHS), dtype=np.float32)
     for look in range(looks):
         # A stream for each look, so that the draws of a look depend on no other look.
@@ -113,7 +156,7 @@ def _all_draws(looks: int) -> npt.NDArray[np.float32]:
     return draws
 
 
-def _draws(looks: int) -> npt.NDArray[np.float32]:
+def _draws(looks: int) -> Column:
     return _all_draws(min(-(-looks // 28) * 28, _MOST_LOOKS))
 
 

@@ -36,6 +36,12 @@ _WIDEST = 10.0
 
 _PANEL_NODES = 256
 
+_MOST_NODES = 16_384
+"""Only a last look that adds next to no information would ask for more."""
+
+_BLOCK = 1_000_000
+"""Kernel values held at once: 8 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Crossings:
@@ -79,6 +85,16 @@ class _Step:
             weights = np.exp(drift * self.nodes - drift**2 * self.before / 2)
             return float((self.mass * weights) @ reached)
         return float(self.mass @ reached)
+
+    def density(self, points: Floats) -> Floats:
+        """Return the sub-density of Z·√I among the paths open before."""
+        found = np.empty(len(points))
+        block = max(1, _BLOCK // len(self.nodes))
+        for start in range(0, len(points), block):
+            some = points[start : start + block]
+            gaps = (some[:, None] - self.nodes[None, :]) / self.spread
+            found[start : start + block] = np.exp(-0.5 * gaps * gaps) @ self.mass
+        return found / (self.spread * math.sqrt(2 * math.pi))
 
 
 class Recursion:
@@ -129,15 +145,14 @@ class Recursion:
         """
         self._steps.append(self._next_step(information, boundary))
 
-    def tail(self, z: float, *, drift: float, upper: bool = True) -> float:
-        """Return P(no crossing before the look recorded last, Z there ≥ z, or ≤ z).
+    def tail(self, z: float, *, drift: float) -> float:
+        """Return P(no crossing before the look recorded last, Z there ≥ z).
 
         Args:
             z: Where the tail begins.
             drift: θ, the mean of Z/√I.
-            upper: Whether the tail is the upper one.
         """
-        return self._steps[-1].tail(z, drift=drift, upper=upper)
+        return self._steps[-1].tail(z, drift=drift)
 
     def crossings(self, *, drift: float = 0.0) -> Crossings:
         """Return the probabilities of the first crossing at every recorded look.
@@ -166,11 +181,9 @@ class Recursion:
             raise ValueError(message)
         half = min(last.boundary, _WIDEST) * math.sqrt(last.information)
         width = 1 / math.sqrt(1 / last.spread**2 + 1 / (information - last.information))
-        nodes, weights = _legendre(half, count=math.ceil(math.pi * half / width) + 16)
-        gaps = (nodes[:, None] - last.nodes[None, :]) / last.spread
-        kernel = np.exp(-0.5 * gaps * gaps)
-        density = (kernel @ last.mass) / (last.spread * math.sqrt(2 * math.pi))
-        return last.information, nodes, weights * density
+        count = math.ceil(math.pi * half / width) + 16
+        nodes, weights = _legendre(half, count=min(count, _MOST_NODES))
+        return last.information, nodes, weights * last.density(nodes)
 
 
 def crossing_probabilities(
