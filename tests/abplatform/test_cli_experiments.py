@@ -244,7 +244,7 @@ def write_log(path, per_variant, clicks=20):
     ("counts", "said"),
     [
         ({}, "no unit has come in"),
-        ({"base": 200, "gen": 90}, "SRM alarm"),
+        ({"base": 2000, "gen": 900}, "SRM alarm"),
         ({"base": 200, "gen": 190}, ""),
     ],
     ids=["nothing came in", "broken split", "in order"],
