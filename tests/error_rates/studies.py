@@ -40,5 +40,7 @@ def _simulated(name: str, place: str, runs: int, seconds: float) -> Study:
 
 STUDIES: tuple[Study, ...] = (
     _simulated("rates", "ratio_study:measure_rates", 10_000, 300),
+    _simulated("split", "split_study:measure_split", 10_000, 100),
+    _simulated("pairs", "pairs_study:measure_pairs", 600, 180),
     _simulated("money", "ratio_study:measure_money", 10_000, 250),
 )
