@@ -7,9 +7,9 @@ import math
 __all__ = ["digits_of", "ticks"]
 
 
-def ticks(low: float, high: float, *, count: int = 6) -> list[float]:
-    """Return about ``count`` round numbers between two ends."""
-    raw = (high - low) / count
+def ticks(low: float, high: float, *, count: int = 6, least: float = 0.0) -> list[float]:
+    """Return about ``count`` round numbers between two ends, at least ``least`` apart."""
+    raw = max((high - low) / count, least)
     unit = 10 ** math.floor(math.log10(raw))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw)
     first, last = math.ceil(low / step), math.floor(high / step)

@@ -62,6 +62,7 @@ def line_plot(
     limits: tuple[float, float] | None = None,
     write_x: Callable[[float], str] = "{:g}".format,
     write_y: Callable[[float], str] | None = None,
+    least_step: float = 0.0,
 ) -> str:
     """Draw lines and bands over one axis, each named where it ends.
 
@@ -75,13 +76,14 @@ def line_plot(
             leaves the lines readable. What lies beyond is cut off.
         write_x: How a tick of the horizontal axis is written.
         write_y: Likewise vertical; default as a signed percentage.
+        least_step: How far apart ticks of the horizontal axis are at least: 1 for whole days.
 
     Returns:
         An ``<svg>`` element; its colours come from the page's custom properties.
     """
     xs = [x for line in lines for x in line.x] or [0.0, 1.0]
     low, high = limits or _limits(lines)
-    frame = _Frame(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, low, high)
+    frame = _Frame(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, low, high, least_step)
     # The default keeps as many digits as the range asks for.
     write = write_y or (lambda value: percent(value, digits=digits_of(low, high)) if value else "0")
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}"'
@@ -107,6 +109,7 @@ class _Frame:
     right: float
     low: float
     high: float
+    least_step: float
 
     def x(self, value: float) -> float:
         share = (value - self.left) / (self.right - self.left)
@@ -149,7 +152,7 @@ def _draw_axes(
         y, kind = frame.y(tick), "zero" if tick == 0 else "grid"
         yield f'<line class="{kind}" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>'
         yield f'<text class="tick up" x="{_LEFT - 8}" y="{y + 4}">{escape(write_y(tick))}</text>'
-    for tick in ticks(frame.left, frame.right, count=7):
+    for tick in ticks(frame.left, frame.right, count=7, least=frame.least_step):
         x = frame.x(tick)
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{bottom}" y2="{bottom + 5}"/>'
         yield f'<text class="tick" x="{x}" y="{bottom + 20}">{escape(write_x(tick))}</text>'

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from abplatform.analysis.report.course import course_section
 from abplatform.analysis.report.pictures import Duel, Side
+from abplatform.analysis.report.views import view_sections
 from abplatform.analysis.report.wording import (
     MISSING,
     Line,
+    between,
     describe_srm,
     headline,
     lines,
@@ -18,7 +21,7 @@ from abplatform.analysis.report.wording import (
 )
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment
-from abplatform.figures import ForestRow, forest_plot, page, share
+from abplatform.figures import ForestRow, forest_plot, page, percent, share
 
 __all__ = ["scorecard_section", "to_html"]
 
@@ -42,7 +45,9 @@ def scorecard_section(
         _hero(scorecard, experiment),
         _facts(scorecard, experiment),
         _forest(scorecard, experiment),
+        course_section(scorecard, experiment),
         _pictures(duels),
+        view_sections(scorecard),
         _tables(scorecard, experiment),
         _notes(scorecard),
         _footer(scorecard, experiment),
@@ -99,6 +104,11 @@ def _forest(scorecard: Scorecard, experiment: Experiment) -> str:
     axis = f"relative change of {metric} against {experiment.control.name}, {confidence} interval"
     overall = [line for line in shown if line.lift.breakdown is None]
     legend = "Green and orange results are proven; grey ones could be chance."
+    if any(line.lift.shrunken_lift is not None for line in shown):
+        legend += (
+            " Hollow blue marks are pulled towards what all categories have in common: the better "
+            "guess of a category's true lift."
+        )
     parts = [f"<h2>Lift by category</h2><p class='quiet'>{legend}</p>"]
     cuts = dict.fromkeys(line.lift.breakdown or "category" for line in shown)
     for cut in cuts:
@@ -130,6 +140,9 @@ def _forest_row(line: Line, scorecard: Scorecard, experiment: Experiment) -> For
         tone=line.tone,
         why=why.partition(": ")[2] or why if why else None,
         strong=lift.breakdown is None,
+        pulled=lift.shrunken_lift,
+        pulled_low=lift.shrunken_low,
+        pulled_high=lift.shrunken_high,
     )
 
 
@@ -185,6 +198,10 @@ _COLUMNS = (
     "p",
     "p adjusted",
     "log10 p",
+    "at every look",
+    "always valid",
+    "shrunken",
+    "P(better)",
     "absolute",
     "s.e.",
     "design effect",
@@ -212,6 +229,10 @@ def _table_rows(line: Line) -> Iterator[str]:
         _p(lift.p_value),
         _p(lift.p_adjusted),
         MISSING if lift.log10_p is None else f"{lift.log10_p:.2f}",
+        between(lift.sequential_low, lift.sequential_high),
+        between(lift.anytime_low, lift.anytime_high),
+        MISSING if lift.shrunken_lift is None else percent(lift.shrunken_lift),
+        MISSING if lift.p_better is None else share(lift.p_better),
         absolute.replace("-", "\N{MINUS SIGN}"),
         MISSING if lift.se_absolute is None else f"{lift.se_absolute:.3g}",
         MISSING if lift.design_effect is None else f"{lift.design_effect:.2f}",

@@ -13,9 +13,11 @@ from abplatform.figures import Tone, percent
 __all__ = [
     "MISSING",
     "Line",
+    "between",
     "describe_srm",
     "headline",
     "lines",
+    "p_text",
     "primary_lifts",
     "rate_text",
     "tone_of",
@@ -152,20 +154,34 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
         control=rate_text(lift.metric, lift.rate_control),
         treatment=rate_text(lift.metric, lift.rate_treatment),
         relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
-        interval=_range(lift) if lift.p_value is not None else MISSING,
-        p=MISSING if p is None else _p_text(p),
+        interval=MISSING if lift.p_value is None else _range(lift),
+        p=p_text(p),
         why=lift.undetermined or "",
     )
 
 
-def _p_text(p: float) -> str:
+def p_text(p: float | None) -> str:
+    """Write a p-value, a dash where there is none."""
+    if p is None:
+        return MISSING
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """Write the interval of a lift, a dash where neither end is known."""
+    if low is None and high is None:
+        return MISSING
+    return _open_ended(low, high)
+
+
 def _range(lift: LiftEstimate) -> str:
-    low = "\N{MINUS SIGN}\N{INFINITY}" if lift.ci_low is None else percent(lift.ci_low)
-    high = "+\N{INFINITY}" if lift.ci_high is None else percent(lift.ci_high)
-    return f"{low} \N{HORIZONTAL ELLIPSIS} {high}"
+    return _open_ended(lift.ci_low, lift.ci_high)
+
+
+def _open_ended(low: float | None, high: float | None) -> str:
+    start = "\N{MINUS SIGN}\N{INFINITY}" if low is None else percent(low)
+    end = "+\N{INFINITY}" if high is None else percent(high)
+    return f"{start} \N{HORIZONTAL ELLIPSIS} {end}"
 
 
 def _telling_lift(scorecard: Scorecard, experiment: Experiment) -> LiftEstimate | None:
