@@ -1,0 +1,212 @@
+"""What the words of a scene do to CTR: "palette cream: +4 % in beauty".
+
+Creatives of one product in one experiment met the same users at random, so their differences in
+log-CTR are free of what the product, the season or the audience does. Every word (attribute and
+value) is one covariate of a meta-regression over these differences:
+
+    y_j = μ_(product, experiment) + β·[creative j has the word] + u_j + e_j,   u_j ~ N(0, τ²)
+
+with the sampling covariance of :mod:`abplatform.stats.pairs` (design effect by category, users who
+saw several creatives). The product's own level drops out, as only differences within a product
+enter. τ² is all that the word does not say of a creative: one lucky creative is no evidence.
+Words that always come together cannot be told apart. p-values are adjusted over all rows shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from abplatform.analysis.programme.record import AttributeEffect
+from abplatform.analysis.scorecard import ProductComparison
+from abplatform.stats.categories import adjust
+from abplatform.stats.meta import Block, MetaFit, fit_each, fit_meta, shrink_blocks
+from abplatform.stats.ratio import Undetermined
+
+__all__ = ["FALSE_DISCOVERIES", "LEAST_CLICKS", "LEAST_PRODUCTS", "learn_attributes"]
+
+LEAST_PRODUCTS = 5
+"""A word counts from as many products on in which some creatives have it and some do not."""
+
+LEAST_CLICKS = 50
+"""And from as many clicks on, both with it and without it."""
+
+FALSE_DISCOVERIES = 0.05
+"""Share of false discoveries among the words that are called significant."""
+
+Matrix = npt.NDArray[np.float64]
+Word = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Family:
+    """The creatives of one product in one experiment that have a scene."""
+
+    category: str
+    log_rates: Matrix
+    covariance: Matrix
+    clicks: Matrix
+    scenes: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    products: int = 0
+    creatives: int = 0
+    clicks: int = 0
+    clicks_without: int = 0
+
+    @property
+    def suffices(self) -> bool:
+        least = min(self.clicks, self.clicks_without)
+        return self.products >= LEAST_PRODUCTS and least >= LEAST_CLICKS
+
+
+def learn_attributes(
+    products: Iterable[ProductComparison], scenes: Mapping[str, Mapping[str, str]]
+) -> tuple[AttributeEffect, ...]:
+    """Return what every word with enough evidence does, the least p first.
+
+    Args:
+        products: Creatives of one product in one experiment, compared; of all experiments.
+        scenes: Creative to its scene; creatives without one are left out.
+    """
+    families = list(_families(products, scenes))
+    tops = sorted({family.category for family in families})
+    slices: list[tuple[str | None, list[_Family]]] = [
+        (top, [family for family in families if family.category == top]) for top in tops
+    ]
+    if len(tops) > 1:
+        slices.insert(0, (None, families))
+    rows = [row for category, mine in slices for row in _fit_words(category, mine)]
+    return tuple(sorted(_shrink(_adjust(rows)), key=lambda row: (row.p_value, row.attribute)))
+
+
+def _families(
+    products: Iterable[ProductComparison], scenes: Mapping[str, Mapping[str, str]]
+) -> Iterable[_Family]:
+    for product in products:
+        kept = [at for at, creative in enumerate(product.creatives) if scenes.get(creative)]
+        if len(kept) < 2:
+            continue
+        yield _Family(
+            category=(product.category or "unknown").split("/")[0],
+            log_rates=product.log_rates[kept],
+            covariance=product.covariance[np.ix_(kept, kept)],
+            clicks=np.array([product.sums[at].k for at in kept], dtype=float),
+            scenes=tuple(scenes[product.creatives[at]] for at in kept),
+        )
+
+
+def _fit_words(category: str | None, families: Sequence[_Family]) -> list[AttributeEffect]:
+    evidence = {word: _weigh(word, families) for word in _words(families)}
+    words = [word for word, found in evidence.items() if found.suffices]
+    if not words:
+        return []
+    fits = fit_each([_block(family, words) for family in families])
+    return [
+        _row(category, word, evidence[word], fit)
+        for word, fit in zip(words, fits, strict=True)
+        if isinstance(fit, MetaFit)
+    ]
+
+
+def _words(families: Iterable[_Family]) -> list[Word]:
+    return sorted(
+        {item for family in families for scene in family.scenes for item in scene.items()}
+    )
+
+
+def _has(scene: Mapping[str, str], word: Word) -> bool:
+    return scene.get(word[0]) == word[1]
+
+
+def _weigh(word: Word, families: Iterable[_Family]) -> _Evidence:
+    """Count what can be compared: products whose creatives differ in the word."""
+    total = _Evidence()
+    for family in families:
+        having = np.array([_has(scene, word) for scene in family.scenes])
+        if having.all() or not having.any():
+            continue
+        total = _Evidence(
+            products=total.products + 1,
+            creatives=total.creatives + int(having.sum()),
+            clicks=total.clicks + int(family.clicks[having].sum()),
+            clicks_without=total.clicks_without + int(family.clicks[~having].sum()),
+        )
+    return total
+
+
+def _block(family: _Family, words: Sequence[Word]) -> Block:
+    """Differences from the product's first creative; which one is first does not matter."""
+    size = len(family.log_rates)
+    differences = np.eye(size)[1:] - np.eye(size)[:1]
+    design = np.array([[float(_has(scene, word)) for word in words] for scene in family.scenes])
+    return Block(
+        effects=differences @ family.log_rates,
+        covariance=differences @ family.covariance @ differences.T,
+        design=differences @ design,
+        spread=differences @ differences.T,
+    )
+
+
+def _row(category: str | None, word: Word, evidence: _Evidence, fit: MetaFit) -> AttributeEffect:
+    interval, p = fit.interval(), fit.p_values()[0]
+    effect = math.expm1(fit.coefficients[0])
+    low, high = math.expm1(interval.low), math.expm1(interval.high)
+    return AttributeEffect(
+        category=category,
+        attribute=word[0],
+        value=word[1],
+        products=evidence.products,
+        creatives=evidence.creatives,
+        clicks=evidence.clicks,
+        relative_effect=effect,
+        ci_low=low,
+        ci_high=high,
+        p_value=p,
+        p_adjusted=p,
+        significant=False,
+        standard_error=math.sqrt(fit.covariance[0, 0]),
+    )
+
+
+def _adjust(rows: Sequence[AttributeEffect]) -> list[AttributeEffect]:
+    adjusted = adjust([row.p_value for row in rows], correction="bh")
+    return [
+        replace(row, p_adjusted=p, significant=p <= FALSE_DISCOVERIES)
+        for row, p in zip(rows, adjusted, strict=True)
+        if p is not None
+    ]
+
+
+def _shrink(rows: Sequence[AttributeEffect]) -> list[AttributeEffect]:
+    """Pull every effect towards none, by how much words differ in truth."""
+    blocks = [
+        Block(
+            effects=np.array([math.log1p(row.relative_effect)]),
+            covariance=np.array([[row.standard_error**2]]),
+            design=np.zeros((1, 0)),
+        )
+        for row in rows
+    ]
+    fit = fit_meta(blocks)
+    if isinstance(fit, Undetermined):
+        return list(rows)
+    shrunken = shrink_blocks(blocks, fit)
+    found = []
+    for place, row in enumerate(rows):
+        interval = shrunken.interval(place)
+        found.append(
+            replace(
+                row,
+                shrunken_effect=math.expm1(shrunken.effects[place]),
+                shrunken_low=math.expm1(interval.low),
+                shrunken_high=math.expm1(interval.high),
+            )
+        )
+    return found
