@@ -38,7 +38,14 @@ class Run:
     @classmethod
     def of(cls, registered: RegisteredExperiment, *, now: datetime) -> Run:
         """Return how a registered experiment ran, as the journal knows it."""
-        return cls(now, registered.started_at, registered.ended_at, registered.phases)
+        return cls(
+            now,
+            registered.started_at,
+            registered.ended_at,
+            registered.phases,
+            excluded_sources=registered.remedies.excluded_sources,
+            srm_acknowledged=registered.remedies.acknowledged,
+        )
 
 
 @dataclass(frozen=True, slots=True)

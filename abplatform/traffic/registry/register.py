@@ -13,6 +13,7 @@ from abplatform.errors import RegistryError, SpecError
 from abplatform.traffic.journal import Journal, JournalRow
 from abplatform.traffic.registry.edits import Edit, find_edit
 from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read_spec_files
+from abplatform.traffic.registry.remedies import Remedies, replay_remedies
 from abplatform.traffic.registry.replay import (
     Past,
     RegisteredExperiment,
@@ -96,6 +97,10 @@ class Register:
         """Return the newest review of every creative that people have looked at."""
         return replay_reviews(self.rows())
 
+    def remedies(self, key: str) -> Remedies:
+        """Return what people did about one experiment's split, also of one that has no YAML."""
+        return replay_remedies(self.rows()).get(key, Remedies())
+
     def edits(self) -> dict[str, Edit | SpecError]:
         """Return how the YAML of running and paused experiments was edited since their start.
 
@@ -152,7 +157,8 @@ class Register:
         )
 
     def _registered(self, files: Mapping[str, SpecFile]) -> dict[str, RegisteredExperiment]:
-        pasts = replay(self.rows())
+        rows = self.rows()
+        pasts, remedies = replay(rows), replay_remedies(rows)
         known = {}
         for key, past in pasts.items():
             spec = self._started(past) if past.phases else files.get(key)
@@ -172,10 +178,15 @@ class Register:
                 looks=past.looks,
                 calendar=self.workspace.settings.calendar,
                 calendar_at_start=past.calendar,
+                remedies=remedies.get(key, Remedies()),
             )
         for key, file in files.items():
             if key not in known:
-                known[key] = replace(_untouched(file), calendar=self.workspace.settings.calendar)
+                known[key] = replace(
+                    _untouched(file),
+                    calendar=self.workspace.settings.calendar,
+                    remedies=remedies.get(key, Remedies()),
+                )
         return known
 
     def _edit(

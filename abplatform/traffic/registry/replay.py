@@ -12,6 +12,7 @@ from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
 from abplatform.traffic.journal import JournalRow
 from abplatform.traffic.registry.lookbook import LOOK, RecordedLook, read_look
+from abplatform.traffic.registry.remedies import Remedies
 from abplatform.traffic.registry.special_days import read_calendar
 from abplatform.workspace import CalendarStretch
 
@@ -46,6 +47,7 @@ class RegisteredExperiment:
         calendar: Days unlike others as abp.yaml says now.
         calendar_at_start: As it said at the start; None where nothing was started, or by a version
             that did not keep it.
+        remedies: What people did about its split.
     """
 
     experiment: Experiment
@@ -61,6 +63,7 @@ class RegisteredExperiment:
     looks: tuple[RecordedLook, ...] = ()
     calendar: tuple[CalendarStretch, ...] = ()
     calendar_at_start: tuple[CalendarStretch, ...] | None = None
+    remedies: Remedies = field(default_factory=Remedies)
 
     @property
     def key(self) -> str:
