@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("project", "Make a workspace with one commented example."),
     "validate": ("project", "Check experiment YAML files."),
     "schema": ("project", "Print the JSON Schema of experiment YAML."),
+    "power": ("planning", "Say how many units and days an experiment needs."),
     "start": ("experiments", "Start an experiment."),
     "pause": ("experiments", "Pause a running experiment."),
     "ramp": ("experiments", "Move a running experiment to its next ramp step."),

@@ -33,7 +33,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from abplatform.stats.anytime import anytime_critical_value
 from abplatform.stats.ratio import RatioSums, normal_critical_value
+from abplatform.stats.sequential.boundaries import boundary_bounds
+from abplatform.stats.sequential.clock import run_clock
+from abplatform.stats.sequential.plan import Plan, PlanKind
 from abplatform.stats.sequential.recursion import Recursion
 from abplatform.stats.undetermined import Undetermined
 
@@ -200,23 +204,82 @@ def detectable_lift(information: float, *, drift: float) -> float:
 
 
 class LookPlan:
-    """Boundaries at looks with independent increments, and how soon they are crossed.
+    """A plan's boundaries at looks with independent increments, and how soon they are crossed.
 
     Args:
-        information: I_k of each look, strictly rising; with I = 1 at the last look a drift is δ*.
-        boundaries: b_k of each look, infinite where a look cannot stop anything.
+        days: Day of each look, rising; the plan ends on the last one at the latest.
+        information: I_k of each look, strictly rising.
+        boundaries: b_k of each look, infinite where a look cannot stop anything; None to solve
+            them from ``spends``.
+        spends: a_k of each look, the error that it may spend.
 
     Raises:
         ValueError: There is no look, or information does not rise.
     """
 
-    def __init__(self, information: Sequence[float], boundaries: Sequence[float]) -> None:
-        if not information:
+    def __init__(
+        self,
+        days: Sequence[int],
+        information: Sequence[float],
+        *,
+        boundaries: Sequence[float] | None = None,
+        spends: Sequence[float] = (),
+    ) -> None:
+        if not days:
             message = "a plan needs a look"
             raise ValueError(message)
+        self.days = tuple(days)
+        self.information = tuple(information)
         self._recursion = Recursion()
-        for one, boundary in zip(information, boundaries, strict=True):
+        if boundaries is None:
+            self.boundaries = self._solve(spends)
+        else:
+            self.boundaries = tuple(boundaries)
+            for one, boundary in zip(information, boundaries, strict=True):
+                self._recursion.record(one, min(boundary, _NEVER))
+
+    def _solve(self, spends: Sequence[float]) -> tuple[float, ...]:
+        lows, highs = boundary_bounds(spends, np.cumsum(spends))
+        found = []
+        looks = zip(self.information, spends, lows, highs, strict=True)
+        for one, here, low, high in looks:
+            boundary = math.inf
+            if here > 0:
+                boundary = self._recursion.solve(one, here, (float(low), float(high)))
             self._recursion.record(one, min(boundary, _NEVER))
+            found.append(boundary)
+        return tuple(found)
+
+    @classmethod
+    def following(
+        cls, plan: Plan, information: Sequence[float], *, usable: Sequence[bool] | None = None
+    ) -> LookPlan:
+        """Return the looks that a plan will take if information comes as forecast.
+
+        Args:
+            plan: Sequential, anytime or fixed.
+            information: I at the end of each of the plan's days.
+            usable: Whether enough units have an event by then; default always. The last look is
+                taken all the same.
+
+        Raises:
+            ValueError: There is no information by the plan's last day.
+        """
+        known = np.asarray(information, dtype=float)
+        ready = np.ones(known.shape, dtype=bool) if usable is None else np.array(usable)
+        ready[-1] = True
+        clock = run_clock(plan, plan.days, known, ready)
+        kept: list[int] = []
+        for at in np.flatnonzero(ready & ~clock.over & (known > 0)).tolist():
+            if kept and known[at] <= known[kept[-1]]:
+                # Nothing new to see: the later look stands for both.
+                kept.pop()
+            kept.append(at)
+        days, amounts = [plan.days[at] for at in kept], known[kept].tolist()
+        if plan.kind is PlanKind.ANYTIME:
+            critical = [anytime_critical_value(alpha=plan.alpha, x=i * plan.tau2) for i in amounts]
+            return cls(days, amounts, boundaries=critical)
+        return cls(days, amounts, spends=np.diff(clock.spent[kept], prepend=0.0).tolist())
 
     def stops(self, drift: float) -> npt.NDArray[np.float64]:
         """Return P(the first crossing is at look k), one entry a look.
@@ -225,21 +288,21 @@ class LookPlan:
             drift: θ, the mean of Z/√I: ln(1 + L) where information is in its own unit.
         """
         crossings = self._recursion.crossings(drift=drift)
-        return np.asarray(crossings.upper) + np.asarray(crossings.lower)
+        both: npt.NDArray[np.float64] = np.add(crossings.upper, crossings.lower)
+        return both
 
     def power(self, drift: float) -> float:
         """Return P(any boundary is crossed) at a drift."""
         return float(self.stops(drift).sum())
 
-    def expect(self, values: Sequence[float], *, drift: float) -> float:
-        """Return the mean of a value of the look at which the plan ends, crossed or not.
+    def expected_day(self, drift: float) -> float:
+        """Return the mean day on which the plan ends; without a crossing that is its last.
 
         Args:
-            values: One a look, such as days or samples; without a crossing the last one counts.
             drift: θ.
         """
         stops = self.stops(drift)
-        return float(stops @ np.asarray(values) + (1 - stops.sum()) * values[-1])
+        return float(stops @ np.asarray(self.days) + (1 - stops.sum()) * self.days[-1])
 
 
 _NEVER = 40.0

@@ -22,7 +22,7 @@ from abplatform.stats.power import unit_variance
 from abplatform.stats.ratio import RatioSums
 from abplatform.stats.undetermined import Undetermined
 
-__all__ = ["Curve", "DayState", "Growth", "explained_share", "grow", "grow_evenly"]
+__all__ = ["Curve", "Growth", "UnitFacts", "explained_share", "grow", "grow_evenly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,27 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class DayState:
-    """Everything from the first day up to the end of one.
+class UnitFacts:
+    """What units are like, everything since their first day.
 
     Args:
-        sums: Over the units seen so far.
-        unit_variance: ω², or why there is none yet.
+        rate: Σk/Σn, not scaled.
+        per_unit: Denominators a unit.
+        unit_variance: ω², variance of log r̂ times units.
+        event_share: Share of units that have an event, 0 … 1.
     """
 
-    sums: RatioSums
-    unit_variance: float | Undetermined
+    rate: float
+    per_unit: float
+    unit_variance: float
+    event_share: float
+
+    @property
+    def design_effect(self) -> float | None:
+        """Variance by unit over variance by independent trial; None unless the rate is a share."""
+        if not 0 < self.rate < 1:
+            return None
+        return self.unit_variance * self.rate * self.per_unit / (1 - self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +93,13 @@ class Growth:
         units: Distinct units.
         worth: Units over ω²: what they are worth before they are split into variants.
         events: Units with at least one event.
-        last: The state at the end of the last day seen; None where it is assumed.
+        facts: What units are like by the end of the last day seen.
     """
 
     units: Curve
     worth: Curve
     events: Curve
-    last: DayState | None = None
+    facts: UnitFacts
 
     @property
     def days(self) -> int:
@@ -103,29 +114,30 @@ def grow(unit_days: pl.DataFrame, *, days: int) -> Growth | Undetermined:
         unit_days: ``unit``, ``day`` (0 … days - 1), ``n``, ``k``; one row a unit and day.
         days: How many days the log covers.
     """
-    states = list(_day_states(unit_days, days=days))
-    if isinstance(states[-1].unit_variance, Undetermined):
-        return states[-1].unit_variance
+    states = list(_day_sums(unit_days, days=days))
+    last, variance = states[-1], unit_variance(states[-1])
+    if isinstance(variance, Undetermined):
+        return variance
     return Growth(
-        units=Curve.of([state.sums.units for state in states]),
-        worth=Curve.of([_worth(state) for state in states]),
-        events=Curve.of([state.sums.k_units for state in states]),
-        last=states[-1],
+        units=Curve.of([sums.units for sums in states]),
+        worth=Curve.of([_worth(sums) for sums in states]),
+        events=Curve.of([sums.k_units for sums in states]),
+        facts=UnitFacts(last.k / last.n, last.n / last.units, variance, last.k_units / last.units),
     )
 
 
-def grow_evenly(*, units_per_day: float, unit_variance: float, events_per_unit: float) -> Growth:
+def grow_evenly(facts: UnitFacts, *, units_per_day: float) -> Growth:
     """Return the growth that people assume: as many new units every day, all alike.
 
     Args:
+        facts: What they are like.
         units_per_day: New units a day.
-        unit_variance: ω² of each.
-        events_per_unit: Share of units that have an event, 0 … 1.
     """
     return Growth(
         units=Curve((units_per_day,), 1.0),
-        worth=Curve((units_per_day / unit_variance,), 1.0),
-        events=Curve((units_per_day * events_per_unit,), 1.0),
+        worth=Curve((units_per_day / facts.unit_variance,), 1.0),
+        events=Curve((units_per_day * facts.event_share,), 1.0),
+        facts=facts,
     )
 
 
@@ -174,7 +186,7 @@ def explained_share(unit_days: pl.DataFrame, *, days: int, window: int) -> float
 _LEAST_FOR_COVARIATES = 50
 
 
-def _day_states(unit_days: pl.DataFrame, *, days: int) -> Iterator[DayState]:
+def _day_sums(unit_days: pl.DataFrame, *, days: int) -> Iterator[RatioSums]:
     """Add up the running totals of units; each row changes the sums by what it adds."""
     rows = unit_days.sort("unit", "day").with_columns(
         n_now=pl.col("n").cum_sum().over("unit"), k_now=pl.col("k").cum_sum().over("unit")
@@ -204,13 +216,12 @@ def _day_states(unit_days: pl.DataFrame, *, days: int) -> Iterator[DayState]:
             for total, change in zip(totals, changes, strict=True)
         ]
         start = end
-        sums = RatioSums(*totals)
-        yield DayState(sums, unit_variance(sums))
+        yield RatioSums(*totals)
 
 
 _SAFE = 2**62
 
 
-def _worth(state: DayState) -> float:
-    variance = state.unit_variance
-    return 0.0 if isinstance(variance, Undetermined) else state.sums.units / variance
+def _worth(sums: RatioSums) -> float:
+    variance = unit_variance(sums)
+    return 0.0 if isinstance(variance, Undetermined) else sums.units / variance

@@ -1,0 +1,89 @@
+"""The store opened for a question about one experiment, with everything sealed loaded first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from abplatform.cli.options import progress
+from abplatform.errors import AbplatformError, RegistryError
+from abplatform.workspace import Workspace
+from abplatform.yaml_text import nearest
+
+if TYPE_CHECKING:
+    from abplatform.domain.experiment import Experiment
+    from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.traffic.registry import RegisteredExperiment
+
+__all__ = ["OpenStore", "open_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """The open store and every experiment that has rows in it or a YAML file.
+
+    Args:
+        workspace: Whose store.
+        warehouse: Open, under the workspace lock.
+        registered: Experiments with a YAML file or a journal, by key.
+        declared: Experiments that only a mapping file declares, by key.
+        problems: What is wrong with YAML files that cannot be used.
+    """
+
+    workspace: Workspace
+    warehouse: Warehouse
+    registered: Mapping[str, RegisteredExperiment]
+    declared: Mapping[str, Experiment]
+    problems: tuple[AbplatformError, ...]
+
+    def find(self, key: str) -> Experiment:
+        """Return one experiment.
+
+        Raises:
+            RegistryError: Nobody knows the key; names the nearest one.
+            SpecError: Its YAML may be one of those that cannot be used.
+        """
+        if key in self.registered:
+            return self.registered[key].experiment
+        if key in self.declared:
+            return self.declared[key]
+        if self.problems:
+            raise self.problems[0]
+        near = nearest(key, sorted({*self.registered, *self.declared}))
+        raise RegistryError(
+            f"there is no experiment {key!r}",
+            path=self.workspace.experiments,
+            remedy=(
+                f"the nearest key is {near!r}" if near else "see `abp status` for those there are"
+            ),
+        )
+
+
+@contextmanager
+def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
+    """Load what is sealed, lock the workspace and open the store.
+
+    Args:
+        workspace: Whose store.
+        job: What is done with it, for whoever waits.
+    """
+    from abplatform.logs.facts import ExperimentFacts
+    from abplatform.logs.load import ingest
+    from abplatform.logs.load.declared import declared_experiments
+    from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.traffic.registry import Registry
+
+    registered, problems = Registry(workspace).usable()
+    facts = {
+        name: ExperimentFacts.of(
+            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
+        )
+        for name, one in registered.items()
+    }
+    with progress("loading what is sealed") as advance:
+        ingest(workspace, facts, advance=advance)
+    with workspace.lock(job), Warehouse.open(workspace) as warehouse:
+        declared = declared_experiments(warehouse)
+        yield OpenStore(workspace, warehouse, registered, declared, tuple(problems))

@@ -1,0 +1,145 @@
+"""``abp power, simulate``: what an experiment can find, and how its test does on the own log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abplatform.cli.cases import OpenStore, open_store
+from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from abplatform.analysis.planning import PastRun
+    from abplatform.domain.experiment import Experiment
+
+__all__ = ["power"]
+
+LONGEST_RUN = 366
+
+
+class Percentage(click.ParamType[float]):
+    """A share or lift, written ``3%`` or ``0.03``, within bounds that are not valid themselves."""
+
+    name = "percentage"
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the fraction."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"([+-]?[0-9]{1,9}(?:\.[0-9]{1,12})?) ?(%?)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no percentage; write it like 3% or 0.03", param, ctx)
+        found = float(match[1]) / (100 if match[2] else 1)
+        if not self.low < found < self.high:
+            bounds = f"above {self.low:g} and below {self.high:g}"
+            self.fail(f"{value} is {found:g}, and it has to lie {bounds}", param, ctx)
+        return found
+
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+@click.command()
+@click.argument("key")
+@click.option(
+    "--mde", type=Percentage(0, 10), help="The lift to be found, such as 3%; default the YAML's."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, LONGEST_RUN),
+    help="Days to the last look; default the YAML's max_runtime.",
+)
+@click.option("--rate", type=Percentage(0, 1), help="The control's rate, in place of the log's.")
+@click.option(
+    "--units-per-day", type=POSITIVE, help="New units a day, all variants, in place of the log's."
+)
+@click.option(
+    "--per-unit", type=POSITIVE, help="Impressions per unit, in place of the log's; else 1."
+)
+@click.option(
+    "--design-effect",
+    type=POSITIVE,
+    help="Variance by unit over variance by impression, in place of the log's; else 1.",
+)
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Write one HTML file with a plot.",
+)
+@workspace_option
+@json_option
+def power(
+    *,
+    key: str,
+    mde: float | None,
+    days: int | None,
+    html_path: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    **stated: float | None,
+) -> None:
+    """Say how many units and days an experiment needs, plan by plan."""
+    from abplatform.analysis.planning import (
+        Stated,
+        plan_experiment,
+        planning_json,
+        planning_page,
+        print_planning,
+    )
+    from abplatform.analysis.scorecard import Run
+
+    workspace = open_workspace(folder)
+    zone, now = workspace.settings.time_zone, workspace.clock()
+    with open_store(workspace, f"power {key}") as store:
+        experiment = _ask(store.find(key), mde=mde, days=days)
+        known = store.registered.get(key)
+        planning = plan_experiment(
+            store.warehouse,
+            experiment,
+            _runs(store),
+            run=Run.of(known, now=now) if known else Run(now=now),
+            zone=zone,
+            stated=Stated(**stated),
+            holdout=workspace.settings.holdout,
+        )
+    if html_path is not None:
+        html_path.parent.mkdir(parents=True, exist_ok=True)
+        html_path.write_text(planning_page(planning, zone), encoding="utf-8")
+        click.echo(f"wrote {html_path}", err=as_json)
+    if as_json:
+        print_json(planning_json(planning, zone))
+    elif html_path is None:
+        print_planning(planning, zone)
+
+
+def _ask(experiment: Experiment, *, mde: float | None, days: int | None) -> Experiment:
+    """Return the experiment with the lift and the runtime that are asked about."""
+    if mde is not None:
+        experiment = replace(experiment, primary=replace(experiment.primary, mde=mde))
+    if days is not None:
+        longest = timedelta(days=days)
+        shortest = min(experiment.analysis.min_runtime, longest)
+        analysis = replace(experiment.analysis, min_runtime=shortest, max_runtime=longest)
+        experiment = replace(experiment, analysis=analysis)
+    return experiment
+
+
+def _runs(store: OpenStore) -> dict[str, PastRun]:
+    from abplatform.analysis.planning import PastRun
+
+    declared = {key: PastRun(experiment) for key, experiment in store.declared.items()}
+    registered = {key: PastRun(one.experiment, one.phases) for key, one in store.registered.items()}
+    return {**declared, **registered}
