@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from abplatform.figures import plot_style
+
 _HERE = Path(__file__).parent
 
 pages = [
@@ -18,6 +20,7 @@ st.set_page_config(
     page_title=f"{page.title} · abplatform", page_icon=str(_HERE / "icon.svg"), layout="wide"
 )
 st.html(_HERE / "style.css")
+st.html(f"<style>{plot_style()}</style>")
 with st.container(key="abp-top", horizontal=True, vertical_alignment="center", gap="small"):
     st.html('<span class="abp-brand"><i></i><i></i>abplatform</span>', width="content")
     for linked in pages:

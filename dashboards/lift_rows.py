@@ -39,6 +39,7 @@ class LiftRow:
         why: Why there is no lift; None when there is one.
         units: How many units it rests on, or None.
         cells: Column heading to what is shown in it.
+        shrunken: The lift pulled towards the others', and its interval's ends; None without one.
         verdict: What the rules say of this slice, or None where they are not asked.
         verdict_reason: What that rests on; empty without a verdict.
     """
@@ -51,6 +52,7 @@ class LiftRow:
     why: str | None
     units: int | None
     cells: Mapping[str, Shown]
+    shrunken: tuple[float, float | None, float | None] | None = None
     verdict: str | None = None
     verdict_reason: str = ""
 
@@ -132,6 +134,9 @@ def forest_rows(rows: Iterable[LiftRow], *, units: str) -> list[ForestRow]:
             tone=row.tone,
             why=row.why,
             strong=row.label == WHOLE,
+            pulled=row.shrunken[0] if row.shrunken else None,
+            pulled_low=row.shrunken[1] if row.shrunken else None,
+            pulled_high=row.shrunken[2] if row.shrunken else None,
         )
         for row in rows
     ]
@@ -157,6 +162,9 @@ def _lift_row(row: Row, label: str, direction: Direction, ruling: Row | None = N
             "p": _p_that_counts(row),
             "Units": count(units, why),
         },
+        shrunken=None
+        if row["shrunken_lift"] is None
+        else (row["shrunken_lift"], row["shrunken_low"], row["shrunken_high"]),
         verdict=ruling.get("verdict"),
         verdict_reason=ruling.get("reason") or "",
     )

@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from abplatform.figures import forest_plot, share
+from abplatform.figures import course_plot, forest_plot, share
 from dashboards.duels_view import Duel, Prediction, Side
 from dashboards.html_pieces import (
     badge,
@@ -51,6 +51,7 @@ def show() -> None:
         st.html(notice("Nothing to compare yet.", view.ruling.sentence))
     else:
         _numbers(view)
+        _course(view)
         _pictures(view, data)
         _tables(view)
         _days(view, data)
@@ -113,15 +114,30 @@ def _list(kind: str, sentences: Sequence[str]) -> str:
 def _numbers(view: ScorecardView) -> None:
     numbers = "".join(headline(line.label, line.shown, line.note) for line in view.headlines)
     st.html(f'<div class="abp-headlines">{numbers}</div>')
-    st.html(section("Lift by category", "Coloured results are proven, grey ones may be chance."))
+    legend = "Coloured results are proven, grey ones may be chance."
+    if any(row.shrunken for row in view.lifts):
+        legend += " Hollow marks are pulled towards what all have in common: the better guess."
+    st.html(section("Lift by category", legend))
     metric, control = view.facts["primary_metric"].upper(), view.facts["control"]
     drawing = forest_plot(
         forest_rows(view.lifts, units=view.units),
         title="Lift by category",
         axis=f"relative change of {metric}, {view.treatment} against {control}",
     )
+    _draw(drawing)
+
+
+def _draw(drawing: str) -> None:
     # st.html drops drawings; st.markdown keeps them. Every text in them is escaped by the figure.
     st.markdown(f'<div class="abp-forest">{drawing}</div>', unsafe_allow_html=True)
+
+
+def _course(view: ScorecardView) -> None:
+    if len(view.course) < 2:
+        return
+    told = "It decides when the dark line passes a dashed one; the band is valid on all days."
+    st.html(section("Lift day by day", told))
+    _draw(course_plot(view.course, metric=view.facts["primary_metric"].upper()))
 
 
 def _tables(view: ScorecardView) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
 import polars as pl
 
 from abplatform.domain.metrics import Direction
+from abplatform.figures import CoursePoint
 from abplatform.logs.store.published import Published
 from dashboards.duels_view import Duel, Prediction, duels, prediction
 from dashboards.home_view import Light, clarity, srm_light
@@ -99,6 +100,7 @@ class ScorecardView:
         adjustment: What the categories' p-values are.
         breakdowns: Dimension to its slices, for the dimensions other than category.
         others: Every other metric, over all categories.
+        course: The lift at the end of each day that was looked at.
         duels: Winning and losing creatives, the surest first.
         prediction: Predicted against realised.
     """
@@ -114,6 +116,7 @@ class ScorecardView:
     adjustment: str
     breakdowns: Mapping[str, tuple[LiftRow, ...]]
     others: tuple[LiftRow, ...]
+    course: tuple[CoursePoint, ...]
     duels: tuple[Duel, ...]
     prediction: Prediction
 
@@ -163,6 +166,7 @@ def scorecard_view(
         adjustment=describe_adjustment(primary),
         breakdowns=breakdown_rows(primary, direction=direction),
         others=other_metric_rows(contrast, primary=facts["primary_metric"]),
+        course=_course(detail, chosen),
         duels=tuple(duels(published, key, most=most_duels)),
         prediction=prediction(published, key),
     )
@@ -218,6 +222,22 @@ def _category_rulings(
 ) -> dict[str, Mapping[str, Any]]:
     rows = (detail.get("verdict") or {}).get("by_category") or []
     return {row["category"]: row for row in rows if row["treatment"] == treatment}
+
+
+def _course(detail: Mapping[str, Any], treatment: str | None) -> tuple[CoursePoint, ...]:
+    return tuple(
+        CoursePoint(
+            day=date.fromisoformat(look["day"]),
+            lift=look["relative_lift"],
+            low=look["anytime_low"],
+            high=look["anytime_high"],
+            z_needed=look["boundary"],
+            information=look["information"],
+            decided=look["crossed"] or look["last"],
+        )
+        for look in detail.get("looks") or []
+        if look["treatment"] == treatment and look["relative_lift"] is not None
+    )
 
 
 def _units(facts: Mapping[str, Any], detail: Mapping[str, Any]) -> str:

@@ -5,19 +5,23 @@ its colours follow the reader's light or dark setting.
 """
 
 from abplatform.figures.amounts import percent, share
+from abplatform.figures.course import CoursePoint, course_plot
 from abplatform.figures.forest import ForestRow, Tone, forest_plot
 from abplatform.figures.lines import Line, Mark, line_plot
-from abplatform.figures.page import embed_picture, page
+from abplatform.figures.page import embed_picture, page, plot_style
 
 __all__ = [
+    "CoursePoint",
     "ForestRow",
     "Line",
     "Mark",
     "Tone",
+    "course_plot",
     "embed_picture",
     "forest_plot",
     "line_plot",
     "page",
     "percent",
+    "plot_style",
     "share",
 ]

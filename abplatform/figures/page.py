@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-__all__ = ["embed_picture", "page"]
+__all__ = ["embed_picture", "page", "plot_style"]
 
 
 def embed_picture(pixels: Any, *, side: int = 240, quality: int = 82) -> str:
@@ -35,7 +35,7 @@ def page(title: str, body: str) -> str:
         title: For the window.
         body: HTML; the caller has escaped what comes from outside.
     """
-    style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    style = _read("page.css") + plot_style()
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -43,3 +43,12 @@ def page(title: str, body: str) -> str:
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def plot_style() -> str:
+    """Return the style of every plot, for a page that brings colours of its own."""
+    return _read("plots.css")
+
+
+def _read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")

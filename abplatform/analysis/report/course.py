@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from datetime import date
 from html import escape
 
 from abplatform.analysis.scorecard import Scorecard
-from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
-from abplatform.figures import Line, Mark, line_plot
+from abplatform.figures import CoursePoint, course_plot
 
 __all__ = ["course_section"]
 
@@ -24,15 +20,23 @@ def course_section(scorecard: Scorecard, experiment: Experiment) -> str:
     """
     plots = []
     for variant in experiment.treatments:
-        looks = [
-            look
+        points = [
+            CoursePoint(
+                day=look.day,
+                lift=look.relative_lift,
+                low=look.anytime_low,
+                high=look.anytime_high,
+                z_needed=look.boundary,
+                information=look.information,
+                decided=look.decides,
+            )
             for look in scorecard.looks
             if look.treatment == variant.name and look.relative_lift is not None
         ]
-        if len(looks) < 2:
-            continue
-        name = f"<h3>{escape(variant.name)}</h3>" if len(experiment.treatments) > 1 else ""
-        plots.append(f'{name}<div class="card">{_plot(looks, experiment)}</div>')
+        if len(points) > 1:
+            name = f"<h3>{escape(variant.name)}</h3>" if len(experiment.treatments) > 1 else ""
+            plot = course_plot(points, metric=experiment.primary.metric)
+            plots.append(f'{name}<div class="card">{plot}</div>')
     if not plots:
         return ""
     return f"<h2>Lift day by day</h2><p class='quiet'>{_legend(experiment)}</p>{''.join(plots)}"
@@ -49,50 +53,3 @@ def _legend(experiment: Experiment) -> str:
         "The dark line is the lift so far. It decides when it passes a dashed line, which allows "
         f"for every look taken before. {band}"
     )
-
-
-def _plot(looks: Sequence[TakenLook], experiment: Experiment) -> str:
-    days = [float(look.day.toordinal()) for look in looks]
-    edges = [_needed(look) for look in looks]
-    lines = [
-        Line(
-            "always valid",
-            days,
-            [look.anytime_low for look in looks],
-            high=[look.anytime_high for look in looks],
-            style="band",
-            colour=2,
-        ),
-        Line("lift so far", days, [look.relative_lift for look in looks]),
-    ]
-    if any(edge is not None for edge in edges):
-        above = [None if edge is None else math.expm1(edge) for edge in edges]
-        below = [None if edge is None else math.expm1(-edge) for edge in edges]
-        lines[1:1] = [
-            Line("boundary", days, above, style="dashed", colour=4),
-            Line("", days, below, style="dashed", colour=4),
-        ]
-    metric = experiment.primary.metric
-    marks = [Mark(float(look.day.toordinal()), "decided") for look in looks if look.decides]
-    return line_plot(
-        lines,
-        title=f"Cumulative lift of {metric} by day",
-        x_axis="end of day",
-        y_axis=f"lift of {metric} since the start",
-        marks=marks,
-        write_x=_write_day,
-        least_step=1,
-    )
-
-
-def _needed(look: TakenLook) -> float | None:
-    """Return the log-lift at which |z| would reach the boundary: b / √I."""
-    if look.boundary is None or not look.information:
-        return None
-    edge = look.boundary / math.sqrt(look.information)
-    # Beyond a threefold lift a boundary is no news.
-    return edge if edge < math.log(3) else None
-
-
-def _write_day(value: float) -> str:
-    return f"{date.fromordinal(int(value)):%d %b}"
