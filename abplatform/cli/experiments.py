@@ -151,12 +151,26 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
 
 
 @click.command()
-@key_argument
+@click.argument("key", required=False)
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Without KEY: write one HTML file with the forest plot.",
+)
 @workspace_option
 @json_option
-def history(*, key: str, folder: Path | None, as_json: bool) -> None:
-    """Show what was decided about an experiment, by whom and when."""
+def history(*, key: str | None, html_path: Path | None, folder: Path | None, as_json: bool) -> None:
+    """Show what was decided about an experiment; without KEY, what all have taught."""
     workspace = open_workspace(folder)
+    if key is None:
+        from abplatform.cli.programme import show_programme
+
+        show_programme(workspace, as_json=as_json, html_path=html_path)
+        return
+    if html_path is not None:
+        raise click.UsageError("--html shows all experiments together; leave KEY out")
     rows = Registry(workspace).history(key)
     if as_json:
         print_json([row.to_json() for row in rows])
