@@ -14,8 +14,9 @@ References:
     Biometrika 73(1), 13-22.
     Greenland, S., Robins, J. M. (1985). Estimation of a common effect parameter from sparse
     follow-up data. Biometrics 41(1), 55-68 (the weights).
+    Hotelling, H. (1931). The generalization of Student's ratio. Ann. Math. Stat. 2(3), 360-378.
     Pan, W., Wall, M. M. (2002). Small-sample adjustments in using the sandwich variance estimator
-    in generalized estimating equations. Statistics in Medicine 21, 1429-1441 (the F reference).
+    in generalized estimating equations. Statistics in Medicine 21, 1429-1441.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ __all__ = [
     "is_reversed",
     "joint_lifts",
     "pool",
+    "steady_covariance",
     "wald_heterogeneity",
 ]
 
@@ -225,10 +227,10 @@ def pool(joint: JointLifts, *, alpha: float = 0.05) -> PooledLift | Undetermined
 def wald_heterogeneity(joint: JointLifts) -> WaldTest | Undetermined:
     """Test whether all categories have the same lift.
 
-    The covariance is estimated, so that the reference is Hotelling's: with m effective units and q
-    contrasts, (m - q + 1)/(m·q) times the statistic against F(q, m - q + 1). m is Kish's number of
-    units with an event, (Σk)²/Σk² of both variants together; chi-square alone rejects a true null
-    of 8 categories up to 13 % of the time at 300 heavy-tailed users a variant.
+    The covariance is estimated, so that it is steadied (:func:`steady_covariance`) and the
+    reference is Hotelling's: with m effective units and q contrasts, (m - q + 1)/(m·q) times the
+    statistic against F(q, m - q + 1). At 300 heavy-tailed users a variant over 8 categories,
+    chi-square and the raw covariance reject a true null 13 % of the time where 5 % is stated.
 
     Args:
         joint: The categories.
@@ -238,7 +240,7 @@ def wald_heterogeneity(joint: JointLifts) -> WaldTest | Undetermined:
         return Undetermined("one_category: a single category cannot differ from others")
     contrasts = _contrasts(size)
     apart = contrasts @ joint.log_lifts
-    values, vectors = np.linalg.eigh(contrasts @ joint.covariance @ contrasts.T)
+    values, vectors = np.linalg.eigh(contrasts @ steady_covariance(joint) @ contrasts.T)
     usable = values > _RANK_TOLERANCE * max(float(values.max()), 0.0)
     rank = int(usable.sum())
     if not rank:
@@ -252,6 +254,39 @@ def wald_heterogeneity(joint: JointLifts) -> WaldTest | Undetermined:
         )
     p_value = _upper_tail(statistic, rank, effective)
     return WaldTest(statistic, rank, effective - rank + 1, p_value)
+
+
+def steady_covariance(joint: JointLifts) -> Matrix:
+    """Return the covariance with its correlations pulled towards their mean.
+
+    C(C - 1)/2 correlations are estimated from few units that clicked in two categories, and an
+    inverse chases their noise. The share pulled is what noise explains of their scatter,
+
+        min(1, (1 - r̄²)²/m / mean((r_cd - r̄)²)),   m = effective units
+
+    Variances are kept. A mixture of two correlation matrices is one itself.
+
+    Args:
+        joint: The categories.
+
+    References:
+        Schäfer, J., Strimmer, K. (2005). A shrinkage approach to large-scale covariance matrix
+        estimation. Stat. Appl. Genet. Mol. Biol. 4(1), target F.
+    """
+    size = len(joint.names)
+    deviation = np.sqrt(np.diag(joint.covariance))
+    if size < 3 or math.isinf(joint.effective_units) or not deviation.all():
+        return joint.covariance
+    correlation = joint.covariance / np.outer(deviation, deviation)
+    apart = correlation[np.triu_indices(size, k=1)]
+    mean = float(apart.mean())
+    scatter = float(((apart - mean) ** 2).mean())
+    noise = (1 - mean**2) ** 2 / joint.effective_units
+    share = min(1.0, noise / scatter) if scatter > 0 else 1.0
+    steadied = (1 - share) * correlation + share * mean
+    np.fill_diagonal(steadied, 1.0)
+    found: Matrix = steadied * np.outer(deviation, deviation)
+    return found
 
 
 def is_reversed(overall_z: float, pooled_z: float, *, alpha: float = 0.05) -> bool:

@@ -1,6 +1,6 @@
 """Lifts of many categories pulled towards their common mean: raw winners are mostly luck.
 
-    y ~ N(θ, V)        log-ratios of C categories with their joint covariance
+    y ~ N(θ, V)        log-ratios of C categories, steadied joint covariance
     θ_c ~ N(μ, τ²)     flat μ
 
 **τ²** is Paule and Mandel's: the root of Q(τ²) = C - 1, where Q is the generalised sum of squares
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from abplatform.stats.joint import JointLifts
+from abplatform.stats.joint import JointLifts, steady_covariance
 from abplatform.stats.ratio import Undetermined, normal_critical_value
 
 __all__ = ["TAU_SCALE", "ShrunkenLifts", "paule_mandel", "shrink"]
@@ -143,7 +143,7 @@ class _Rotated:
 
     @classmethod
     def of(cls, joint: JointLifts) -> _Rotated | None:
-        values, vectors = np.linalg.eigh(joint.covariance)
+        values, vectors = np.linalg.eigh(steady_covariance(joint))
         largest = float(values.max())
         if largest <= 0:
             return None
