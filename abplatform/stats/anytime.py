@@ -95,10 +95,10 @@ def mixture_variance(*, alpha: float, information: float, one_sided: bool = Fals
     from scipy.special import lambertw
 
     level = 2 * alpha if one_sided else alpha
-    if not (0 < level < 1 and 0 < information < math.inf):
+    # Below 1e-150 the square of a level is no float any more.
+    if not (1e-150 < level < 1 and 0 < information < math.inf):
         message = f"no mixture for alpha {alpha} at information {information}"
         raise ValueError(message)
-    # -alpha²/e itself underflows for no alpha above 1e-150.
     x = -float(lambertw(-(level**2) / math.e, k=-1).real) - 1
     return x / information
 
