@@ -192,12 +192,12 @@ def _reasons(facts: TreatmentFacts, verdict: Verdict, experiment: Experiment) ->
     }
     if verdict in fired:
         yield f"{facts.treatment}: {verdict.value}, because the rule ({fired[verdict]}) holds"
-    else:
+    elif facts.decided:
         yield f"{facts.treatment}: no rule holds at the decision look, so nothing is decided"
 
 
 def _why_open(scorecard: Scorecard) -> tuple[str, ...]:
-    telling = {"plan_not_built", "no_traffic", "variant_without_traffic"}
+    telling = {"no_traffic", "variant_without_traffic"}
     reasons = [note.message for note in scorecard.warnings if note.code in telling]
     if not scorecard.look.reached:
         reasons.append(scorecard.look.sentence)

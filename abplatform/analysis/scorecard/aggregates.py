@@ -13,24 +13,25 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from abplatform.analysis.scorecard.comparisons import listed_metrics
 from abplatform.analysis.scorecard.creatives import (
     compare_aggregate_creatives,
     compare_with_control,
 )
+from abplatform.analysis.scorecard.families import decide_families
 from abplatform.analysis.scorecard.lifts import Compared, carry_over, compare_levels
 from abplatform.analysis.scorecard.looks import (
     Question,
     Run,
     decision_moment,
-    find_look,
+    find_fixed_look,
 )
-from abplatform.analysis.scorecard.measure import decide_families, listed_metrics
 from abplatform.analysis.scorecard.notes import (
     note_aggregates,
+    note_fixed,
     note_later,
     note_no_traffic,
     note_outside,
-    note_plan,
     note_samples,
 )
 from abplatform.analysis.scorecard.record import CreativeComparison, Scorecard, SrmCheck
@@ -161,12 +162,11 @@ def measure_aggregates(
         found.totals.get(experiment.key, ()) for found in (reports.running, reports.ruling)
     )
     as_of = question.as_of or run.now
-    look = find_look(experiment, run, known_until=as_of if rows else None, zone=zone)
+    look = find_fixed_look(experiment, run, known_until=as_of if rows else None, zone=zone)
     shown = list(_compare(experiment, rows))
     later = _shown(ruling) < _shown(rows)
     judged = list(_compare(experiment, ruling)) if later else shown
-    tested = bool(rows) or experiment.analysis.test == "fixed"
-    judged = decide_families(experiment, judged, tested=tested) if look.reached else judged
+    judged = decide_families(experiment, judged) if look.reached else judged
     impressions = _impressions(experiment, rows)
     return Scorecard(
         experiment=experiment.key,
@@ -179,13 +179,13 @@ def measure_aggregates(
         warnings=(
             *(note_aggregates(ignored=False) if rows else ()),
             *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
-            *note_plan(experiment, look, tested=tested),
+            *note_fixed(look),
             *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
             *(note_later() if look.reached and later else ()),
             *note_samples(shown),
         ),
         look=look,
-        facts=gather_facts(experiment, judged) if look.reached and tested else (),
+        facts=gather_facts(experiment, judged) if look.reached else (),
         creatives=_compare_creatives(experiment, reports.running),
         first_at=_start_of(min(row["first_day"] for row in rows), zone) if rows else None,
         last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,

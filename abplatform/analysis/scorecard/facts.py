@@ -38,6 +38,7 @@ class TreatmentFacts:
         within_mde: The 90 % interval lies within plus or minus the smallest lift worth having.
         sentence: The numbers behind it.
         guardrails: Every guardrail's fact.
+        decided: Whether the plan has decided; before that only harm can be proven.
     """
 
     treatment: str
@@ -47,6 +48,7 @@ class TreatmentFacts:
     within_mde: bool
     sentence: str
     guardrails: tuple[GuardrailFact, ...] = ()
+    decided: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as the journal keeps them."""

@@ -86,6 +86,8 @@ def judge_treatments(family: Sequence[Compared], *, alpha: float) -> JointTest |
 
 
 def _decide_treatments(family: Sequence[Compared], *, alpha: float) -> list[Compared]:
+    if len(family) == 1:
+        return decide_family(family, correction="none", alpha=alpha, tested=True)
     test = judge_treatments(family, alpha=alpha)
     if isinstance(test, Undetermined):
         return list(family)

@@ -1,24 +1,29 @@
-"""One experiment's scorecard from the store's rows."""
+"""One experiment's scorecard from the store's rows, step by step.
+
+Everything shown follows the rows asked for. Verdicts rest on looks: final rows up to the end of a
+day, taken once and kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.scorecard.adjusted import adjust_overall
+from abplatform.analysis.scorecard.comparisons import compare_all, find_silent
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
-from abplatform.analysis.scorecard.histories import History, read_history
-from abplatform.analysis.scorecard.lifts import (
-    Compared,
-    carry_over,
-    compare_levels,
-    decide_family,
-    families,
+from abplatform.analysis.scorecard.families import decide_families, watch_families
+from abplatform.analysis.scorecard.histories import read_history
+from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.looks import (
+    Question,
+    Run,
+    final_delay,
+    find_look,
+    make_agenda,
 )
-from abplatform.analysis.scorecard.looks import Question, Run, final_delay, find_look
 from abplatform.analysis.scorecard.notes import (
     note_exclusions,
     note_later,
@@ -26,22 +31,25 @@ from abplatform.analysis.scorecard.notes import (
     note_plan,
     note_samples,
 )
+from abplatform.analysis.scorecard.outcomes import (
+    collect_facts,
+    fill_from_looks,
+    in_order,
+    monitor_lifts,
+    settle,
+)
+from abplatform.analysis.scorecard.pairwise import compare_treatments
+from abplatform.analysis.scorecard.plans import Ground, plan_of, recorded_looks, take_due_looks
 from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
-from abplatform.analysis.scorecard.rulings import gather_facts
+from abplatform.analysis.scorecard.shrunken import shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
-from abplatform.analysis.scorecard.totals import FOREVER, Scope, Totals, read_totals
+from abplatform.analysis.scorecard.totals import FOREVER, Scope
 from abplatform.domain.catalog import Lineage
-from abplatform.domain.experiment import Breakdown, Experiment
-from abplatform.domain.metrics import METRICS, Metric
+from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.stats.categories import Correction
+from abplatform.traffic.registry.look_days import end_of_day
 
-__all__ = [
-    "decide_families",
-    "listed_metrics",
-    "measure_units",
-    "scope_of",
-]
+__all__ = ["measure_units", "scope_of"]
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -69,21 +77,31 @@ def measure_units(
     """
     scope = scope_of(experiment, question, lineage, excluded_sources=run.excluded_sources)
     overview = _read_overview(warehouse, scope)
+    first_at, last_at = _aware(overview["first_at"]), _aware(overview["last_at"])
     srm = check_split(warehouse, scope, run, zone=zone)
-    watermark = _aware(overview["watermark_low"])
-    known = min(watermark, scope.known) if watermark else None
-    look = find_look(experiment, run, known_until=known, zone=zone)
-    first_at = _aware(overview["first_at"])
     history = read_history(warehouse, experiment, run, version=version, first_at=first_at)
-    shown = _compare_all(warehouse, scope, history, bots=bool(overview["bot_units"]))
-    ruling = _ruling_scope(scope, look)
-    judged = (
-        shown
-        if _same_rows(scope, ruling, overview)
-        else _compare_all(warehouse, ruling, history, bots=False)
+
+    agenda = make_agenda(
+        experiment,
+        run,
+        known_until=_known_until(overview, scope),
+        log=(first_at, _end_of_log(last_at, scope, zone)),
+        zone=zone,
     )
-    tested = experiment.analysis.test == "fixed"
-    judged = decide_families(experiment, judged, tested=tested) if look.reached else judged
+    plan = plan_of(experiment, run, agenda)
+    ground = Ground(warehouse, scope, agenda, plan, history, flagged=_has_flags(overview))
+    looks = take_due_looks(ground, recorded_looks(run, agenda, past=_is_past(question)))
+    looks = settle(
+        experiment,
+        looks,
+        lambda at: _judge(ground, replace(scope, final=True, until=min(scope.until, at))),
+        log_end=agenda.days[-1].at if agenda.external and agenda.days else None,
+    )
+    look = find_look(experiment, agenda, in_order(looks))
+
+    shown = compare_all(warehouse, scope, history, bots=bool(overview["bot_units"]))
+    shown = watch_families(experiment, monitor_lifts(experiment, shown, plan))
+    strata = shrink_levels(warehouse, scope, shown)
     final_scope = replace(scope, final=True)
     return Scorecard(
         experiment=experiment.key,
@@ -92,25 +110,29 @@ def measure_units(
         status="provisional" if overview["rows_provisional"] else "final",
         units=int(overview["units"]),
         srm=srm,
-        lifts=carry_over(shown, judged),
+        lifts=fill_from_looks(experiment, strata.compared, looks),
         warnings=(
-            *note_no_traffic(experiment, _silent_variants(shown)),
-            *note_plan(experiment, look, tested=tested),
+            *note_no_traffic(experiment, find_silent(shown)),
+            *note_plan(experiment, look, in_order(looks), reasons=strata.reasons),
             *note_exclusions(overview, bots=scope.bots),
             *note_mismatches(warehouse, scope, run),
             *note_split(srm, run),
-            *_note_later_rows(look, overview),
+            *_note_later_rows(look, last_at),
             *note_samples(shown),
+            *strata.warnings,
         ),
         look=look,
-        facts=gather_facts(experiment, judged) if look.reached and tested else (),
+        facts=collect_facts(experiment, looks, waiting=look.sentence),
         creatives=compare_with_control(
             compare_creatives(warehouse, final_scope), experiment.control.name
         ),
         first_at=first_at,
-        last_at=_aware(overview["last_at"]),
+        last_at=last_at,
+        looks=in_order(looks),
         excluded_sources=run.excluded_sources,
         cuped=tuple(one.cuped for one in shown if one.cuped is not None),
+        heterogeneity=strata.heterogeneity,
+        pairwise=compare_treatments(experiment, shown, decided=look.reached),
     )
 
 
@@ -136,29 +158,6 @@ def scope_of(
     )
 
 
-def listed_metrics(experiment: Experiment) -> list[Metric]:
-    """Return the primary metric and then the guardrails' metrics, each once."""
-    names = [experiment.primary.metric, *(guard.metric for guard in experiment.guardrails)]
-    return [METRICS[name] for name in dict.fromkeys(names)]
-
-
-def decide_families(
-    experiment: Experiment, compared: Sequence[Compared], *, tested: bool
-) -> list[Compared]:
-    """Adjust and judge every family; the bots' two views are of the same units and stay raw."""
-    decided: list[Compared] = []
-    for (_, cut, _), family in families(compared).items():
-        if cut and cut.by == "bots":
-            decided += family
-            continue
-        # Several treatments share one control and one error rate.
-        correction: Correction = cut.correction if cut else "holm"
-        decided += decide_family(
-            family, correction=correction, alpha=experiment.analysis.alpha, tested=tested
-        )
-    return decided
-
-
 def _read_overview(warehouse: Warehouse, scope: Scope) -> dict[str, Any]:
     values = {k: v for k, v in scope.values().items() if k != "final"}
     frame = warehouse.query(
@@ -172,59 +171,33 @@ def _slowest_conversion(experiment: Experiment) -> timedelta:
     return final_delay(experiment) - windows.attribution_window - windows.late_data
 
 
-def _ruling_scope(scope: Scope, look: Look) -> Scope:
-    """Return the rows a verdict rests on: final ones, up to the look."""
-    until = min(scope.until, look.at) if look.at and look.reached else scope.until
-    return replace(scope, final=True, until=until)
+def _known_until(overview: Mapping[str, Any], scope: Scope) -> datetime | None:
+    """Return up to when all sources are known; None without rows."""
+    watermark = _aware(overview["watermark_low"])
+    return min(watermark, scope.known) if watermark else None
 
 
-def _same_rows(scope: Scope, ruling: Scope, overview: Mapping[str, Any]) -> bool:
-    last = _aware(overview["last_at"])
-    nothing_later = ruling.until == scope.until or (last is not None and last < ruling.until)
-    return nothing_later and (scope.final or not overview["rows_provisional"])
+def _end_of_log(last_at: datetime | None, scope: Scope, zone: ZoneInfo) -> datetime | None:
+    """Return the end of the last day in the log, or the moment asked for within it."""
+    return min(end_of_day(last_at, zone), scope.until) if last_at else None
 
 
-def _compare_all(
-    warehouse: Warehouse, scope: Scope, history: History | None, *, bots: bool
-) -> list[Compared]:
-    experiment, metrics = scope.experiment, listed_metrics(scope.experiment)
-    whole = read_totals(warehouse, scope, metrics, None)
-    compared = compare_levels(experiment, whole, metrics, None)
-    compared = adjust_overall(warehouse, scope, compared, history)
-    for cut in experiment.breakdowns:
-        if cut.by == "bots":
-            bots = True
-            continue
-        totals = read_totals(warehouse, scope, metrics, cut)
-        compared += compare_levels(experiment, totals, metrics, cut)
-    if bots:
-        other = read_totals(warehouse, replace(scope, bots=not scope.bots), metrics, None)
-        levels = {"included": other, "excluded": whole}
-        if scope.bots:
-            levels = {"included": whole, "excluded": other}
-        both = Totals(
-            {
-                (level, variant, metric): part
-                for level, totals in levels.items()
-                for (_, variant, metric), part in totals.slices.items()
-            }
-        )
-        compared += compare_levels(experiment, both, metrics[:1], Breakdown(by="bots"))
-    return compared
+def _has_flags(overview: Mapping[str, Any]) -> bool:
+    return bool(overview["bot_units"] or overview["mixed_units"])
 
 
-def _silent_variants(compared: Sequence[Compared]) -> list[str]:
-    """Return the variants without a unit that counts, the control first."""
-    overall = [one.lift for one in compared if one.lift.breakdown is None]
-    silent = {lift.control for lift in overall if not lift.units_control}
-    return [*silent, *dict.fromkeys(lift.treatment for lift in overall if not lift.units_treatment)]
+def _is_past(question: Question) -> bool:
+    return question.as_of is not None or question.data_version is not None
 
 
-def _note_later_rows(look: Look, overview: Mapping[str, Any]) -> list[Warned]:
-    last = _aware(overview["last_at"])
-    if not (look.reached and look.at and last and last >= look.at):
-        return []
-    return note_later()
+def _judge(ground: Ground, scope: Scope) -> list[Compared]:
+    """Return what the rows of a decision look say, families adjusted."""
+    compared = compare_all(ground.warehouse, scope, ground.history, bots=False)
+    return decide_families(scope.experiment, compared)
+
+
+def _note_later_rows(look: Look, last_at: datetime | None) -> list[Warned]:
+    return note_later() if look.reached and look.at and last_at and last_at >= look.at else []
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.record import Look, Warned
+from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
+from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
 __all__ = [
     "note_aggregates",
     "note_changed_after",
     "note_exclusions",
+    "note_fixed",
     "note_later",
     "note_no_traffic",
     "note_outside",
@@ -21,40 +24,58 @@ __all__ = [
     "note_samples",
 ]
 
-_LATER_FIELDS = (
+
+def note_plan(
+    experiment: Experiment, look: Look, looks: Sequence[TakenLook], *, reasons: Iterable[str] = ()
+) -> list[Warned]:
+    """Say where the plan stands, and which fields are null and why.
+
+    Args:
+        experiment: Names the test.
+        look: Where the plan stands.
+        looks: The looks taken so far.
+        reasons: What else is null and why, as sentences.
+    """
+    notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
+    test = experiment.analysis.test
+    gaps = [
+        (
+            f"{_PLAN_FIELDS} are null but for {experiment.primary.metric} without a breakdown, the one "
+            f"lift that the plan tests{_none_yet(looks)}"
+        ),
+        (
+            "anytime_low, anytime_high, anytime_p and e_value are null where a variant has fewer than "
+            f"{ANYTIME_EVENT_UNITS} units with an event, or a rate is not above zero"
+        ),
+        "ci_low, ci_high and p_value are of a fixed horizon: as if nobody had looked before",
+    ]
+    if test != "sequential":
+        gaps.insert(0, f"sequential_low, sequential_high and sequential_p are null ({test} test)")
+    return [*notes, Warned("not_applicable", "; ".join([*gaps, *reasons]))]
+
+
+def note_fixed(look: Look, *, reasons: Iterable[str] = ()) -> list[Warned]:
+    """Say the same of an experiment whose reports are tested once, at the end."""
+    notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
+    gaps = [f"{_PLAN_FIELDS} are null: reports are tested once, at the end", *reasons]
+    return [*notes, Warned("not_applicable", "; ".join(gaps))]
+
+
+_PLAN_FIELDS = (
     "sequential_low, sequential_high, sequential_p, look, information_fraction, boundary, "
-    "alpha_spent, decided_at, anytime_low, anytime_high, anytime_p, e_value"
+    "alpha_spent and decided_at"
 )
 
 
-def note_plan(experiment: Experiment, look: Look, *, tested: bool) -> list[Warned]:
-    """Say which fields are null for every lift, and why."""
-    test = experiment.analysis.test
-    notes = []
-    if not tested:
-        notes.append(
-            Warned(
-                "plan_not_built",
-                f"the {test} test is not built yet, so nothing is significant and the verdict is "
-                f"'continue'; use analysis: {{test: fixed}}; null for that reason: {_LATER_FIELDS}",
-            )
-        )
-    if not look.reached:
-        notes.append(
-            Warned(
-                "before_the_decision_look",
-                f"{look.sentence}; until then p_adjusted is null and nothing is significant",
-            )
-        )
-    unfit = "" if not tested else f"{_LATER_FIELDS} (the fixed test has none); "
-    notes.append(
-        Warned(
-            "not_built",
-            f"null in every lift: {unfit}shrunken_lift, shrunken_low, shrunken_high, p_better, and "
-            "heterogeneity (not built yet); design_effect where a metric is no share",
-        )
+def _before(look: Look) -> str:
+    return (
+        f"{look.sentence}; until then p_adjusted is null, nothing is decided, and a category is "
+        "called significant only by its e-value"
     )
-    return notes
+
+
+def _none_yet(looks: Sequence[TakenLook]) -> str:
+    return "" if looks else "; no look has been taken yet"
 
 
 def note_exclusions(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:

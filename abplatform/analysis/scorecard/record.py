@@ -334,8 +334,7 @@ class Scorecard:
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
         """The decided treatments' lifts at their deciding looks, raw and corrected."""
-        outcomes = (look.outcome for look in self.looks)
-        return tuple(found.estimate for found in outcomes if found and found.estimate)
+        return tuple(look.estimate for look in self.looks if look.estimate is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the public object; ``verdict`` is null until the scorecard is judged."""

@@ -29,6 +29,7 @@ from abplatform.stats.srm import (
 )
 
 __all__ = [
+    "Level",
     "Split",
     "SplitDay",
     "SplitPhase",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.facts import TreatmentFacts
+from abplatform.stats.sequential.looks import LookRow
 
 __all__ = ["EstimateAtDecision", "JudgedLift", "Outcome", "TakenLook"]
 
@@ -29,7 +30,6 @@ class EstimateAtDecision:
         median_unbiased: Corrected: as often too large as too small; None with a reason.
         low: Of the corrected interval.
         high: Likewise.
-        conditional_mle: The most likely lift given the selection; None where that has no meaning.
         method: How it was corrected.
         undetermined: Why a number is missing, or None.
     """
@@ -43,7 +43,6 @@ class EstimateAtDecision:
     median_unbiased: float | None
     low: float | None
     high: float | None
-    conditional_mle: float | None
     method: str
     undetermined: str | None = None
 
@@ -85,19 +84,16 @@ class Outcome:
     Args:
         facts: What the rules may ask, overall first and then by category.
         lifts: Every lift's adjusted p-value.
-        estimate: The primary metric's lift at that look, raw and corrected.
     """
 
     facts: tuple[TreatmentFacts, ...]
     lifts: tuple[JudgedLift, ...]
-    estimate: EstimateAtDecision | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as the journal keeps it."""
         return {
             "facts": [facts.to_json() for facts in self.facts],
             "lifts": [asdict(lift) for lift in self.lifts],
-            "estimate": self.estimate.to_json() if self.estimate else None,
         }
 
     @classmethod
@@ -106,7 +102,6 @@ class Outcome:
         return cls(
             facts=tuple(TreatmentFacts.from_json(facts) for facts in data["facts"]),
             lifts=tuple(JudgedLift(**lift) for lift in data["lifts"]),
-            estimate=EstimateAtDecision.from_json(data["estimate"]) if data["estimate"] else None,
         )
 
 
@@ -116,80 +111,114 @@ class TakenLook:
 
     Args:
         treatment: The variant.
-        look: Counted from 1.
         day: The last workspace day that counts.
         at: Its end.
-        information: r̄²/s², about one over the variance of the log-ratio; None without a contrast.
-        information_fraction: t, the clock of the spending, 0 … 1.
-        z: The statistic.
-        boundary: What the size of z has to reach; None while it is infinite.
-        alpha_spent: Up to and including this look.
-        relative_lift: The raw lift then.
+        row: What the plan found.
         sequential_low: Of the repeated interval; None while it is unbounded.
         sequential_high: Likewise.
-        sequential_p: Always valid at the looks; non-increasing.
-        anytime_low: Of the confidence sequence; None while it is unbounded.
+        sequential_p: The smallest alpha at which some look so far crosses; None for other plans.
+        anytime_low: Of the confidence sequence; None before it begins.
         anytime_high: Likewise.
-        skipped: Nothing was spent, since too few units have an event.
-        crossed: The boundary was reached.
-        last: The plan's last look.
-        harmed: Guardrails proven to be harmed at this look or an earlier one.
-        undetermined: Why numbers are missing, or None.
+        harmed: Guardrails proven to be harmed at this look or an earlier one, with the numbers.
+        estimate: The lift at the look that decides, raw and corrected.
         outcome: What was decided, at the look that decides.
     """
 
     treatment: str
-    look: int
     day: date
     at: datetime
-    information: float | None = None
-    information_fraction: float | None = None
-    z: float | None = None
-    boundary: float | None = None
-    alpha_spent: float | None = None
-    relative_lift: float | None = None
+    row: LookRow
     sequential_low: float | None = None
     sequential_high: float | None = None
     sequential_p: float | None = None
     anytime_low: float | None = None
     anytime_high: float | None = None
-    skipped: bool = False
-    crossed: bool = False
-    last: bool = False
-    harmed: tuple[str, ...] = ()
-    undetermined: str | None = None
+    harmed: Mapping[str, str] = field(default_factory=dict)
+    estimate: EstimateAtDecision | None = None
     outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
         """Refuse NaN and infinity: they are never a result."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name, value in (*_values(self), *_values(self.row)):
             if isinstance(value, float) and not math.isfinite(value):
-                message = f"{field.name} of look {self.look} is {value}; say why instead"
+                message = f"{name} of look {self.row.look} is {value}; say why instead"
                 raise ValueError(message)
 
     @property
     def decides(self) -> bool:
         """Whether the plan ends here for the treatment."""
-        return self.crossed or self.last
+        return self.row.crossed or self.row.last
+
+    @property
+    def relative_lift(self) -> float | None:
+        """The raw lift then."""
+        return self.row.relative_lift
+
+    @property
+    def information(self) -> float | None:
+        """I = r̄²/s² then, about one over the variance of the log-ratio."""
+        return self.row.information
+
+    @property
+    def boundary(self) -> float | None:
+        """What the size of z had to reach; None while that is infinite."""
+        return self.row.boundary
 
     def to_json(self) -> dict[str, Any]:
         """Return the public fields in their order."""
-        hidden = {"at", "outcome"}
-        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
-        return {**data, "day": self.day.isoformat(), "harmed": list(self.harmed)}
+        row = self.row
+        return {
+            "treatment": self.treatment,
+            "look": row.look,
+            "day": self.day.isoformat(),
+            "information": row.information,
+            "information_fraction": row.information_fraction,
+            "z": row.z,
+            "boundary": row.boundary,
+            "alpha_spent": row.alpha_spent,
+            "relative_lift": row.relative_lift,
+            "sequential_low": self.sequential_low,
+            "sequential_high": self.sequential_high,
+            "sequential_p": self.sequential_p,
+            "anytime_low": self.anytime_low,
+            "anytime_high": self.anytime_high,
+            "skipped": row.skipped,
+            "crossed": row.crossed,
+            "last": row.last,
+            "harmed": list(self.harmed),
+        }
 
     def to_journal(self) -> dict[str, Any]:
-        """Return everything, as the journal keeps it."""
-        return {**self.to_json(), "outcome": self.outcome.to_json() if self.outcome else None}
+        """Return everything but treatment, day and moment, which the journal's row holds once."""
+        kept = {name: value for name, value in _values(self) if name in _KEPT}
+        return {
+            **kept,
+            "row": self.row.to_json(),
+            "harmed": dict(self.harmed),
+            "estimate": self.estimate.to_json() if self.estimate else None,
+            "outcome": self.outcome.to_json() if self.outcome else None,
+        }
 
     @classmethod
-    def from_journal(cls, data: Mapping[str, Any], *, at: datetime) -> TakenLook:
+    def from_journal(
+        cls, data: Mapping[str, Any], *, treatment: str, day: date, at: datetime
+    ) -> TakenLook:
         """Return the look that the journal kept."""
-        outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
-        changed = {
-            "day": date.fromisoformat(data["day"]),
-            "harmed": tuple(data["harmed"]),
-            "outcome": outcome,
-        }
-        return cls(**{**data, **changed, "at": at})
+        return cls(
+            treatment=treatment,
+            day=day,
+            at=at,
+            row=LookRow.from_json(data["row"]),
+            harmed=data["harmed"],
+            estimate=EstimateAtDecision.from_json(data["estimate"]) if data["estimate"] else None,
+            outcome=Outcome.from_json(data["outcome"]) if data["outcome"] else None,
+            **{name: data[name] for name in _KEPT},
+        )
+
+
+_KEPT = ("sequential_low", "sequential_high", "sequential_p", "anytime_low", "anytime_high")
+
+
+def _values(record: TakenLook | LookRow) -> Iterator[tuple[str, Any]]:
+    for one in fields(record):
+        yield one.name, getattr(record, one.name)

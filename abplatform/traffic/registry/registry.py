@@ -19,6 +19,7 @@ from abplatform.domain.experiment import RampStep, State, Verdict
 from abplatform.errors import RegistryError
 from abplatform.traffic.journal import Pen
 from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
+from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts
 from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
 from abplatform.traffic.registry.register import Register, refuse_external
 from abplatform.traffic.registry.replay import (
@@ -69,12 +70,15 @@ class Registry(Register):
             file = find_spec_file(self.workspace.experiments, key)
             refuse_external(file.experiment)
             phase = self._first_phase(file.experiment, at, rows=pen.rows, path=file.path)
+            settings = self.workspace.settings
+            plan = plan_at_start(file.experiment, at, settings.calendar, settings.time_zone)
             detail = {
                 "spec_sha256": keep_spec(self.workspace, file.content),
                 "spec_file": str(file.path.relative_to(self.workspace.root)),
                 "layer": file.experiment.own_layer.name,
                 "resolved": dict(resolved or {}),
-                "calendar": calendar_facts(self.workspace.settings.calendar),
+                "calendar": calendar_facts(settings.calendar),
+                "plan": plan_facts(plan),
                 "phase": phase_facts(phase),
             }
             self._write(pen, "start", key, at=at, who=who, detail=detail)

@@ -1,0 +1,332 @@
+"""The plan's looks at the primary metric: what each found, day by day.
+
+A look rests on final rows up to the end of its day, with the flags that units had by then, so that
+it says the same whenever it is taken. Looks that the journal holds are facts and come back as they
+were; the others are taken here, from the store, and whoever runs an analysis plainly keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from abplatform.analysis.scorecard.adjusted import adjust_with
+from abplatform.analysis.scorecard.histories import History, with_history
+from abplatform.analysis.scorecard.lifts import SHARES, Compared, compare_levels, event_of
+from abplatform.analysis.scorecard.looks import Agenda, Run
+from abplatform.analysis.scorecard.moments import read_day_moments
+from abplatform.analysis.scorecard.rulings import find_harm
+from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
+from abplatform.analysis.scorecard.totals import Scope, read_totals
+from abplatform.domain.experiment import Experiment
+from abplatform.domain.metrics import METRICS
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.anytime import monitor
+from abplatform.stats.cuped import Adjustment, contrast_adjusted
+from abplatform.stats.dunnett import compare_with_control
+from abplatform.stats.moments import Score, UnitMoments
+from abplatform.stats.ratio import RatioContrast, Undetermined
+from abplatform.stats.sequential import (
+    LookRow,
+    LookSeries,
+    Plan,
+    PlanKind,
+    build_series,
+    estimate_at_decision,
+    repeated_interval,
+    sequential_p,
+    take_looks,
+)
+from abplatform.traffic.registry.look_days import LookDay
+from abplatform.traffic.registry.look_plan import day_number, make_plan, read_plan
+
+__all__ = ["Ground", "LooksOf", "Sight", "plan_of", "recorded_looks", "take_due_looks"]
+
+Value = TypeVar("Value")
+
+LooksOf = Mapping[str, Sequence[TakenLook]]
+"""Treatment to its looks, in order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What looks rest on.
+
+    Args:
+        warehouse: The open store.
+        scope: Which rows count at all.
+        agenda: When to look.
+        plan: What a look may decide.
+        history: The pre-period totals, where the YAML asks for an adjustment.
+        flagged: Whether units have flags, which may differ from look to look.
+    """
+
+    warehouse: Warehouse
+    scope: Scope
+    agenda: Agenda
+    plan: Plan
+    history: History | None = None
+    flagged: bool = True
+
+    @property
+    def experiment(self) -> Experiment:
+        """As its YAML says."""
+        return self.scope.experiment
+
+    def scope_at(self, day: LookDay) -> Scope:
+        """Return the rows that a look rests on: final ones, up to its end."""
+        return replace(self.scope, final=True, until=min(self.scope.until, day.at))
+
+    def number(self, day: LookDay) -> int:
+        """Return the number of a look's workspace day; the run's first one is 1."""
+        return day_number(day.day, self.agenda.first_day or day.day)
+
+
+def plan_of(experiment: Experiment, run: Run, agenda: Agenda) -> Plan:
+    """Return the plan that the start fixed, or, where nobody wrote it down, the same again.
+
+    Args:
+        experiment: As its YAML says.
+        run: How it ran.
+        agenda: Its looks; without any the plan only says what sequences are tuned to.
+    """
+    if run.plan:
+        return read_plan(run.plan)
+    if agenda.first_day is None:
+        today = run.now.date()
+        return make_plan(experiment, [LookDay(1, today, run.now)], today)
+    return make_plan(experiment, agenda.days, agenda.first_day)
+
+
+def recorded_looks(run: Run, agenda: Agenda, *, past: bool) -> dict[str, list[TakenLook]]:
+    """Return the looks that the journal holds.
+
+    Args:
+        run: Brings them.
+        agenda: Says which were due.
+        past: Whether the question is about the past, which knows only those that were due then.
+    """
+    due = {day.at for day in agenda.due}
+    found: dict[str, list[TakenLook]] = {}
+    for look in run.looks:
+        if past and look.at not in due:
+            continue
+        for treatment, data in look.treatments.items():
+            taken = TakenLook.from_journal(data, treatment=treatment, day=look.day, at=look.at)
+            found.setdefault(treatment, []).append(taken)
+    return found
+
+
+def take_due_looks(ground: Ground, known: LooksOf) -> dict[str, list[TakenLook]]:
+    """Return the looks known and those that are due besides, up to each treatment's decision.
+
+    Args:
+        ground: What they rest on.
+        known: Looks that were taken before, by treatment.
+    """
+    treatments = [variant.name for variant in ground.experiment.treatments]
+    looks = {name: [*known.get(name, ())] for name in treatments}
+    done = max((look.at for taken in looks.values() for look in taken), default=None)
+    fresh = [day for day in ground.agenda.due if done is None or day.at > done]
+    for sight in _see(ground, fresh):
+        still_open = [name for name in treatments if not (looks[name] and looks[name][-1].decides)]
+        if not still_open:
+            break
+        for name in still_open:
+            looks[name].append(_look(sight, name, looks[name]))
+    return looks
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What can be seen of an experiment at one look.
+
+    Args:
+        ground: What it rests on.
+        day: The look.
+        moments: Variant to moments of running totals, one place a look up to and including it.
+        units_with_history: How many units have pre-period totals.
+    """
+
+    ground: Ground
+    day: LookDay
+    moments: Mapping[str, UnitMoments]
+    units_with_history: int = 0
+
+    @cached_property
+    def days(self) -> list[int]:
+        """Numbers of the days of the looks so far."""
+        agenda = self.ground.agenda
+        return [self.ground.number(day) for day in agenda.days if day.at <= self.day.at]
+
+    @cached_property
+    def guardrails(self) -> list[Compared]:
+        """The guardrails' metrics at the end of the day, without a breakdown."""
+        experiment = self.ground.experiment
+        names = dict.fromkeys(guardrail.metric for guardrail in experiment.guardrails)
+        metrics = [METRICS[name] for name in names]
+        if not metrics:
+            return []
+        totals = read_totals(self.ground.warehouse, self.ground.scope_at(self.day), metrics, None)
+        return compare_levels(experiment, totals, metrics, None)
+
+    def series(self, treatment: str) -> LookSeries:
+        """Return the looks so far at one treatment's primary metric."""
+        experiment, history = self.ground.experiment, self.ground.history
+        metric = METRICS[experiment.primary.metric]
+        both = (experiment.control.name, treatment)
+        control, treated = (self.moments[name] for name in both)
+        share, places = metric.name in SHARES, range(len(self.days))
+        if history is None:
+            return build_series(control, treated, days=self.days, share=share)
+        found = [
+            adjust_with(self.moments, history=history, known=self.units_with_history, place=place)
+            for place in places
+        ]
+        contrasts = [
+            contrast_adjusted(
+                one,
+                self.moments,
+                control=both[0],
+                treatment=treatment,
+                place=place,
+                share=share,
+                event=event_of(metric),
+            )
+            for place, one in zip(places, found, strict=True)
+        ]
+        return build_series(
+            control,
+            treated,
+            days=self.days,
+            share=share,
+            adjusted=contrasts,
+            scores=(_scores(found, both[0]), _scores(found, treatment)),
+        )
+
+
+def _scores(found: Sequence[Adjustment], variant: str) -> list[Score]:
+    """Return a variant's scores, an empty one where it has no rate yet and none is asked for."""
+    return [one.scores.get(variant, Score(np.zeros((0, 0)), 1.0)) for one in found]
+
+
+def _see(ground: Ground, days: Sequence[LookDay]) -> Iterator[Sight]:
+    """Yield what can be seen at each look; in one reading where no flag tells the days apart."""
+    if not days:
+        return
+    if ground.flagged:
+        for day in days:
+            yield _read_sight(ground, day)
+        return
+    whole = _read_sight(ground, days[-1])
+    for day in days:
+        places = range(sum(1 for one in ground.agenda.days if one.at <= day.at))
+        moments = {name: _keep_places(one, places) for name, one in whole.moments.items()}
+        yield replace(whole, day=day, moments=moments)
+
+
+def _read_sight(ground: Ground, day: LookDay) -> Sight:
+    first = ground.agenda.first_day or day.day
+    every = [first + timedelta(days=passed) for passed in range(ground.number(day))]
+    scope, metric = ground.scope_at(day), METRICS[ground.experiment.primary.metric]
+    moments = read_day_moments(ground.warehouse, scope, metric, days=every)
+    known = 0
+    if ground.history is not None:
+        moments, known = with_history(
+            ground.warehouse, scope, metric, moments=moments, history=ground.history
+        )
+    index: dict[date, int] = {one: place for place, one in enumerate(every)}
+    places = [index[one.day] for one in ground.agenda.days if one.at <= day.at]
+    return Sight(
+        ground, day, {name: _keep_places(one, places) for name, one in moments.items()}, known
+    )
+
+
+def _keep_places(moments: UnitMoments, places: Sequence[int]) -> UnitMoments:
+    chosen = np.array(places, dtype=int)
+    return UnitMoments(
+        kinds=moments.kinds,
+        places=tuple(moments.places[place] for place in places),
+        sums=moments.sums[:, chosen],
+        products=moments.products[:, chosen][:, :, :, chosen],
+        counts=tuple(moments.counts[place] for place in places),
+    )
+
+
+def _look(sight: Sight, treatment: str, before: Sequence[TakenLook]) -> TakenLook:
+    plan, series = sight.ground.plan, sight.series(treatment)
+    if plan.kind is PlanKind.FIXED and len(sight.ground.experiment.treatments) > 1:
+        plan = _share_control(plan, sight)
+    rows = take_looks(plan, series, [look.row for look in before])
+    point = series.points[-1]
+    interval = p = None
+    if plan.kind is PlanKind.SEQUENTIAL:
+        interval = _known(repeated_interval(point.contrast, rows[-1].boundary))
+        p = _known(sequential_p(plan, rows, series))
+    sequence = _known(
+        monitor(point.contrast, event_units=point.event_units, alpha=plan.alpha, tau2=plan.tau2)
+    )
+    harmed = dict(before[-1].harmed) if before else {}
+    harmed |= find_harm(sight.ground.experiment, sight.guardrails, treatment)
+    decides = rows[-1].crossed or rows[-1].last
+    return TakenLook(
+        treatment=treatment,
+        day=sight.day.day,
+        at=sight.day.at,
+        row=rows[-1],
+        sequential_low=interval.low if interval else None,
+        sequential_high=interval.high if interval else None,
+        sequential_p=p,
+        anytime_low=sequence.relative.low if sequence else None,
+        anytime_high=sequence.relative.high if sequence else None,
+        harmed=harmed,
+        estimate=_estimate(sight, treatment, plan, rows, series) if decides else None,
+    )
+
+
+def _estimate(
+    sight: Sight, treatment: str, plan: Plan, rows: Sequence[LookRow], series: LookSeries
+) -> EstimateAtDecision:
+    contrast, found = series.points[-1].contrast, estimate_at_decision(plan, rows, series)
+    fixed = _known(contrast.relative) if isinstance(contrast, RatioContrast) else None
+    corrected = _known(found)
+    return EstimateAtDecision(
+        treatment=treatment,
+        look=rows[-1].look,
+        day=sight.day.day,
+        relative_lift=rows[-1].relative_lift,
+        ci_low=fixed.low if fixed else None,
+        ci_high=fixed.high if fixed else None,
+        median_unbiased=corrected.median_unbiased if corrected else None,
+        low=corrected.low if corrected else None,
+        high=corrected.high if corrected else None,
+        method="stage-wise ordering of looks",
+        undetermined=found.reason if isinstance(found, Undetermined) else None,
+    )
+
+
+def _share_control(plan: Plan, sight: Sight) -> Plan:
+    """Return the fixed plan at the level that several treatments leave each other (Dunnett)."""
+    experiment = sight.ground.experiment
+    contrasts = [
+        sight.series(variant.name).points[-1].contrast for variant in experiment.treatments
+    ]
+    told = [one for one in contrasts if isinstance(one, RatioContrast)]
+    if not told:
+        return plan
+    joint = compare_with_control(
+        [one.z for one in told],
+        [one.treatment.variance for one in told],
+        control_variance=told[0].control.variance,
+        alpha=plan.alpha,
+    )
+    return plan if isinstance(joint, Undetermined) else replace(plan, alpha=joint.alpha)
+
+
+def _known(value: Value | Undetermined) -> Value | None:
+    return None if isinstance(value, Undetermined) else value
