@@ -54,6 +54,7 @@ class SrmCheck:
             last acknowledgement. None for aggregates and when there is nothing to test.
         verdict: ``alarm`` blocks every verdict of the experiment.
         e_value_now: Its value with all counts so far.
+        e_value_analysed: The same of those units only that are not left out of the analysis.
         fired_on: The first of those days on which it fired; None when it did not.
         segments: Segments whose own e-value fired.
         acknowledged_at: When a person last acknowledged an alarm, or None.
@@ -65,6 +66,7 @@ class SrmCheck:
     e_value: float | None
     verdict: Literal["ok", "alarm", "unavailable"]
     e_value_now: float | None = None
+    e_value_analysed: float | None = None
     fired_on: date | None = None
     segments: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None
@@ -78,6 +80,7 @@ class SrmCheck:
             "e_value": self.e_value,
             "verdict": self.verdict,
             "e_value_now": self.e_value_now,
+            "e_value_analysed": self.e_value_analysed,
             "fired_on": self.fired_on.isoformat() if self.fired_on else None,
             "segments": list(self.segments),
             "acknowledged_at": format_time(self.acknowledged_at) if self.acknowledged_at else None,

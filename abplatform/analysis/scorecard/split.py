@@ -216,10 +216,18 @@ def judge_split(split: Split, scope: Scope, run: Run, *, zone: ZoneInfo = _UTC) 
         e_value=e_value_of(max(day.log_e for day in days[first:])),
         verdict="alarm" if fired or segments else "ok",
         e_value_now=e_value_of(days[-1].log_e),
+        e_value_analysed=_analysed(split, scope),
         fired_on=fired[0].day if fired else None,
         segments=tuple(segments),
         acknowledged_at=acknowledged_at,
     )
+
+
+def _analysed(split: Split, scope: Scope) -> float | None:
+    """Return the e-value of the units that the analysis keeps."""
+    kept = ~pl.col("mixed") if scope.bots else ~pl.col("mixed") & ~pl.col("bot")
+    days = split.where(kept).days()
+    return e_value_of(days[-1].log_e) if days else None
 
 
 def _fired_segments(split: Split, first: int) -> list[str]:
@@ -256,6 +264,12 @@ def note_split(check: SrmCheck, run: Run) -> list[Warned]:
         named = ", ".join(check.segments)
         text = f"units came in other shares than planned in segment {named}"
         notes.append(Warned("srm_segment", text))
+    if check.verdict == "ok" and (check.e_value_analysed or 0.0) >= FIRES_AT:
+        text = (
+            "all units came in the planned shares, but those that are analysed did not: bots or "
+            "units seen in two variants are left out unevenly; see `abp srm --diagnose`"
+        )
+        notes.append(Warned("srm_analysed", text))
     if check.acknowledged_at is not None:
         text = f"a sample ratio alarm was acknowledged at {format_time(check.acknowledged_at)}"
         notes.append(Warned("srm_acknowledged", text))

@@ -1,4 +1,4 @@
-"""What people did about a broken split: acknowledged it, excluded a source, began again.
+"""What people did about a broken split: acknowledged it, excluded a source, began again, gave up.
 
 Each is a row of the journal with who, when and why. Doing the same again writes nothing.
 """
@@ -11,10 +11,17 @@ from datetime import datetime
 
 from abplatform.traffic.journal import Journal, JournalRow
 
-__all__ = ["Remedies", "acknowledge_split", "exclude_source", "link_successor", "replay_remedies"]
+__all__ = [
+    "Remedies",
+    "acknowledge_split",
+    "exclude_source",
+    "link_successor",
+    "refuse",
+    "replay_remedies",
+]
 
 _ACKNOWLEDGE, _EXCLUDE = "acknowledge_srm", "exclude_source"
-_SUCCESSOR, _PREDECESSOR = "restart", "succeed"
+_SUCCESSOR, _PREDECESSOR, _REFUSE = "restart", "succeed", "do_not_use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +33,14 @@ class Remedies:
         excluded_sources: Sources none of whose rows count, in order of their exclusion.
         successor: The experiment that began again with a fresh salt, or None.
         predecessor: The experiment that this one began again, or None.
+        refused: Why its results are not to be used, as a person said; None if nobody did.
     """
 
     acknowledged: tuple[datetime, ...] = ()
     excluded_sources: tuple[str, ...] = ()
     successor: str | None = None
     predecessor: str | None = None
+    refused: str | None = None
 
 
 def replay_remedies(rows: Iterable[JournalRow]) -> dict[str, Remedies]:
@@ -44,7 +53,7 @@ def replay_remedies(rows: Iterable[JournalRow]) -> dict[str, Remedies]:
     return known
 
 
-_ACTIONS = frozenset({_ACKNOWLEDGE, _EXCLUDE, _SUCCESSOR, _PREDECESSOR})
+_ACTIONS = frozenset({_ACKNOWLEDGE, _EXCLUDE, _SUCCESSOR, _PREDECESSOR, _REFUSE})
 
 
 def _apply(so_far: Remedies, row: JournalRow) -> Remedies:
@@ -53,6 +62,8 @@ def _apply(so_far: Remedies, row: JournalRow) -> Remedies:
     if row.action == _EXCLUDE:
         named = dict.fromkeys([*so_far.excluded_sources, row.detail["source"]])
         return replace(so_far, excluded_sources=tuple(named))
+    if row.action == _REFUSE:
+        return replace(so_far, refused=row.detail["reason"])
     if row.action == _SUCCESSOR:
         return replace(so_far, successor=row.detail["successor"])
     return replace(so_far, predecessor=row.detail["predecessor"])
@@ -90,6 +101,19 @@ def exclude_source(
             return False
         detail = {"reason": why, "source": source}
         pen.append(_EXCLUDE, at=at, written_at=at, who=who, experiment=key, detail=detail)
+    return True
+
+
+def refuse(journal: Journal, key: str, *, at: datetime, who: str, why: str) -> bool:
+    """Write that an experiment's results are not to be used: its verdict is ``invalid`` for good.
+
+    Returns:
+        Whether it was written; False when somebody had said so before.
+    """
+    with journal.pen() as pen:
+        if replay_remedies(pen.rows).get(key, Remedies()).refused is not None:
+            return False
+        pen.append(_REFUSE, at=at, written_at=at, who=who, experiment=key, detail={"reason": why})
     return True
 
 
