@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from abplatform.cli.options import json_option, print_json, progress, workspace_option
-from abplatform.errors import RegistryError
+from abplatform.cli.cases import open_store
+from abplatform.cli.options import json_option, name_person, print_json, workspace_option
 from abplatform.workspace import Workspace, open_workspace
-from abplatform.yaml_text import nearest
 
 if TYPE_CHECKING:
     from abplatform.analysis.pairs import Shelf
     from abplatform.analysis.scorecard import Run, Scorecard
     from abplatform.domain.experiment import Experiment
     from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = ["analyze", "pairs", "report", "srm"]
 
@@ -61,7 +61,10 @@ def analyze(
     plain = as_of_text is None and data_version is None and not final
     with _open(workspace, key) as case:
         scorecard = case.analyze(
-            as_of=_moment(as_of_text, workspace), data_version=data_version, final=final
+            keep=plain,
+            as_of=_moment(as_of_text, workspace),
+            data_version=data_version,
+            final=final,
         )
         # A question about the past changes nothing that others read.
         if plain:
@@ -115,7 +118,7 @@ def report(
 
     workspace = open_workspace(folder)
     with _open(workspace, key) as case:
-        scorecard = case.analyze(as_of=_moment(as_of_text, workspace))
+        scorecard = case.analyze(keep=as_of_text is None, as_of=_moment(as_of_text, workspace))
     if html_path is not None:
         html_path.parent.mkdir(parents=True, exist_ok=True)
         html = to_html(scorecard, case.experiment, duels=case.duels(scorecard))
@@ -144,7 +147,7 @@ def pairs(*, key: str, out: Path | None, folder: Path | None, as_json: bool) -> 
     workspace = open_workspace(folder)
     zone = workspace.settings.time_zone
     with _open(workspace, key) as case:
-        scorecard = case.analyze()
+        scorecard = case.analyze(keep=True)
         week = week_of(scorecard, zone)
         found = preference_pairs(
             case.warehouse,
@@ -180,12 +183,15 @@ class _Case:
     experiment: Experiment
     run: Run
     shelf: Shelf
+    registered: RegisteredExperiment | None = None
 
-    def analyze(self, **question: Any) -> Scorecard:
-        from abplatform.analysis.scorecard import Question
+    def analyze(self, *, keep: bool = False, **question: Any) -> Scorecard:
+        """Analyse; ``keep`` writes the looks that this takes into the journal."""
+        from abplatform.analysis.scorecard import Question, keep_scorecard_looks
         from abplatform.analysis.verdict import analyze
+        from abplatform.traffic.registry import Registry
 
-        return analyze(
+        scorecard = analyze(
             self.warehouse,
             self.experiment,
             run=self.run,
@@ -193,6 +199,10 @@ class _Case:
             lineage=self.shelf.lineage,
             zone=self.workspace.settings.time_zone,
         )
+        if keep and self.registered is not None:
+            registry = Registry(self.workspace)
+            keep_scorecard_looks(registry, self.registered, scorecard, who=name_person())
+        return scorecard
 
     def duels(self, scorecard: Scorecard) -> list[Any]:
         from abplatform.analysis.report import choose_duels
@@ -211,45 +221,12 @@ def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
     """Load what is sealed, lock the workspace, open the store and find the experiment."""
     from abplatform.analysis.publish import open_shelf
     from abplatform.analysis.scorecard import Run
-    from abplatform.logs.facts import ExperimentFacts
-    from abplatform.logs.load import ingest
-    from abplatform.logs.load.declared import declared_experiments
-    from abplatform.logs.store.warehouse import Warehouse
-    from abplatform.traffic.registry import Registry
 
-    registry = Registry(workspace)
-    registered, problems = registry.usable()
-    facts = {
-        name: ExperimentFacts.of(
-            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
-        )
-        for name, one in registered.items()
-    }
-    with progress("loading what is sealed") as advance:
-        ingest(workspace, facts, advance=advance)
-    with workspace.lock(f"analyze {key}"), Warehouse.open(workspace) as warehouse:
-        run = Run(now=workspace.clock())
-        if key in registered:
-            one = registered[key]
-            experiment = one.experiment
-            run = Run.of(one, now=workspace.clock())
-        else:
-            declared = declared_experiments(warehouse)
-            if key not in declared:
-                raise (
-                    problems[0] if problems else _unknown(workspace, key, {*registered, *declared})
-                )
-            experiment = declared[key]
-        yield _Case(workspace, warehouse, experiment, run, open_shelf(workspace))
-
-
-def _unknown(workspace: Workspace, key: str, known: set[str]) -> RegistryError:
-    near = nearest(key, sorted(known))
-    return RegistryError(
-        f"there is no experiment {key!r}",
-        path=workspace.experiments,
-        remedy=f"the nearest key is {near!r}" if near else "see `abp status` for those there are",
-    )
+    with open_store(workspace, f"analyze {key}") as store:
+        experiment, one = store.find(key), store.registered.get(key)
+        now = workspace.clock()
+        run = Run.of(one, now=now) if one else Run(now=now)
+        yield _Case(workspace, store.warehouse, experiment, run, open_shelf(workspace), one)
 
 
 def _moment(text: str | None, workspace: Workspace) -> datetime | None:

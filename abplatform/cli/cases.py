@@ -85,5 +85,7 @@ def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
     with progress("loading what is sealed") as advance:
         ingest(workspace, facts, advance=advance)
     with workspace.lock(job), Warehouse.open(workspace) as warehouse:
+        # Read again: somebody may have started, stopped or looked while this waited for the lock.
+        registered, problems = Registry(workspace).usable()
         declared = declared_experiments(warehouse)
         yield OpenStore(workspace, warehouse, registered, declared, tuple(problems))

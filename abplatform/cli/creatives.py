@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.options import (
+    json_option,
+    name_person,
+    print_json,
+    progress,
+    workspace_option,
+)
 from abplatform.errors import CatalogueError, WorkspaceError
 from abplatform.workspace import open_workspace
 
@@ -324,7 +329,7 @@ def _review(
     known = read_lineage(workspace.creatives)
     meant = [_find(name, list(known), workspace.creatives) for name in named]
     registry, at = Registry(workspace), workspace.clock()
-    person = who or os.environ.get("USER") or getpass.getuser()
+    person = name_person(who)
     for creative_id in meant:
         registry.record_review(creative_id, decision, at=at, who=person, reason=reason)
     rows = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +18,7 @@ from abplatform.cli.experiment_tables import (
     status_row,
     tell_detail,
 )
-from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.cli.options import json_option, name_person, print_json, workspace_option
 from abplatform.domain.assignment import Assignment
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
@@ -53,7 +51,7 @@ def start(
 ) -> None:
     """Start an experiment, or let a paused one run on."""
     registry = Registry(open_workspace(folder))
-    at, who = _moment(at_text, registry.workspace), _person(who)
+    at, who = _moment(at_text, registry.workspace), name_person(who)
     if registry.find(key).state is State.PAUSED:
         registry.resume(key, at=at, who=who)
         _show_change(registry, key, "runs on", as_json=as_json)
@@ -93,7 +91,7 @@ def _verb(act: Callable[[Registry, str, _Change], str]) -> click.Command:
         as_json: bool,
     ) -> None:
         registry = Registry(open_workspace(folder))
-        change = _Change(_moment(at_text, registry.workspace), _person(who), reason)
+        change = _Change(_moment(at_text, registry.workspace), name_person(who), reason)
         _show_change(registry, key, act(registry, key, change), as_json=as_json)
 
     return verb
@@ -255,10 +253,6 @@ def _moment(text: str | None, workspace: Workspace) -> datetime:
             f"{text!r} is no time such as 2026-11-02T08:00+01:00", param_hint="--at"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
-
-
-def _person(named: str | None) -> str:
-    return named or os.environ.get("USER") or getpass.getuser()
 
 
 def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:

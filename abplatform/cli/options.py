@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,14 @@ from typing import Protocol
 
 import click
 
-__all__ = ["Advance", "json_option", "print_json", "progress", "workspace_option"]
+__all__ = [
+    "Advance",
+    "json_option",
+    "name_person",
+    "print_json",
+    "progress",
+    "workspace_option",
+]
 
 workspace_option = click.option(
     "-w",
@@ -28,6 +37,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def print_json(data: object) -> None:
     """Print data as JSON; NaN and infinity are refused, they are never a result."""
     click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def name_person(named: str | None = None) -> str:
+    """Return who decides: the one who is named, else $USER, else who runs the process."""
+    return named or os.environ.get("USER") or getpass.getuser()
 
 
 class Advance(Protocol):

@@ -6,13 +6,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from abplatform.analysis.pairs import PAIR_SCHEMA, keep_pairs, preference_pairs
 from abplatform.analysis.publish import open_shelf, publish
-from abplatform.analysis.scorecard import Run, Scorecard, decision_moment
+from abplatform.analysis.scorecard import (
+    Run,
+    Scorecard,
+    decision_moment,
+    keep_scorecard_looks,
+)
 from abplatform.analysis.verdict import analyze
 from abplatform.creatives import read_lineage
 from abplatform.domain.catalog import Lineage
@@ -25,6 +31,7 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json, digest, file_digest
 from abplatform.traffic.registry import RegisteredExperiment, Registry
+from abplatform.traffic.registry.lookbook import read_looks
 from abplatform.workspace import Workspace
 
 __all__ = [
@@ -161,14 +168,19 @@ def judge_experiment(
     *,
     lineage: Mapping[str, Lineage],
 ) -> Scorecard:
-    """Return one experiment's judged scorecard as of now."""
-    return analyze(
+    """Return one experiment's judged scorecard as of now, and keep the looks that it took."""
+    registry = Registry(workspace)
+    # Somebody may have looked since the step began.
+    looks = read_looks(registry.journal, registered.key)
+    scorecard = analyze(
         warehouse,
         registered.experiment,
-        run=Run.of(registered, now=workspace.clock()),
+        run=replace(Run.of(registered, now=workspace.clock()), looks=looks),
         lineage=lineage,
         zone=workspace.settings.time_zone,
     )
+    keep_scorecard_looks(registry, registered, scorecard, who=WHO)
+    return scorecard
 
 
 @contextmanager

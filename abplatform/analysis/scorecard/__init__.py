@@ -20,6 +20,7 @@ from abplatform.analysis.scorecard.creatives import (
     compare_creatives,
     read_creatives,
 )
+from abplatform.analysis.scorecard.kept import keep_scorecard_looks
 from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
 from abplatform.analysis.scorecard.notes import note_aggregates
@@ -63,6 +64,7 @@ __all__ = [
     "format_time",
     "has_unit_rows",
     "have_unit_rows",
+    "keep_scorecard_looks",
     "known_then",
     "measure",
     "measure_many",

@@ -38,15 +38,13 @@ def note_plan(
     """
     notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
     test = experiment.analysis.test
+    only = (
+        f"but for {experiment.primary.metric} without a breakdown, the one lift that the plan tests"
+    )
+    begun = f"a variant has fewer than {ANYTIME_EVENT_UNITS} units with an event"
     gaps = [
-        (
-            f"{_PLAN_FIELDS} are null but for {experiment.primary.metric} without a breakdown, the one "
-            f"lift that the plan tests{_none_yet(looks)}"
-        ),
-        (
-            "anytime_low, anytime_high, anytime_p and e_value are null where a variant has fewer than "
-            f"{ANYTIME_EVENT_UNITS} units with an event, or a rate is not above zero"
-        ),
+        f"{_PLAN_FIELDS} are null {only}{_none_yet(looks)}",
+        f"{_SEQUENCE_FIELDS} are null where {begun}, or a rate is not above zero",
         "ci_low, ci_high and p_value are of a fixed horizon: as if nobody had looked before",
     ]
     if test != "sequential":
@@ -65,6 +63,9 @@ _PLAN_FIELDS = (
     "sequential_low, sequential_high, sequential_p, look, information_fraction, boundary, "
     "alpha_spent and decided_at"
 )
+
+
+_SEQUENCE_FIELDS = "anytime_low, anytime_high, anytime_p and e_value"
 
 
 def _before(look: Look) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from abplatform.traffic.journal import Journal, JournalRow
 
-__all__ = ["LOOK", "RecordedLook", "keep_looks", "read_look"]
+__all__ = ["LOOK", "RecordedLook", "keep_looks", "read_look", "read_looks"]
 
 LOOK = "look"
 """The journal's action."""
@@ -50,6 +50,11 @@ def read_look(row: JournalRow) -> RecordedLook:
     )
 
 
+def read_looks(journal: Journal, key: str) -> tuple[RecordedLook, ...]:
+    """Return the looks at one experiment, as the journal has them now."""
+    return tuple(_recorded(journal.rows(), key).values())
+
+
 def keep_looks(
     journal: Journal,
     key: str,
@@ -70,7 +75,7 @@ def keep_looks(
         who: Who looks.
 
     Returns:
-        All looks of the experiment, as the journal has them now.
+        All looks at the experiment, as the journal has them now.
     """
     known = _recorded(journal.rows(), key)
     if all(look.look in known for look in looks):

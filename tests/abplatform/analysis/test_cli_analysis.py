@@ -212,7 +212,7 @@ def test_analyze_publishes_what_dashboards_read(folder):
     assert source["watermark"].year >= 2026
     (experiment,) = published.table("experiments").to_dicts()
     assert (experiment["key"], experiment["state"]) == ("lamps", "running")
-    assert published.table("audit")["action"].to_list() == ["start"]
+    assert published.table("audit")["action"].to_list() == ["start", "look"]
 
 
 def test_publishing_everything_keeps_what_others_published(folder):
