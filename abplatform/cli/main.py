@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("project", "Check experiment YAML files."),
     "schema": ("project", "Print the JSON Schema of experiment YAML."),
     "power": ("planning", "Say how many units and days an experiment needs."),
+    "simulate": ("planning", "Try an experiment's test on the own log."),
     "start": ("experiments", "Start an experiment."),
     "pause": ("experiments", "Pause a running experiment."),
     "ramp": ("experiments", "Move a running experiment to its next ramp step."),

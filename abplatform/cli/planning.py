@@ -6,19 +6,19 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from abplatform.cli.cases import OpenStore, open_store
-from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
     from abplatform.analysis.planning import PastRun
     from abplatform.domain.experiment import Experiment
 
-__all__ = ["power"]
+__all__ = ["power", "simulate"]
 
 LONGEST_RUN = 366
 
@@ -143,3 +143,59 @@ def _runs(store: OpenStore) -> dict[str, PastRun]:
     declared = {key: PastRun(experiment) for key, experiment in store.declared.items()}
     registered = {key: PastRun(one.experiment, one.phases) for key, one in store.registered.items()}
     return {**declared, **registered}
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["aa", "power"]))
+@click.argument("key")
+@click.option(
+    "--runs", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Repetitions."
+)
+@click.option(
+    "--lift",
+    type=Percentage(-1, 1),
+    default=None,
+    help="The lift that `power` plants; default the YAML's mde, else 5%.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draws.")
+@workspace_option
+@json_option
+def simulate(
+    *,
+    kind: Literal["aa", "power"],
+    key: str,
+    runs: int,
+    lift: float | None,
+    seed: int,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Try an experiment's test on the own log: `aa` without a difference, `power` with one.
+
+    Units are assigned anew, run by run, and looked at day by day by the plan of the YAML. Nothing
+    of it is kept.
+    """
+    from abplatform.analysis.rehearsal import print_rehearsal, rehearse
+
+    if lift is not None and (kind == "aa" or lift == 0):
+        why = "an A/A run has no lift" if kind == "aa" else "a lift of 0 is what `aa` is for"
+        raise click.BadParameter(why, param_hint="--lift")
+    workspace = open_workspace(folder)
+    with (
+        open_store(workspace, f"simulate {kind} {key}") as store,
+        progress("assigning units anew") as advance,
+    ):
+        rehearsal = rehearse(
+            store.warehouse,
+            store.find(key),
+            _runs(store),
+            kind=kind,
+            count=runs,
+            lift=lift,
+            seed=seed,
+            advance=advance,
+        )
+    if as_json:
+        print_json(rehearsal.to_json())
+    else:
+        print_rehearsal(rehearsal)

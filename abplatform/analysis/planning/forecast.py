@@ -16,14 +16,14 @@ from abplatform.analysis.planning.stated import Stated, restate
 from abplatform.analysis.scorecard import Run, decision_moment
 from abplatform.analysis.scorecard.lifts import SHARES
 from abplatform.analysis.scorecard.looks import final_delay
-from abplatform.domain.experiment import Experiment
+from abplatform.domain.experiment import Experiment, Variant
 from abplatform.errors import AnalysisError
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.dunnett import joint_critical_value
 from abplatform.stats.sequential.plan import DEFAULT_MDE, PlanKind
 from abplatform.stats.undetermined import Undetermined
 
-__all__ = ["Calendar", "Planning", "Traffic", "plan_experiment"]
+__all__ = ["Calendar", "Planning", "Traffic", "plan_experiment", "task_of"]
 
 _DAY = timedelta(days=1)
 _CLOCK_CHANGE = 2 / 24
@@ -155,7 +155,8 @@ def plan_experiment(
         AnalysisError: Neither logs nor a person say how units come and click.
     """
     calendar = _plan_calendar(experiment, run, zone)
-    task = _task(experiment, calendar)
+    days = math.ceil((calendar.decides_at - calendar.starts_at) / _DAY - _CLOCK_CHANGE)
+    task = task_of(experiment, days=max(1, days))
     until = _midnight(run.now - final_delay(experiment), zone)
     past = read_past(warehouse, experiment, runs, until=until, holdout=holdout)
     reach = reach_of(runs.get(experiment.key, PastRun(experiment)), holdout=holdout)
@@ -214,25 +215,36 @@ def _explained(experiment: Experiment, past: PastTraffic | None) -> float | None
     return explained_share(past.unit_days, days=past.days, window=window)
 
 
-def _task(experiment: Experiment, calendar: Calendar) -> Task:
+def task_of(experiment: Experiment, *, days: int) -> Task:
+    """Return what an experiment is asked to find.
+
+    Args:
+        experiment: As its YAML says.
+        days: Days to the last look.
+    """
     analysis, primary = experiment.analysis, experiment.primary
     size = DEFAULT_MDE if primary.mde is None else primary.mde
     control = experiment.control.weight
-    last = max(1, math.ceil((calendar.decides_at - calendar.starts_at) / _DAY - _CLOCK_CHANGE))
+    shared = [math.sqrt(one.weight / (one.weight + control)) for one in _tested(experiment)]
     return Task(
         lift=size if primary.direction == "increase" else -size,
         alpha=analysis.alpha,
         treatments=len(experiment.treatments),
-        critical=joint_critical_value(
-            [
-                math.sqrt(one.weight / (one.weight + control)) if one.weight else 0.0
-                for one in experiment.treatments
-            ],
-            alpha=analysis.alpha,
-        ),
-        min_days=min(max(1, math.ceil(analysis.min_runtime / _DAY)), last),
-        max_days=last,
+        critical=joint_critical_value(shared, alpha=analysis.alpha),
+        min_days=min(max(1, math.ceil(analysis.min_runtime / _DAY)), days),
+        max_days=days,
     )
+
+
+def _tested(experiment: Experiment) -> list[Variant]:
+    """Return the treatments that get units at all."""
+    found = [one for one in experiment.treatments if one.weight > 0]
+    if not found or experiment.control.weight <= 0:
+        raise AnalysisError(
+            f"{experiment.key} gives units to one variant only; nothing can be compared",
+            remedy="give the control and a treatment a weight above 0",
+        )
+    return found
 
 
 def _share(experiment: Experiment, weight: float) -> float:
@@ -241,7 +253,7 @@ def _share(experiment: Experiment, weight: float) -> float:
 
 def _least_weight(experiment: Experiment) -> float:
     """Return the weight of the treatment that gets the fewest units: it is found last."""
-    return min(one.weight for one in experiment.treatments if one.weight)
+    return min(one.weight for one in _tested(experiment))
 
 
 def _ramp_steps(experiment: Experiment) -> tuple[tuple[float, float], ...]:

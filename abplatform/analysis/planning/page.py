@@ -129,13 +129,13 @@ def _table(planning: Planning) -> str:
     lift = say_lift(task.lift)
     heads = (
         "plan",
-        f"smallest lift in {task.max_days} d",
-        f"chance to find {lift}",
+        f"finds in {task.max_days} days",
+        f"chance of {lift}",
         f"units for {lift}",
         f"days for {lift}",
-        "days, no effect",
-        f"days, {lift}",
-        "samples against fixed",
+        "days if no lift",
+        f"days if {lift}",
+        "cost in samples",
     )
     rows = "".join(_row(plan, own=plan is planning.own) for plan in planning.plans)
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)

@@ -106,11 +106,11 @@ _BELOW = {
 
 
 def say_lift(lift: float) -> str:
-    """Write a lift with the digits it needs: ``3 %``, ``4.1 %``, ``-3 %``."""
+    """Write a lift with the digits it needs: ``3%``, ``4.1%``, ``-3%``."""
     size = abs(lift) * 100
     digits = 0 if math.isclose(size, round(size), abs_tol=1e-9) or size >= 20 else 1
     digits = 2 if size < 1 and digits else digits
-    return f"{percent(lift, digits=digits).removeprefix('+')[:-1]} %"
+    return percent(lift, digits=digits).removeprefix("+")
 
 
 def noun_of(planning: Planning) -> str:
