@@ -86,7 +86,7 @@ def _adjust(
     found = adjust_with(moments, history=history, known=known)
     told = {}
     for one in chosen:
-        fact = _fact(found, moments, one, history=history, known=known, scale=metric.scale)
+        fact = _fact(found, moments, one, history=history, known=known[-1], scale=metric.scale)
         swapped = one
         if found.theta:
             alpha = scope.experiment.analysis.alpha
@@ -96,20 +96,21 @@ def _adjust(
 
 
 def adjust_with(
-    moments: Mapping[str, UnitMoments], *, history: History, known: int, place: int = -1
+    moments: Mapping[str, UnitMoments], *, history: History, known: Sequence[int], place: int = -1
 ) -> Adjustment:
     """Adjust rates by a history, unless too few units have one.
 
     Args:
         moments: With the covariates, of :func:`with_history`.
         history: The pre-period totals.
-        known: How many units have a history.
+        known: How many units up to each place have a history.
         place: Up to which place totals count.
     """
-    if known >= MIN_UNITS:
+    if known[place] >= MIN_UNITS:
         return adjust_rates(moments, covariates=history.covariates, place=place)
     reason = (
-        f"few_units_with_history: {known:,} units have pre-period totals, {MIN_UNITS} are needed"
+        f"few_units_with_history: {known[place]:,} units have pre-period totals, {MIN_UNITS} are "
+        "needed"
     )
     return replace(adjust_rates(moments, covariates=(), place=place, theta={}), reason=reason)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -89,7 +90,7 @@ def with_history(
     moments: Mapping[str, UnitMoments],
     history: History,
     place: Literal["day", "all"] = "day",
-) -> tuple[dict[str, UnitMoments], int]:
+) -> tuple[dict[str, UnitMoments], list[int]]:
     """Return moments of running totals with the covariates as further kinds.
 
     Args:
@@ -102,7 +103,7 @@ def with_history(
         place: Whether the moments' places are days.
 
     Returns:
-        The moments, and how many units have a history.
+        The moments, and how many units up to each place have a history.
     """
     with warehouse.stage("histories", history.units):
         frame = warehouse.query(
@@ -119,7 +120,9 @@ def with_history(
         name: _widen(one, frame.filter(variant=name), history.covariates)
         for name, one in moments.items()
     }
-    return found, int(frame["units_with_history"].sum() or 0)
+    known = dict(frame.group_by("first_place").agg(pl.col("units_with_history").sum()).iter_rows())
+    places = next(iter(moments.values())).places
+    return found, list(accumulate(int(known.get(place, 0)) for place in places))
 
 
 def _widen(moments: UnitMoments, rows: pl.DataFrame, covariates: Sequence[str]) -> UnitMoments:

@@ -150,13 +150,13 @@ class Sight:
         ground: What it rests on.
         day: The look.
         moments: Variant to moments of running totals, one place a look up to and including it.
-        units_with_history: How many units have pre-period totals.
+        units_with_history: How many units have pre-period totals, by look.
     """
 
     ground: Ground
     day: LookDay
     moments: Mapping[str, UnitMoments]
-    units_with_history: int = 0
+    units_with_history: Sequence[int] = ()
 
     @cached_property
     def days(self) -> list[int]:
@@ -235,7 +235,7 @@ def _read_sight(ground: Ground, day: LookDay) -> Sight:
     every = [first + timedelta(days=passed) for passed in range(ground.number(day))]
     scope, metric = ground.scope_at(day), METRICS[ground.experiment.primary.metric]
     moments = read_day_moments(ground.warehouse, scope, metric, days=every)
-    known = 0
+    known: Sequence[int] = [0] * len(every)
     if ground.history is not None:
         moments, known = with_history(
             ground.warehouse, scope, metric, moments=moments, history=ground.history
@@ -243,7 +243,10 @@ def _read_sight(ground: Ground, day: LookDay) -> Sight:
     index: dict[date, int] = {one: place for place, one in enumerate(every)}
     places = [index[one.day] for one in ground.agenda.days if one.at <= day.at]
     return Sight(
-        ground, day, {name: _keep_places(one, places) for name, one in moments.items()}, known
+        ground=ground,
+        day=day,
+        moments={name: _keep_places(one, places) for name, one in moments.items()},
+        units_with_history=[known[place] for place in places],
     )
 
 

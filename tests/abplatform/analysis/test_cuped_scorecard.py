@@ -288,7 +288,8 @@ def test_looks_have_the_history_of_the_units_seen_by_then(store, make, run, star
             moments=read_day_moments(warehouse, scope, metric, days=days),
             history=history,
         )
-    assert known == (log.before[:, 1] > 0).sum()
+    entered = np.cumsum(log.n, axis=1) > 0
+    assert known == (entered & (log.before[:, [1]] > 0)).sum(axis=0).tolist()
     for name, side in (("baseline", False), ("generated", True)):
         chosen = log.treated == side
         first = (np.cumsum(log.n, axis=1) > 0) & (np.cumsum(log.n, axis=1) == log.n)
