@@ -61,6 +61,7 @@ def analyze(
     scorecard = measure(
         warehouse, experiment, run=run, question=question, lineage=lineage, zone=zone
     )
+    scorecard = replace(scorecard, refused=run.refused)
     return replace(scorecard, decision=judge(scorecard, experiment))
 
 
@@ -86,8 +87,9 @@ def analyze_many(
     measured = measure_many(
         warehouse, experiments, runs=runs, question=question, zone=zone, advance=advance
     )
-    for scorecard in measured:
-        experiment = experiments[scorecard.experiment]
+    for measured_one in measured:
+        experiment = experiments[measured_one.experiment]
+        scorecard = replace(measured_one, refused=runs(experiment.key).refused)
         yield replace(scorecard, decision=judge(scorecard, experiment))
 
 
@@ -101,8 +103,11 @@ def judge(scorecard: Scorecard, experiment: Experiment) -> Decision:
         scorecard: Measured, not yet judged.
         experiment: Holds the rules.
     """
+    if scorecard.refused is not None:
+        said = f"a person said not to use it: {scorecard.refused}"
+        return _invalid(scorecard, (said,), why="not to be used")
     if scorecard.srm.verdict == "alarm":
-        return _invalid(scorecard)
+        return _invalid(scorecard, _mismatch(scorecard), why="sample ratio mismatch")
     overall = [facts for facts in scorecard.facts if facts.category is None]
     judged = [(facts, _apply(facts, experiment)) for facts in overall]
     verdict = _combine([verdict for _, verdict in judged])
@@ -121,24 +126,34 @@ def judge(scorecard: Scorecard, experiment: Experiment) -> Decision:
     )
 
 
-def _invalid(scorecard: Scorecard) -> Decision:
+def _mismatch(scorecard: Scorecard) -> tuple[str, ...]:
+    """Say how the split is broken."""
     srm = scorecard.srm
     seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
     plan = ", ".join(
         f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
     )
+    told = [f"p = {srm.p_value:.2g}"]
+    if srm.e_value is not None:
+        told.append(f"e = {srm.e_value:.3g}")
+    where = f" in segment {', '.join(srm.segments)}" if srm.segments and not srm.fired_on else ""
+    return (
+        f"sample ratio mismatch{where}: seen {seen}; planned {plan} ({', '.join(told)})",
+        "no lift can be trusted; check how the variant that stands out is assigned and logged",
+        f"`abp srm {scorecard.experiment} --diagnose` names the likely stage and a remedy",
+    )
+
+
+def _invalid(scorecard: Scorecard, reasons: tuple[str, ...], *, why: str) -> Decision:
     return Decision(
         verdict=Verdict.INVALID,
-        reasons=(
-            f"sample ratio mismatch: seen {seen}; planned {plan} (p = {srm.p_value:.2g})",
-            "no lift can be trusted; check how the variant that stands out is assigned and logged",
-        ),
+        reasons=reasons,
         by_category=tuple(
             {
                 "category": lift.category,
                 "treatment": lift.treatment,
                 "verdict": Verdict.INVALID.value,
-                "reason": "sample ratio mismatch",
+                "reason": why,
             }
             for lift in _category_lifts(scorecard)
         ),

@@ -138,7 +138,8 @@ def describe_srm(scorecard: Scorecard) -> str:
     plan = ", ".join(
         f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
     )
-    return f"{srm.verdict}: seen {seen}; planned {plan} (p = {srm.p_value:.2g})"
+    e_value = "" if srm.e_value is None else f", e = {srm.e_value:.3g}"
+    return f"{srm.verdict}: seen {seen}; planned {plan} (p = {srm.p_value:.2g}{e_value})"
 
 
 def _line(lift: LiftEstimate, experiment: Experiment) -> Line:

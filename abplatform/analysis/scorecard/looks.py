@@ -46,6 +46,7 @@ class Run:
         calendar_at_start: As it said at the start; None where that was not kept.
         excluded_sources: Sources that a person has excluded since it started.
         srm_acknowledged: When people acknowledged alarms of the sample ratio check.
+        refused: Why a person said not to use it; None if nobody did.
     """
 
     now: datetime
@@ -58,6 +59,7 @@ class Run:
     calendar_at_start: tuple[CalendarStretch, ...] | None = None
     excluded_sources: tuple[str, ...] = ()
     srm_acknowledged: tuple[datetime, ...] = ()
+    refused: str | None = None
 
     @classmethod
     def of(cls, registered: RegisteredExperiment, *, now: datetime) -> Run:
@@ -71,6 +73,9 @@ class Run:
             looks=registered.looks,
             calendar=registered.calendar,
             calendar_at_start=registered.calendar_at_start,
+            excluded_sources=registered.remedies.excluded_sources,
+            srm_acknowledged=registered.remedies.acknowledged,
+            refused=registered.remedies.refused,
         )
 
 

@@ -305,6 +305,7 @@ class Scorecard:
         novelty: The lift by days since a unit was first seen; None without returning units.
         interactions: Experiments of other layers that it met.
         excluded_sources: Sources that a person has excluded; none of their rows count.
+        refused: Why a person said not to use it; None if nobody did.
         heterogeneity: Whether categories differ, and what they share; None without categories.
         pairwise: Treatments against each other, where there are several.
         corrected_lifts: Lifts called significant at the decision look, corrected for that.
@@ -330,6 +331,7 @@ class Scorecard:
     novelty: NoveltyView | None = None
     interactions: tuple[InteractionRow, ...] = ()
     excluded_sources: tuple[str, ...] = ()
+    refused: str | None = None
     heterogeneity: Heterogeneity | None = None
     pairwise: tuple[PairwiseLift, ...] = ()
     corrected_lifts: tuple[CorrectedLift, ...] = ()
