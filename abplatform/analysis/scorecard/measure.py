@@ -12,6 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.scorecard.calendar import (
+    find_special_days,
+    note_calendar,
+    note_part_week,
+    view_calendar,
+)
 from abplatform.analysis.scorecard.comparisons import compare_all, find_silent
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
 from abplatform.analysis.scorecard.families import decide_families, watch_families
@@ -31,6 +37,7 @@ from abplatform.analysis.scorecard.notes import (
     note_plan,
     note_samples,
 )
+from abplatform.analysis.scorecard.novelty import note_novelty, view_novelty
 from abplatform.analysis.scorecard.outcomes import (
     collect_facts,
     fill_from_looks,
@@ -103,6 +110,8 @@ def measure_units(
     shown = watch_families(experiment, monitor_lifts(experiment, shown, plan))
     strata = shrink_levels(warehouse, scope, shown)
     final_scope = replace(scope, final=True)
+    days = find_special_days(run, first=first_at, last=last_at, zone=zone)
+    calendar, novelty = view_calendar(warehouse, scope, days), view_novelty(warehouse, scope)
     return Scorecard(
         experiment=experiment.key,
         as_of=question.as_of or _aware(overview["watermark_high"]) or run.now,
@@ -120,8 +129,13 @@ def measure_units(
             *_note_later_rows(look, last_at),
             *note_samples(shown),
             *strata.warnings,
+            *note_calendar(calendar, run),
+            *note_part_week(experiment, run, zone),
+            *note_novelty(novelty),
         ),
         look=look,
+        calendar=calendar,
+        novelty=novelty,
         facts=collect_facts(experiment, looks, waiting=look.sentence),
         creatives=compare_with_control(
             compare_creatives(warehouse, final_scope), experiment.control.name
