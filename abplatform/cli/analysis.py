@@ -1,4 +1,4 @@
-"""``abp analyze, srm, report, pairs``: what an experiment says.
+"""``abp analyze, report, pairs``: what an experiment says.
 
 Each loads what is sealed first, so that nobody has to remember to ingest.
 """
@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.cases import open_store
-from abplatform.cli.options import json_option, name_person, print_json, workspace_option
+from abplatform.cli.options import (
+    json_option,
+    name_person,
+    print_json,
+    read_moment,
+    workspace_option,
+)
 from abplatform.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import RegisteredExperiment
 
-__all__ = ["analyze", "pairs", "report", "srm"]
+__all__ = ["analyze", "pairs", "report"]
 
 key_argument = click.argument("key")
 as_of_option = click.option(
@@ -73,24 +79,6 @@ def analyze(
         print_json(scorecard.to_json())
     else:
         print_scorecard(scorecard, case.experiment)
-
-
-@click.command()
-@key_argument
-@as_of_option
-@workspace_option
-@json_option
-def srm(*, key: str, as_of_text: str | None, folder: Path | None, as_json: bool) -> None:
-    """Check whether units arrived in the planned shares."""
-    from abplatform.analysis.report import describe_srm
-
-    workspace = open_workspace(folder)
-    with _open(workspace, key) as case:
-        scorecard = case.analyze(as_of=_moment(as_of_text, workspace))
-    if as_json:
-        print_json({"experiment": key, **scorecard.to_json()["srm"]})
-    else:
-        click.echo(f"{key}: {describe_srm(scorecard)}")
 
 
 @click.command()
@@ -220,22 +208,12 @@ class _Case:
 def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
     """Load what is sealed, lock the workspace, open the store and find the experiment."""
     from abplatform.analysis.publish import open_shelf
-    from abplatform.analysis.scorecard import Run
 
     with open_store(workspace, f"analyze {key}") as store:
         experiment, one = store.find(key), store.registered.get(key)
-        now = workspace.clock()
-        run = Run.of(one, now=now) if one else Run(now=now)
-        yield _Case(workspace, store.warehouse, experiment, run, open_shelf(workspace), one)
+        shelf = open_shelf(workspace)
+        yield _Case(workspace, store.warehouse, experiment, store.run(key), shelf, one)
 
 
 def _moment(text: str | None, workspace: Workspace) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no time such as 2026-11-09T08:00+01:00", param_hint="--as-of"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
+    return None if text is None else read_moment(text, workspace, "--as-of")

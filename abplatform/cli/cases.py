@@ -13,6 +13,7 @@ from abplatform.workspace import Workspace
 from abplatform.yaml_text import nearest
 
 if TYPE_CHECKING:
+    from abplatform.analysis.scorecard import Run
     from abplatform.domain.experiment import Experiment
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import RegisteredExperiment
@@ -58,6 +59,22 @@ class OpenStore:
             remedy=(
                 f"the nearest key is {near!r}" if near else "see `abp status` for those there are"
             ),
+        )
+
+    def run(self, key: str) -> Run:
+        """Return how one experiment ran, with what was done about its split."""
+        from abplatform.analysis.scorecard import Run
+        from abplatform.traffic.registry import Registry
+
+        now = self.workspace.clock()
+        if key in self.registered:
+            return Run.of(Registry(self.workspace).find(key), now=now)
+        remedies = Registry(self.workspace).remedies(key)
+        return Run(
+            now=now,
+            excluded_sources=remedies.excluded_sources,
+            srm_acknowledged=remedies.acknowledged,
+            refused=remedies.refused,
         )
 
 

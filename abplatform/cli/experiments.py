@@ -18,7 +18,13 @@ from abplatform.cli.experiment_tables import (
     status_row,
     tell_detail,
 )
-from abplatform.cli.options import json_option, name_person, print_json, workspace_option
+from abplatform.cli.options import (
+    json_option,
+    name_person,
+    print_json,
+    read_moment,
+    workspace_option,
+)
 from abplatform.domain.assignment import Assignment
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
@@ -244,15 +250,7 @@ def assign(
 
 
 def _moment(text: str | None, workspace: Workspace) -> datetime:
-    if text is None:
-        return workspace.clock()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no time such as 2026-11-02T08:00+01:00", param_hint="--at"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
+    return workspace.clock() if text is None else read_moment(text, workspace, "--at")
 
 
 def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:

@@ -27,7 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "assign": ("experiments", "Show which variant units get."),
     "ingest": ("logs", "Take in impression and click logs."),
     "analyze": ("analysis", "Compute an experiment's scorecard."),
-    "srm": ("analysis", "Check an experiment for sample ratio mismatch."),
+    "srm": ("srm", "Check an experiment for sample ratio mismatch."),
     "report": ("analysis", "Write an experiment's report."),
     "pairs": ("analysis", "Write preference pairs from an experiment."),
     "generate": ("creatives", "Draw creatives for products."),

@@ -8,10 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 import click
+
+from abplatform.workspace import Workspace
 
 __all__ = [
     "Advance",
@@ -19,6 +22,7 @@ __all__ = [
     "name_person",
     "print_json",
     "progress",
+    "read_moment",
     "workspace_option",
 ]
 
@@ -42,6 +46,23 @@ def print_json(data: object) -> None:
 def name_person(named: str | None = None) -> str:
     """Return who decides: the one who is named, else $USER, else who runs the process."""
     return named or os.environ.get("USER") or getpass.getuser()
+
+
+def read_moment(text: str, workspace: Workspace, option: str) -> datetime:
+    """Read a time such as 2026-11-09T08:00+01:00; without an offset it is the workspace's.
+
+    Args:
+        text: As it was given.
+        workspace: Whose time zone is meant.
+        option: The option's name, for whoever mistyped.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time such as 2026-11-09T08:00+01:00", param_hint=option
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=workspace.settings.time_zone)
 
 
 class Advance(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from abplatform.analysis.scorecard import LiftEstimate, Scorecard
+from abplatform.analysis.scorecard import LiftEstimate, Scorecard, SrmCheck
 from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import Tone, percent
@@ -14,6 +14,7 @@ __all__ = [
     "MISSING",
     "Line",
     "between",
+    "describe_check",
     "describe_srm",
     "headline",
     "lines",
@@ -131,7 +132,11 @@ def rate_text(metric: str, value: float | None) -> str:
 
 def describe_srm(scorecard: Scorecard) -> str:
     """Say how units arrived against the plan."""
-    srm = scorecard.srm
+    return describe_check(scorecard.srm)
+
+
+def describe_check(srm: SrmCheck) -> str:
+    """Say the same of a check alone."""
     seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
     if srm.p_value is None:
         return f"unavailable: {seen or 'nothing seen'}"

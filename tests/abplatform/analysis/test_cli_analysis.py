@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from abplatform.analysis.publish import publish
-from abplatform.cli.analysis import analyze, pairs, report, srm
+from abplatform.cli.analysis import analyze, pairs, report
+from abplatform.cli.srm import srm
 from abplatform.domain.assignment import assign
 from abplatform.errors import RegistryError, StoreError
 from abplatform.logs.facts import ExperimentFacts
