@@ -12,14 +12,14 @@ for one experiment or for thousands of simulated ones at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from abplatform.stats.sequential.plan import Plan, PlanKind
 
-__all__ = ["Clock", "run_clock"]
+__all__ = ["Clock", "respend", "run_clock"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -35,6 +35,7 @@ class Clock:
         fraction: t_k.
         here: a_k; nothing after the last look.
         spent: What has been spent up to and including look k.
+        counts: Whether the look may spend and stop at all.
         last: Whether it is the last look.
         over: Whether the last look came before.
     """
@@ -42,6 +43,7 @@ class Clock:
     fraction: Floats
     here: Floats
     spent: Floats
+    counts: Flags
     last: Flags
     over: Flags
 
@@ -63,25 +65,42 @@ def run_clock(
         usable: Whether the look has enough data to be tested, same shape.
         start: Largest information, fraction and spent error of the looks before these.
     """
+    by_fraction = plan.kind is not PlanKind.ANYTIME
     shape = information.shape[:-1]
-    highest, fraction, spent = (np.full(shape, value) for value in start)
+    highest, fraction = (np.full(shape, value) for value in start[:2])
     over = np.zeros(shape, dtype=bool)
-    rows: list[tuple[npt.NDArray[np.generic], ...]] = []
+    fractions = np.zeros(information.shape)
+    counts, lasts, overs = (np.zeros(information.shape, dtype=bool) for _ in range(3))
     for at, day in enumerate(days):
-        ok = usable[..., at]
+        ok = usable[..., at] & ~over
         ours = np.where(ok, information[..., at], 0.0)
         rises = ok & (ours > 0) & (ours >= _LEAST_RISE * highest)
         highest = np.maximum(highest, ours)
         fraction = np.where(ok, np.maximum(fraction, plan.fraction(day, highest)), fraction)
-        last = (ok & (fraction >= 1)) | (day >= plan.last_day)
-        if plan.kind is PlanKind.ANYTIME:
-            last = np.full(shape, day >= plan.last_day)
-            allowed = spent
-        else:
-            allowed = np.where(last, plan.alpha, np.where(rises, plan.spent_by(fraction), spent))
-        here = np.where(ok & ~over, np.maximum(allowed - spent, 0.0), 0.0)
-        spent = np.where(here > 0, allowed, spent)
-        rows.append((fraction, here, spent, last & ~over, over))
+        last = ~over & ((by_fraction & ok & (fraction >= 1)) | (day >= plan.last_day))
+        fractions[..., at], lasts[..., at], overs[..., at] = fraction, last, over
+        counts[..., at] = by_fraction & (rises | (last & ok))
         over = over | last
-    columns = [np.stack(column, axis=-1) for column in zip(*rows, strict=True)]
-    return Clock(*columns)
+    here, spent = _spend(plan, (fractions, counts, lasts), start[2])
+    return Clock(fractions, here, spent, counts, lasts, overs)
+
+
+def respend(clock: Clock, plan: Plan) -> Clock:
+    """Return the same clock with the spends of a plan that differs in alpha only.
+
+    Args:
+        clock: Of looks from the first one on.
+        plan: With the other alpha.
+    """
+    here, spent = _spend(plan, (clock.fraction, clock.counts, clock.last), 0.0)
+    return replace(clock, here=here, spent=spent)
+
+
+def _spend(plan: Plan, looks: tuple[Floats, Flags, Flags], before: float) -> tuple[Floats, Floats]:
+    """Return a_k and what was spent up to each look."""
+    fraction, counts, last = looks
+    allowed = np.where(last, plan.alpha, plan.spent_by(fraction))
+    start = np.full((*fraction.shape[:-1], 1), before)
+    steps = np.concatenate([start, np.where(counts, allowed, 0.0)], axis=-1)
+    spent = np.maximum.accumulate(steps, axis=-1)
+    return np.diff(spent, axis=-1), spent[..., 1:]

@@ -19,7 +19,7 @@ from abplatform.stats.sequential.clock import Clock, run_clock
 from abplatform.stats.sequential.plan import Plan, PlanKind
 from abplatform.stats.sequential.series import independent_correlation
 
-__all__ = ["first_crossings"]
+__all__ = ["cross_by_clock", "first_crossings"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -50,10 +50,30 @@ def first_crossings(
     days = plan.days if days is None else days
     usable = np.ones(z.shape, dtype=bool) if usable is None else usable
     clock = run_clock(plan, days, information, usable)
-    sizes = np.where(usable & ~clock.over, np.abs(z), -1.0)
     if plan.kind is PlanKind.ANYTIME:
         x = np.where(usable, information, 1.0) * plan.tau2
+        sizes = np.where(usable & ~clock.over, np.abs(z), -1.0)
         return _first(sizes >= anytime_critical_value(alpha=plan.alpha, x=x))
+    return cross_by_clock(clock, np.abs(z), information, usable=usable, correlation=correlation)
+
+
+def cross_by_clock(
+    clock: Clock,
+    sizes: Floats,
+    information: Floats,
+    *,
+    usable: Flags,
+    correlation: Callable[[int], Floats] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Return where each run first crosses, given what its looks may spend.
+
+    Args:
+        clock: Of R runs at K looks.
+        sizes: |Z|, shape (R, K).
+        information: I, same shape.
+        usable: Whether the look has enough data, same shape.
+        correlation: As for :func:`first_crossings`.
+    """
     low, high = boundary_bounds(clock.here, clock.spent)
     maybe, surely = _first(sizes >= low), _first(sizes >= high)
     found = np.where(maybe == surely, surely, 0)

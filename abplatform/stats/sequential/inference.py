@@ -31,7 +31,8 @@ import numpy as np
 
 from abplatform.stats.ratio import Interval, RatioContrast, Undetermined
 from abplatform.stats.sequential.boundaries import BoundaryWalk
-from abplatform.stats.sequential.crossings import first_crossings
+from abplatform.stats.sequential.clock import respend, run_clock
+from abplatform.stats.sequential.crossings import cross_by_clock
 from abplatform.stats.sequential.looks import LookRow, rule
 from abplatform.stats.sequential.plan import Plan, PlanKind
 from abplatform.stats.sequential.series import LookSeries
@@ -157,11 +158,13 @@ def _crossing_test(
     days = [row.day for row in tested]
     information = [row.information or 0.0 for row in tested]
     correlation = series.correlation_of(days, information)
-    z, ours = np.array([[row.z or 0.0 for row in tested]]), np.array([information])
+    sizes, ours = np.array([[abs(row.z or 0.0) for row in tested]]), np.array([information])
+    usable = np.ones(sizes.shape, dtype=bool)
+    clock = run_clock(plan, days, ours, usable)
 
     def crosses(step: int) -> bool:
-        at = replace(plan, alpha=_p_at(step))
-        found = first_crossings(at, z, ours, days=days, correlation=lambda _: correlation)
+        at = respend(clock, replace(plan, alpha=_p_at(step)))
+        found = cross_by_clock(at, sizes, ours, usable=usable, correlation=lambda _: correlation)
         return bool(found[0])
 
     return crosses
