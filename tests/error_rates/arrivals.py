@@ -26,7 +26,7 @@ from shoppers import (
 from abplatform.stats.moments import Counts, UnitMoments
 from abplatform.stats.ratio import RatioSums
 
-__all__ = ["ENTRIES", "CTR", "Daily", "draw_one_day", "draw_returning", "information_per_user"]
+__all__ = ["CTR", "ENTRIES", "Daily", "draw_one_day", "draw_returning", "information_per_user"]
 
 ENTRIES = ("one day", "all from day 0", "uniform entry", "light early, heavy late")
 CTR = 0.03

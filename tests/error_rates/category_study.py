@@ -16,6 +16,15 @@ from abplatform.stats.shrinkage import shrink
 __all__ = ["measure_heterogeneity", "measure_winners"]
 
 RELATIVE_RATES = (1.0, 0.6, 1.4, 1.0, 0.8, 1.2, 1.0, 1.5)
+WINNER_CTR = 0.05
+WINNER_WORLDS = (
+    # users a variant, spread of true log-lifts
+    (4_000, 0.05),
+    (15_000, 0.05),
+    (15_000, 0.15),
+    (40_000, 0.05),
+    (40_000, 0.10),
+)
 HETEROGENEITY_WORLDS = (
     # users a variant, common lift
     (300, 0.0),
@@ -44,7 +53,7 @@ def measure_heterogeneity(runs: int) -> list[Table]:
         Table(
             "Do categories differ? False positives where every category has the same lift",
             ("users a variant", "common lift"),
-            ("joint Wald, by user", "Cochran's Q on impressions", "Breslow–Day on impressions"),
+            ("joint Wald, by user", "Cochran's Q on impressions", "Breslow-Day on impressions"),
             tuple(rows),
             "“The lift differs by category” is said wrongly at most 7 times in 100; tests that "
             "count impressions say it far more often, which is why they are not offered.",
@@ -56,10 +65,12 @@ def measure_heterogeneity(runs: int) -> list[Table]:
             ("coverage, by user", "CMH on impressions rejects the true null"),
             tuple(pooled),
             "The pooled lift's interval holds the true lift 95 times in 100; "
-            "Cochran–Mantel–Haenszel on impressions finds a lift where there is none.",
+            "Cochran-Mantel-Haenszel on impressions finds a lift where there is none.",
             (
-                "CMH is shown where the lift is zero. The aim of coverage is ours: 94–96 %, where "
-                "a category drops out for want of clicks included.",
+                (
+                    "CMH is shown where the lift is zero. The aim of coverage is ours: 94-96 %, where "
+                    "a category drops out for want of clicks included."
+                ),
             ),
         ),
     ]
@@ -68,7 +79,7 @@ def measure_heterogeneity(runs: int) -> list[Table]:
 def measure_winners(runs: int) -> list[Table]:
     """Measure how much the best of twenty categories promises beyond what it has."""
     rows = []
-    for users, spread in ((4000, 0.05), (4000, 0.15), (15_000, 0.05), (15_000, 0.15)):
+    for users, spread in WINNER_WORLDS:
         raw, shrunken, covered = _winner_runs(users, spread, runs)
         gated = float(np.mean(raw)) > 0.05
         values = (
@@ -86,9 +97,11 @@ def measure_winners(runs: int) -> list[Table]:
             "The category that looks best owes most of its lead to luck. The raw lift overstates "
             "by many points; the shrunken lift keeps its promise.",
             (
-                "Each winner is the highest by its own estimate. True log-lifts are normal around "
-                "5 %; twenty categories of equal traffic, CTR 3 %. The aim (0.5 points at most) "
-                "stands where raw winners overstate by more than 5 points.",
+                (
+                    "Each winner is the highest by its own estimate. True log-lifts are normal around "
+                    "5 %; twenty categories of equal traffic, CTR 3 %. The aim (0.5 points at most) "
+                    "stands where raw winners overstate by more than 5 points."
+                ),
             ),
         )
     ]
@@ -150,8 +163,8 @@ def _winner_runs(
     for place, _ in batches(runs, 1, f"winners {users} {spread:g}"):
         rng = generator("winners", users, spread, place)
         truth = np.exp(rng.normal(math.log(1.05), spread, len(TWENTY)))
-        control = draw_sliced(rng, World(TWENTY), runs=1, users=users)
-        treatment = draw_sliced(rng, World(TWENTY, factors=truth), runs=1, users=users)
+        control = draw_sliced(rng, World(TWENTY, WINNER_CTR), runs=1, users=users)
+        treatment = draw_sliced(rng, World(TWENTY, WINNER_CTR, truth), runs=1, users=users)
         joint = joint_lifts(control.moments(0), treatment.moments(0))
         if isinstance(joint, Undetermined) or isinstance(found := shrink(joint), Undetermined):
             continue

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     todo = [study for study in chosen if _is_due(study, options)]
     for study in chosen:
         if study not in todo:
-            print(f"{study.name}: kept", file=sys.stderr)
+            _say(f"{study.name}: kept")
     found = _run_all(todo, quick=options.quick, folder=folder, processes=options.processes)
     if not options.quick:
         found = {study.name: kept for study in STUDIES if (kept := read(study.name, folder))}
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out:
         missing = [s.without for s in STUDIES if s.name not in found and not options.quick]
         options.out.write_text(render(results, missing))
-        print(f"wrote {options.out}", file=sys.stderr)
+        _say(f"wrote {options.out}")
     return _report(results)
 
 
@@ -67,6 +67,11 @@ def measure(study: Study, *, quick: bool = False) -> Result | None:
         sources=sources_now(),
         tables=tuple(tables),
     )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -101,12 +106,12 @@ def _run_all(
             study, result = waiting[done], done.result()
             since = f"[{place}/{len(todo)}, {time.monotonic() - start:.0f} s]"
             if result is None:
-                print(f"{since} {study.name}: skipped. {study.without}", file=sys.stderr)
+                _say(f"{since} {study.name}: skipped. {study.without}")
                 continue
             found[study.name] = result
             if folder is not None:
                 write(result, folder)
-            print(f"{since} {study.name}: {result.seconds:.0f} s", file=sys.stderr, flush=True)
+            _say(f"{since} {study.name}: {result.seconds:.0f} s")
     return found
 
 
@@ -123,8 +128,8 @@ def _report(results: list[Result]) -> int:
                 if row.status == "FAIL":
                     missed += 1
                     values = ", ".join(f"{one.value}" for one in row.measured)
-                    print(f"FAIL {result.study}: {table.title}: {row.labels}: {values}")
-    print(f"{len(results)} studies, {missed} lines miss their aim")
+                    _say(f"FAIL {result.study}: {table.title}: {row.labels}: {values}")
+    _say(f"{len(results)} studies, {missed} lines miss their aim")
     return 1 if missed else 0
 
 

@@ -2,11 +2,11 @@
 
 Each user i has an activity a_i and tastes of its own; nothing is independent by impression.
 
-    a_i           log-normal, mean 8, σ 1.2 (the busiest thousandth sees 160 or more)
+    a_i           log-normal, mean 8, spread 1.2 (the busiest thousandth sees 160 or more)
     decisions     1 + Poisson(a_i)                           shown ~ Binomial(decisions, q_i)
     clicks        Binomial(impressions, p_i)                 busy users click less: a_i^-0.15
-    conversions   Binomial(clicks, c_i)                      value: log-normal σ 1.3 each, in cents
-    cost          clicks · price_i, in cents                 price_i log-normal σ 0.5
+    conversions   Binomial(clicks, c_i)                      value: log-normal 1.3 each, in cents
+    cost          clicks · price_i, in cents                 price_i log-normal 0.5
     feedbacks     Binomial(impressions, 5 %)                 scores +1 or -1
     matched       Binomial(impressions, m_i)
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from abplatform.stats.ratio import RatioSums
 
-__all__ = ["Rates", "Users", "draw_beta", "draw_users", "sums_of", "true_lift"]
+__all__ = ["METRICS", "SHARES", "Rates", "Users", "draw_beta", "draw_users", "sums_of", "true_lift"]
 
 ACTIVITY_MEAN = 8.0
 ACTIVITY_SIGMA = 1.2
@@ -43,6 +43,7 @@ METRICS = {
     "rpm": ("value", "impressions"),
     "cpa": ("cost", "conversions"),
     "roi": ("profit", "cost"),
+    "iroas": ("value", "cost"),
 }
 SHARES = frozenset({"ctr", "coverage", "match_rate"})
 
@@ -146,13 +147,27 @@ def sums_of(n: np.ndarray, k: np.ndarray) -> list[RatioSums]:
     return [RatioSums(n.shape[1], *row) for row in rows]
 
 
-def true_lift(metric: str, factor: float) -> float:
-    """Return the relative lift that ``Rates.lifted(factor)`` means for a metric."""
-    if metric in {"ctcvr", "rpm"}:
-        return factor**2 - 1
-    if metric == "cpa":
-        return 1 / factor - 1
-    return factor - 1
+def true_lift(metric: str, factor: float, rates: Rates) -> np.ndarray:
+    """Return the relative lift of each run that ``Rates.lifted(factor)`` means for a metric.
+
+    Of iroas, which compares with break-even, the value less 1. Clicks cost money, so that cost
+    rises by the factor and value by its square.
+
+    Args:
+        metric: Its name.
+        factor: What every rate is multiplied by; a metric of increments needs one other than 1.
+        rates: Of the control.
+    """
+    price = PRICE_CENTS * np.exp(PRICE_SIGMA**2 / 2)
+    value_over_cost = np.ravel(rates.cvr) * VALUE_CENTS / price
+    lifts = {
+        "ctcvr": factor**2 - 1,
+        "rpm": factor**2 - 1,
+        "cpa": 1 / factor - 1,
+        "roi": (factor * value_over_cost - 1) / (value_over_cost - 1) - 1,
+        "iroas": (factor + 1) * value_over_cost - 1,
+    }
+    return np.broadcast_to(lifts.get(metric, factor - 1), value_over_cost.shape)
 
 
 def _mean(value: np.ndarray | float, shape: tuple[int, int]) -> np.ndarray:

@@ -94,22 +94,28 @@ def draw_sliced(rng: np.random.Generator, world: World, *, runs: int, users: int
     relative = np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
     total = 1 + rng.poisson(ACTIVITY_MEAN * relative)
     taste = draw_beta(rng, world.ctr * relative**BUSY_CLICK_LESS, TASTE, shape).ravel()
-    edges = np.cumsum(world.shares)[:-1]
-    favourite = np.searchsorted(edges, rng.random(total.size))
+    favourite = _categories(rng, world.shares, total.size)
     owner = np.repeat(np.arange(total.size), total.ravel())
-    category = np.searchsorted(edges, rng.random(owner.size))
-    at_home = rng.random(owner.size) < FAVOURITE
-    category[at_home] = favourite[owner[at_home]]
+    at_home = rng.random(owner.size, dtype=np.float32) < FAVOURITE
+    elsewhere = _categories(rng, world.shares, owner.size)
+    category = np.where(at_home, favourite[owner], elsewhere)
     chance = taste[owner]
     if world.factors is not None:
         chance *= np.asarray(world.factors)[category]
     cell = owner * size + category
     cube = (runs, users, size)
-    clicked = rng.random(owner.size) < chance
+    clicked = rng.random(owner.size, dtype=np.float32) < chance
     return Sliced(
         np.bincount(cell, minlength=total.size * size).reshape(cube),
         np.bincount(cell[clicked], minlength=total.size * size).reshape(cube),
     )
+
+
+def _categories(rng: np.random.Generator, shares: Sequence[float], size: int) -> np.ndarray:
+    """Draw categories by their shares, to one part in 65,536."""
+    slots = (np.arange(65_536) + 0.5) / 65_536
+    lookup = np.searchsorted(np.cumsum(shares)[:-1], slots)
+    return lookup[rng.integers(0, 65_536, size, dtype=np.uint16)]
 
 
 def _exact(values: np.ndarray) -> np.ndarray:

@@ -39,8 +39,19 @@ def _simulated(name: str, place: str, runs: int, seconds: float) -> Study:
 
 
 STUDIES: tuple[Study, ...] = (
-    _simulated("rates", "ratio_study:measure_rates", 10_000, 300),
-    _simulated("split", "split_study:measure_split", 10_000, 100),
-    _simulated("pairs", "pairs_study:measure_pairs", 600, 180),
-    _simulated("money", "ratio_study:measure_money", 10_000, 250),
+    _simulated("ratios", "ratio_study:measure_ratios", 10_000, 400),
+    _simulated("options", "options_study:measure_options", 10_000, 130),
+    _simulated("cuped", "options_study:measure_cuped", 10_000, 70),
+    _simulated("looks_14", "looks_study:measure_looks_14", 10_000, 480),
+    _simulated("looks_28", "looks_study:measure_looks_28", 10_000, 450),
+    _simulated("power", "power_study:measure_power", 1_200, 220),
+    _simulated("split", "split_study:measure_split", 10_000, 50),
+    _simulated("discoveries", "discovery_study:measure_discoveries", 2_000, 350),
+    _simulated("heterogeneity", "category_study:measure_heterogeneity", 4_000, 120),
+    _simulated("winners", "category_study:measure_winners", 1_000, 230),
+    _simulated("treatments", "families_study:measure_treatments", 6_000, 90),
+    _simulated("guardrails", "families_study:measure_guardrails", 4_000, 180),
+    _simulated("equivalence", "families_study:measure_equivalence", 6_000, 70),
+    _simulated("curse", "families_study:measure_curse", 10_000, 30),
+    _simulated("pairs", "pairs_study:measure_pairs", 400, 120),
 )

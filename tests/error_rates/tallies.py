@@ -164,8 +164,5 @@ def batches(runs: int, size: int, what: str) -> Iterator[tuple[int, int]]:
         if now - said > 10:
             said = now
             done = min(first + size, runs)
-            print(
-                f"  {what}: {done:,} of {runs:,} runs, {now - start:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            sys.stderr.write(f"  {what}: {done:,} of {runs:,} runs, {now - start:.0f} s\n")
+            sys.stderr.flush()
