@@ -27,6 +27,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,10 @@ Vector = npt.NDArray[np.float64]
 _NODES = 16
 _PANEL = 1.0
 _REACH = 9.5
-"""How many standard deviations beyond c the integral reaches: φ is 1e-20 there."""
+"""The integral reaches at least this far: φ is 1e-20 there."""
+
+_BEYOND = 6.0
+"""And at least this far beyond c, from where the rest is 1e-8 of what is at c, or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,26 @@ class JointTest:
     """Several treatments against a shared control, judged together.
 
     Args:
-        critical_value: c with P(max_j |Z_j| > c) = alpha.
-        alpha: The two-sided error rate of one interval that has this critical value; hand it to
-            :func:`abplatform.stats.ratio.relative_interval` for simultaneous intervals.
+        shared: λ_j of the treatments that have a z.
+        family_alpha: Error rate of the family.
         p_adjusted: One per treatment in the order given; None where there was no z.
         log10_p: Their decimal logarithms, exact also where p underflows.
     """
 
-    critical_value: float
-    alpha: float
+    shared: tuple[float, ...]
+    family_alpha: float
     p_adjusted: tuple[float | None, ...]
     log10_p: tuple[float | None, ...]
+
+    @property
+    def critical_value(self) -> float:
+        """The c with P(max_j |Z_j| > c) = family_alpha: hand it to the Fieller interval."""
+        return joint_critical_value(self.shared, alpha=self.family_alpha)
+
+    @property
+    def alpha(self) -> float:
+        """The two-sided error rate of one interval that has this critical value."""
+        return math.erfc(self.critical_value / math.sqrt(2))
 
 
 def compare_with_control(
@@ -90,10 +103,9 @@ def compare_with_control(
     if not known:
         return Undetermined("no_contrast: no treatment could be compared with the control")
     logs = {place: log_tail(abs(z[place] or 0.0), shared) for place in known}
-    critical = joint_critical_value(shared, alpha=alpha)
     return JointTest(
-        critical_value=critical,
-        alpha=math.erfc(critical / math.sqrt(2)),
+        shared=tuple(shared),
+        family_alpha=alpha,
         p_adjusted=tuple(
             max(math.exp(logs[place]), sys.float_info.min) if place in logs else None
             for place in range(len(z))
@@ -176,22 +188,28 @@ def _log_any(log_tails: Vector) -> Vector:
     return np.minimum(union, 0.0)
 
 
+@cache
+def _gauss_legendre() -> tuple[Vector, Vector]:
+    points, weights = np.polynomial.legendre.leggauss(_NODES)
+    return points, weights
+
+
 def _nodes(c: float, shared: Vector, own: Vector) -> tuple[Vector, Vector]:
     """Return Gauss-Legendre nodes and weights over panels that are fine where the integrand bends.
 
     It bends at u = ±c/λ_j over a width of s_j/λ_j, and at ±c where a treatment has no own error.
     """
-    end = c + _REACH
+    end = max(_REACH, c + _BEYOND)
     edges = [*np.arange(-end, end, _PANEL), end, -c, c]
     offsets = np.array([-8, -4, -2, -1, -0.5, 0, 0.5, 1, 2, 4, 8])
     for load, rest in zip(shared, own, strict=True):
-        # A smaller one bends the integrand too far out, and too gently, to matter.
-        if load > 0.01:
+        # A wider bend is no finer than a panel.
+        if rest < 0.5 * load:
             for sign in (-1, 1):
                 edges += list(sign * c / load + offsets * rest / load)
     cuts = np.unique(np.clip(edges, -end, end))
     width = np.diff(cuts)
     cuts, width = cuts[:-1][width > 0], width[width > 0]
-    points, weights = np.polynomial.legendre.leggauss(_NODES)
+    points, weights = _gauss_legendre()
     u = cuts[:, None] + 0.5 * width[:, None] * (points + 1)
     return u.ravel(), (0.5 * width[:, None] * weights).ravel()
