@@ -79,9 +79,8 @@ class BoundaryWalk:
         low, high = (rare_boundary(min(1.0, self._spent + spend)), rare_boundary(spend))
         if self._recursion is not None:
             return self._recursion.solve(self._information[self._next], spend, (low, high))
-        found = self._gather_paths().solve(self._next, spend)
         # Monte-Carlo error does not carry a boundary over its bounds.
-        return min(max(found, low), high)
+        return min(self._gather_paths().solve(self._next, spend, least=low), high)
 
     def record(self, spend: float, boundary: float) -> None:
         """Fix the boundary of the next look and move on.

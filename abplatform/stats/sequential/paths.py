@@ -67,12 +67,13 @@ class GaussianPaths:
         self._open = np.ones(PATHS, dtype=bool)
         self._waiting: list[tuple[int, float]] = []
 
-    def solve(self, look: int, spend: float) -> float:
-        """Return b with P(no crossing before, |Z| ≥ b) = spend.
+    def solve(self, look: int, spend: float, *, least: float = 0.0) -> float:
+        """Return b with P(no crossing before, |Z| ≥ b) = spend, or ``least`` where b is below.
 
         Args:
             look: Index of the look, counted from 0.
             spend: Type I error of this look.
+            least: What b is known to be at least; the higher, the fewer paths are sorted.
         """
         if spend * PATHS < _FEWEST_CROSSINGS or look >= _MOST_LOOKS:
             return rare_boundary(spend)
@@ -81,11 +82,11 @@ class GaussianPaths:
             if _matters(earlier, boundary):
                 self._open &= np.abs(self._columns.at(earlier)) < boundary
         self._waiting.clear()
-        sizes = np.abs(self._columns.at(look)[self._open])
-        wanted = round(spend * PATHS)
-        if wanted >= len(sizes):
-            return 0.0
-        at = len(sizes) - wanted
+        sizes = np.abs(self._columns.at(look))
+        sizes = sizes[self._open & (sizes >= least)]
+        at = len(sizes) - round(spend * PATHS)
+        if at <= 0:
+            return least
         return float(np.partition(sizes, at)[at])
 
     def record(self, look: int, boundary: float) -> None:
