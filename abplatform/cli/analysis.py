@@ -5,7 +5,7 @@ Each loads what is sealed first, so that nobody has to remember to ingest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -143,6 +143,7 @@ def pairs(*, key: str, out: Path | None, folder: Path | None, as_json: bool) -> 
             week=week,
             shelf=case.shelf,
             scorecard=scorecard,
+            run=case.run,
             zone=zone,
         )
         path = out or workspace.pairs / f"{week}.parquet"
@@ -171,26 +172,36 @@ class _Case:
     experiment: Experiment
     run: Run
     shelf: Shelf
-    registered: RegisteredExperiment | None = None
+    known: Mapping[str, RegisteredExperiment]
 
     def analyze(self, *, keep: bool = False, **question: Any) -> Scorecard:
         """Analyse; ``keep`` writes the looks that this takes into the journal."""
+        from abplatform.analysis.interaction import with_interactions
         from abplatform.analysis.scorecard import Question, keep_scorecard_looks
         from abplatform.analysis.verdict import analyze
         from abplatform.traffic.registry import Registry
 
+        asked, lineage = Question(**question), self.shelf.lineage
         scorecard = analyze(
             self.warehouse,
             self.experiment,
             run=self.run,
-            question=Question(**question),
-            lineage=self.shelf.lineage,
+            question=asked,
+            lineage=lineage,
             zone=self.workspace.settings.time_zone,
         )
-        if keep and self.registered is not None:
+        registered = self.known.get(self.experiment.key)
+        if keep and registered is not None:
             registry = Registry(self.workspace)
-            keep_scorecard_looks(registry, self.registered, scorecard, who=name_person())
-        return scorecard
+            keep_scorecard_looks(registry, registered, scorecard, who=name_person())
+        return with_interactions(
+            scorecard,
+            self.warehouse,
+            self.experiment,
+            known=self.known,
+            question=asked,
+            lineage=lineage,
+        )
 
     def duels(self, scorecard: Scorecard) -> list[Any]:
         from abplatform.analysis.report import choose_duels
@@ -210,9 +221,8 @@ def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
     from abplatform.analysis.publish import open_shelf
 
     with open_store(workspace, f"analyze {key}") as store:
-        experiment, one = store.find(key), store.registered.get(key)
-        shelf = open_shelf(workspace)
-        yield _Case(workspace, store.warehouse, experiment, store.run(key), shelf, one)
+        experiment, shelf = store.find(key), open_shelf(workspace)
+        yield _Case(workspace, store.warehouse, experiment, store.run(key), shelf, store.registered)
 
 
 def _moment(text: str | None, workspace: Workspace) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from abplatform.cli.cases import open_store
 from abplatform.cli.experiment_tables import print_table
 from abplatform.cli.options import print_json, progress
 from abplatform.workspace import Workspace
@@ -45,28 +46,11 @@ def show_programme(workspace: Workspace, *, as_json: bool, html_path: Path | Non
 def _review(workspace: Workspace) -> Programme:
     from abplatform.analysis.programme import review_programme
     from abplatform.creatives import read_lineage
-    from abplatform.logs.facts import ExperimentFacts
-    from abplatform.logs.load import ingest
-    from abplatform.logs.store.warehouse import Warehouse
-    from abplatform.traffic.registry import Registry
 
-    registered, _ = Registry(workspace).usable()
-    facts = {
-        key: ExperimentFacts.of(
-            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
-        )
-        for key, one in registered.items()
-    }
-    with progress("loading what is sealed") as advance:
-        ingest(workspace, facts, advance=advance)
-    with (
-        workspace.lock("history"),
-        Warehouse.open(workspace) as warehouse,
-        progress("looking back") as advance,
-    ):
+    with open_store(workspace, "history") as store, progress("looking back") as advance:
         return review_programme(
-            warehouse,
-            registered,
+            store.warehouse,
+            store.registered,
             now=workspace.clock(),
             zone=workspace.settings.time_zone,
             lineage=read_lineage(workspace.creatives),
