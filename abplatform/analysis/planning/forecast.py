@@ -224,6 +224,8 @@ def task_of(experiment: Experiment, *, days: int) -> Task:
     """
     analysis, primary = experiment.analysis, experiment.primary
     size = DEFAULT_MDE if primary.mde is None else primary.mde
+    if primary.direction == "decrease" and size >= 1:
+        raise AnalysisError(f"a metric cannot fall by {size:.0%}", remedy="name an mde below 100%")
     control = experiment.control.weight
     shared = [math.sqrt(one.weight / (one.weight + control)) for one in _tested(experiment)]
     return Task(

@@ -120,7 +120,7 @@ def grow(unit_days: pl.DataFrame, *, days: int) -> Growth | Undetermined:
         return variance
     return Growth(
         units=Curve.of([sums.units for sums in states]),
-        worth=Curve.of([_worth(sums) for sums in states]),
+        worth=Curve.of([_worth(sums, by_the_end=variance) for sums in states]),
         events=Curve.of([sums.k_units for sums in states]),
         facts=UnitFacts(last.k / last.n, last.n / last.units, variance, last.k_units / last.units),
     )
@@ -222,6 +222,7 @@ def _day_sums(unit_days: pl.DataFrame, *, days: int) -> Iterator[RatioSums]:
 _SAFE = 2**62
 
 
-def _worth(sums: RatioSums) -> float:
+def _worth(sums: RatioSums, *, by_the_end: float) -> float:
     variance = unit_variance(sums)
-    return 0.0 if isinstance(variance, Undetermined) else sums.units / variance
+    # The first days may have no event yet; their units are taken to be like all others.
+    return sums.units / (by_the_end if isinstance(variance, Undetermined) else variance)

@@ -297,17 +297,22 @@ def _drift_of(task: Task, forecast: Forecast, kind: PlanKind, day: int) -> float
 
 def _cost(task: Task, kind: PlanKind) -> float:
     """Return what a plan needs over what one look needs, were max_runtime just enough for that."""
+    days = min(task.max_days, _EVEN_DAYS)
+    first = max(1, round(task.min_days * days / task.max_days))
     alone = information_for(task.lift, drift=_fixed_drift(task))
     facts = UnitFacts(rate=0.5, per_unit=1.0, unit_variance=1.0, event_share=1.0)
     even = Forecast(
-        growth=grow_evenly(facts, units_per_day=4 * alone / task.max_days),
+        growth=grow_evenly(facts, units_per_day=4 * alone / days),
         scale=1.0,
         control_share=0.5,
         treatment_share=0.5,
     )
-    # The smallest number of units with an event is met in any case where many days are needed.
-    need = _needed_day(replace(task, min_days=min(task.min_days, task.max_days)), even, kind)
-    return math.inf if need is None else need / task.max_days
+    need = _needed_day(replace(task, min_days=first, max_days=days), even, kind)
+    return math.inf if need is None else need / days
+
+
+_EVEN_DAYS = 60
+"""Long runs are scaled down to this for the comparison, so that six times as long is searched."""
 
 
 def _curve(

@@ -88,7 +88,7 @@ def say_traffic(planning: Planning) -> str:
     parts = [
         f"from {traffic.told}{log if traffic.days else ''}",
         f"{metric.name} {_rate(facts.rate * metric.scale, metric.name)}",
-        f"{facts.per_unit:.3g} {_BELOW.get(metric.denominator, metric.denominator)} a unit",
+        f"{_BELOW.get(metric.denominator, metric.denominator)} per unit: {facts.per_unit:.3g}",
     ]
     if effect is not None:
         parts.append(f"design effect {effect:.2f}")

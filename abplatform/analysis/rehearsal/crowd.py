@@ -21,15 +21,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["FEATURES", "Crowd", "gather_crowd", "plant", "running_totals"]
+__all__ = ["FEATURES", "MOST_CELLS", "Crowd", "gather_crowd", "plant", "running_totals"]
 
 Floats = npt.NDArray[np.float64]
 
 FEATURES = ("units", "k_units", "n", "k", "nn", "kk", "kn")
 """What is summed over units for the end of each day."""
 
-_MOST_CELLS = 4_000_000
-"""Units times days that fit into memory; of a larger log a sample of units is rehearsed."""
+MOST_CELLS = 4_000_000
+"""Units times days that fit into memory (half a gigabyte); more are sampled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,17 +56,20 @@ class Crowd:
         return int(self.shown.shape[1])
 
 
-def gather_crowd(unit_days: pl.DataFrame, *, days: int, seed: int) -> Crowd:
+def gather_crowd(
+    unit_days: pl.DataFrame, *, days: int, seed: int, most_cells: int = MOST_CELLS
+) -> Crowd:
     """Return the units of a log's first days.
 
     Args:
         unit_days: ``unit``, ``day`` from 0, ``n``, ``k``; one row a unit and day.
         days: How many days count.
         seed: Chooses the units where there are too many.
+        most_cells: Units times days, at most.
     """
     rows = unit_days.filter(pl.col("day") < days)
     ids = rows["unit"].unique().sort()
-    known, most = len(ids), max(1, _MOST_CELLS // days)
+    known, most = len(ids), max(1, most_cells // days)
     if known > most:
         chosen = np.random.default_rng(seed).choice(known, most, replace=False)
         ids = ids.gather(np.sort(chosen))
