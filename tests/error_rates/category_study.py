@@ -68,8 +68,8 @@ def measure_heterogeneity(runs: int) -> list[Table]:
             "Cochran-Mantel-Haenszel on impressions finds a lift where there is none.",
             (
                 (
-                    "CMH is shown where the lift is zero. The aim of coverage is ours: 94-96 %, where "
-                    "a category drops out for want of clicks included."
+                    "CMH is shown where the lift is zero. The aim of coverage is ours: 94-96 %, "
+                    "where a category drops out for want of clicks included."
                 ),
             ),
         ),
@@ -98,9 +98,9 @@ def measure_winners(runs: int) -> list[Table]:
             "by many points; the shrunken lift keeps its promise.",
             (
                 (
-                    "Each winner is the highest by its own estimate. True log-lifts are normal around "
-                    "5 %; twenty categories of equal traffic, CTR 3 %. The aim (0.5 points at most) "
-                    "stands where raw winners overstate by more than 5 points."
+                    "Each winner is the highest by its own estimate. True log-lifts are normal "
+                    "around 5 %; twenty categories of equal traffic, CTR 3 %. The aim (0.5 points "
+                    "at most) stands where raw winners overstate by more than 5 points."
                 ),
             ),
         )

@@ -80,9 +80,9 @@ def measure_discoveries(runs: int) -> list[Table]:
             "when the experiment ends on the day its primary metric wins.",
             (
                 (
-                    "Fourteen daily looks, 8,400 users of one day a variant who span categories, CTR "
-                    "5 %. The experiment ends where the `sequential` plan of the overall CTR ends. "
-                    "The false share of a run without discoveries is 0."
+                    "Fourteen daily looks, 8,400 users of one day a variant who span categories, "
+                    "CTR 5 %. The experiment ends where the `sequential` plan of the overall CTR "
+                    "ends. The false share of a run without discoveries is 0."
                 ),
             ),
         ),

@@ -64,9 +64,9 @@ def measure_guardrails(runs: int) -> list[Table]:
             "however many guardrails are watched on however many days.",
             (
                 (
-                    "Fourteen daily looks, 12,000 users of one day a variant, CTR as the guardrail; "
-                    "several guardrails are independent, which is the worst case. Alpha is 0.025 divided by "
-                    "their number."
+                    "Fourteen daily looks, 12,000 users of one day a variant, CTR as the "
+                    "guardrail; several guardrails are independent, which is the worst case. "
+                    "Alpha is 0.025 divided by their number."
                 ),
             ),
         )
@@ -142,8 +142,8 @@ def measure_curse(runs: int) -> list[Table]:
             "The corrected interval holds the truth 95 times in 100 among significant results.",
             (
                 (
-                    "Standardised effects; given significance. The aim of the median is ours: 45-55 %. "
-                    "Conditional on selection no estimate is unbiased at low power."
+                    "Standardised effects; given significance. The aim of the median is ours: "
+                    "45-55 %. Conditional on selection no estimate is unbiased at low power."
                 ),
             ),
         )

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 from seeds import ROOT
 from tallies import Table, table_of
 
-__all__ = ["FOLDER", "Result", "read", "sources_now", "write"]
+__all__ = ["FOLDER", "Result", "digests", "imported", "read", "write"]
 
-FOLDER = Path(__file__).with_name("kept")
+FOLDER = Path(__file__).resolve().with_name("kept")
 REPOSITORY = Path(__file__).resolve().parents[2]
+STATISTICS = REPOSITORY / "abplatform" / "stats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +78,26 @@ def write(result: Result, folder: Path = FOLDER) -> None:
     draft.replace(path)
 
 
-def sources_now() -> dict[str, str]:
-    """Return the digests of the statistics and studies that this process has imported."""
+def digests() -> dict[Path, str]:
+    """Return the digest of every file of the statistics and the studies as it is now."""
+    unmeasured = {"run", "kept", "page", "studies"}
+    own = [path for path in FOLDER.parent.glob("*.py") if path.stem not in unmeasured]
+    return {path: _digest(path) for path in [*own, *STATISTICS.rglob("*.py")]}
+
+
+def imported(before: dict[Path, str]) -> dict[str, str]:
+    """Return those of the digests whose files this process has imported since.
+
+    Args:
+        before: Taken before anything was imported, so that they are of what ran.
+    """
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    used = {Path(file).resolve() for file in files if file}
     return {
-        str(path.relative_to(REPOSITORY)): _digest(path) for path in sorted(set(_imported_files()))
+        str(path.relative_to(REPOSITORY)): digest
+        for path, digest in sorted(before.items())
+        if path in used
     }
-
-
-def _imported_files() -> Iterator[Path]:
-    unmeasured = {"run", "kept", "page", "tallies"}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not file:
-            continue
-        path = Path(file).resolve()
-        ours = path.parent == Path(__file__).resolve().parent and path.stem not in unmeasured
-        if ours or name.startswith("abplatform.stats."):
-            yield path
 
 
 def _digest(path: Path) -> str:

@@ -104,8 +104,8 @@ def measure_cuped(runs: int) -> list[Table]:
             "few impressions each, very little.",
             (
                 (
-                    "CTR 3 %. Covariates are the pre-period's numerator and denominator, drawn with the "
-                    "user's own activity and taste, 8 impressions on average."
+                    "CTR 3 %. Covariates are the pre-period's numerator and denominator, drawn "
+                    "with the user's own activity and taste, 8 impressions on average."
                 ),
             ),
         )

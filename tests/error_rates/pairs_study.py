@@ -49,9 +49,10 @@ def measure_pairs(runs: int) -> list[Table]:
             "less certainty.",
             (
                 (
-                    "Four creatives a product, 5,000 impressions each, CTR 1-5 %; the same users see "
-                    "several of a product's creatives. τ is the spread of log-CTR within a product. "
-                    "Standard errors are between simulated worlds. The 5-product worlds have no aim."
+                    "Four creatives a product, 5,000 impressions each, CTR 1-5 %; the same users "
+                    "see several of a product's creatives. τ is the spread of log-CTR within a "
+                    "product. Standard errors are between simulated worlds. The 5-product worlds "
+                    "have no aim."
                 ),
             ),
         )

@@ -51,8 +51,9 @@ def measure_power(runs: int) -> list[Table]:
             "and pays for that.",
             (
                 (
-                    "Users saved: the share of planned days that `sequential` did not need on average. "
-                    "The power of the tests that are peeked at is bought with their false positives."
+                    "Users saved: the share of planned days that `sequential` did not need on "
+                    "average. The power of the tests that are peeked at is bought with their "
+                    "false positives."
                 ),
             ),
         ),

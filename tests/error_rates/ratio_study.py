@@ -159,12 +159,12 @@ def _large_table(rows: list[Row]) -> Table:
         "often.",
         (
             (
-                "In the A/A runs coverage is one less the false positives by construction; the same "
-                "test is p and interval. “Coverage at +20 %” comes from as many further runs in which "
-                "every rate is 20 % higher. An event unit is a user with at least one click "
-                "(conversion, shown decision …): runs with fewer than 50 in a variant stand in the "
-                "next table. A cell is held to the aim where 9 of 10 runs belong to it, and to 7 % "
-                "else."
+                "In the A/A runs coverage is one less the false positives by construction; the "
+                "same test is p and interval. “Coverage at +20 %” comes from as many further runs "
+                "in which every rate is 20 % higher. An event unit is a user with at least one "
+                "click (conversion, shown decision …): runs with fewer than 50 in a variant stand "
+                "in the next table. A cell is held to the aim where 9 of 10 runs belong to it, "
+                "and to 7 % else."
             ),
         ),
     )
@@ -191,9 +191,9 @@ def _money_table(rows: list[Row]) -> Table:
         "time; with few buyers it rather misses effects.",
         (
             (
-                "Orders are log-normal with a spread of 1.3. At +20 % every rate is 20 % higher, so that cost "
-                "rises by 20 % and revenue by 44 %. iroas is tested against break-even (1), and its "
-                "interval exists where the treatment costs more."
+                "Orders are log-normal with a spread of 1.3. At +20 % every rate is 20 % higher, "
+                "so that cost rises by 20 % and revenue by 44 %. iroas is tested against "
+                "break-even (1), and its interval exists where the treatment costs more."
             ),
         ),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread a process
 
-from kept import FOLDER, Result, read, sources_now, write
+from kept import FOLDER, Result, digests, imported, read, write
 from page import render
 from studies import STUDIES, Study
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(study: Study, *, quick: bool = False) -> Result | None:
     """Run one study; None where it cannot be run here."""
     runs = max(study.runs // 10, 100) if quick else study.runs
-    start = time.monotonic()
+    start, sources = time.monotonic(), digests()
     tables = study.measure(runs)
     if tables is None:
         return None
@@ -64,7 +64,7 @@ def measure(study: Study, *, quick: bool = False) -> Result | None:
             "numpy": np.__version__,
             "scipy": scipy.__version__,
         },
-        sources=sources_now(),
+        sources=imported(sources),
         tables=tuple(tables),
     )
 
