@@ -39,6 +39,7 @@ from abplatform.analysis.scorecard.notes import (
 )
 from abplatform.analysis.scorecard.novelty import note_novelty, view_novelty
 from abplatform.analysis.scorecard.outcomes import (
+    collect_corrected,
     collect_facts,
     fill_from_looks,
     in_order,
@@ -147,6 +148,7 @@ def measure_units(
         cuped=tuple(one.cuped for one in shown if one.cuped is not None),
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, shown, decided=look.reached),
+        corrected_lifts=collect_corrected(looks),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,13 +10,16 @@ from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.plans import LooksOf
 from abplatform.analysis.scorecard.record import LiftEstimate, TreatmentFacts
 from abplatform.analysis.scorecard.rulings import gather_facts, open_facts
+from abplatform.analysis.scorecard.strata import CorrectedLift
 from abplatform.analysis.scorecard.taken import JudgedLift, Outcome, TakenLook
+from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
 from abplatform.stats.anytime import monitor
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.sequential import Plan, PlanKind
 
 __all__ = [
+    "collect_corrected",
     "collect_facts",
     "fill_from_looks",
     "in_order",
@@ -78,6 +81,16 @@ def collect_facts(
     return tuple(sorted(facts, key=lambda one: one.category is not None))
 
 
+def collect_corrected(looks: LooksOf) -> tuple[CorrectedLift, ...]:
+    """Return what the deciding looks called significant, corrected for that.
+
+    Args:
+        looks: Treatment to its looks, settled.
+    """
+    outcomes = (taken[-1].outcome for taken in looks.values() if taken)
+    return tuple(lift for outcome in outcomes if outcome for lift in outcome.corrected)
+
+
 def monitor_lifts(
     experiment: Experiment, compared: Iterable[Compared], plan: Plan
 ) -> list[Compared]:
@@ -137,8 +150,20 @@ def _with_outcome(experiment: Experiment, look: TakenLook, judged: Sequence[Comp
     outcome = Outcome(
         facts=gather_facts(experiment, mine, look),
         lifts=tuple(_judged(one) for one in mine),
+        corrected=tuple(_corrected(experiment, judged, look.treatment)),
     )
     return replace(look, outcome=outcome)
+
+
+def _corrected(
+    experiment: Experiment, judged: Sequence[Compared], treatment: str
+) -> Iterator[CorrectedLift]:
+    primary, by_looks = experiment.primary.metric, experiment.analysis.test != "fixed"
+    for lift in correct_winners(experiment, judged):
+        # Where many looks share alpha, the primary lift was picked by them: see the estimate.
+        by_plan = by_looks and lift.breakdown is None and lift.metric == primary
+        if lift.treatment == treatment and not by_plan:
+            yield lift
 
 
 def _by_plan(one: Compared, experiment: Experiment, look: TakenLook) -> Compared:

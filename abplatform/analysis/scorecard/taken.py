@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.facts import TreatmentFacts
+from abplatform.analysis.scorecard.strata import CorrectedLift
 from abplatform.stats.sequential.looks import LookRow
 
 __all__ = ["EstimateAtDecision", "JudgedLift", "Outcome", "TakenLook"]
@@ -84,16 +85,19 @@ class Outcome:
     Args:
         facts: What the rules may ask, overall first and then by category.
         lifts: Every lift's adjusted p-value.
+        corrected: Significant lifts, corrected for having been reported for their size.
     """
 
     facts: tuple[TreatmentFacts, ...]
     lifts: tuple[JudgedLift, ...]
+    corrected: tuple[CorrectedLift, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as the journal keeps it."""
         return {
             "facts": [facts.to_json() for facts in self.facts],
             "lifts": [asdict(lift) for lift in self.lifts],
+            "corrected": [lift.to_json() for lift in self.corrected],
         }
 
     @classmethod
@@ -102,6 +106,7 @@ class Outcome:
         return cls(
             facts=tuple(TreatmentFacts.from_json(facts) for facts in data["facts"]),
             lifts=tuple(JudgedLift(**lift) for lift in data["lifts"]),
+            corrected=tuple(CorrectedLift(**lift) for lift in data["corrected"]),
         )
 
 
