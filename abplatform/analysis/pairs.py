@@ -22,9 +22,11 @@ import polars as pl
 from abplatform.analysis.scorecard import (
     ProductComparison,
     Question,
+    Run,
     Scorecard,
     compare_aggregate_creatives,
     compare_creatives,
+    final_days,
     has_unit_rows,
     read_reports,
     scope_of,
@@ -56,9 +58,14 @@ PAIR_SCHEMA = pl.Schema(
         "p_win": pl.Float64(),
         "weight": pl.Float64(),
         **dict.fromkeys(_COUNTS.split(), pl.Int64()),
+        "warning": pl.String(),
     }
 )
-"""The columns of ``data/pairs/<week>.parquet``; ``attributes`` is a JSON object as text."""
+"""The columns of ``data/pairs/<week>.parquet``; ``attributes`` is a JSON object as text.
+
+``warning`` says ``variance_assumes_independent_impressions`` where ``p_win`` rests on reports of
+which nothing tells how their units vary; else it is null.
+"""
 
 _UTC = ZoneInfo("UTC")
 
@@ -84,6 +91,7 @@ def preference_pairs(
     shelf: Shelf | None = None,
     scorecard: Scorecard | None = None,
     question: Question | None = None,
+    run: Run | None = None,
     zone: ZoneInfo = _UTC,
 ) -> pl.DataFrame:
     """Return the pairs of one experiment from rows that are final.
@@ -95,6 +103,7 @@ def preference_pairs(
         shelf: Titles, images and texts; what is unknown is null.
         scorecard: The judged scorecard; where it is ``invalid`` there are no pairs.
         question: ``as_of`` leaves out later rows.
+        run: How it ran; reports of other days are left out.
         zone: Where a workspace day ends.
     """
     shelf = shelf or Shelf()
@@ -113,10 +122,16 @@ def preference_pairs(
             final=True,
         )
         products = compare_creatives(warehouse, scope)
-    else:
-        reports = read_reports(warehouse, [experiment.key], question, zone)
-        products = compare_aggregate_creatives(reports.creatives.get(experiment.key, ()))
-    return _frame(_rows(experiment, products, week, shelf, _texts(warehouse)))
+        return _frame(_rows(experiment, products, week, shelf, _texts(warehouse)))
+    return preference_pairs_many(
+        warehouse,
+        {experiment.key: experiment},
+        week_of=lambda _: week,
+        shelf=shelf,
+        question=question,
+        runs={experiment.key: run} if run else {},
+        zone=zone,
+    )
 
 
 def preference_pairs_many(
@@ -127,6 +142,7 @@ def preference_pairs_many(
     shelf: Shelf | None = None,
     skip: Sequence[str] = (),
     question: Question | None = None,
+    runs: Mapping[str, Run] | None = None,
     zone: ZoneInfo = _UTC,
 ) -> pl.DataFrame:
     """Return the pairs of thousands of experiments that come as pre-aggregated reports.
@@ -138,24 +154,30 @@ def preference_pairs_many(
         shelf: Titles, images and texts; what is unknown is null.
         skip: Experiments whose verdict is ``invalid``.
         question: ``as_of`` leaves out later days.
+        runs: Key to how it ran, where that is known; reports of other days, and of days that may
+            still change, are left out.
         zone: Where a workspace day ends.
     """
-    keys = [key for key in experiments if key not in set(skip)]
-    reports = read_reports(warehouse, keys, question or Question(), zone)
+    question = question or Question()
+    chosen = {key: one for key, one in experiments.items() if key not in set(skip)}
+    days = final_days(warehouse, chosen.values(), runs=runs or {}, question=question, zone=zone)
+    reports = read_reports(warehouse, list(chosen), question, zone, days=days)
     texts = _texts(warehouse)
-    rows = (
-        row
-        for key in keys
-        if key in reports.creatives
-        for row in _rows(
-            experiments[key],
-            compare_aggregate_creatives(reports.creatives[key]),
-            week_of(key),
-            shelf or Shelf(),
-            texts,
-        )
-    )
-    return _frame(rows)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for key, experiment in chosen.items():
+            found, told = reports.creatives.get(key, ()), reports.dispersions.get(key, {})
+            if not found:
+                continue
+            products = compare_aggregate_creatives(found, inflation=told["ctr"].factor)
+            warning = _INDEPENDENT if told["ctr"].origin == "assumed" else None
+            for row in _rows(experiment, products, week_of(key), shelf or Shelf(), texts):
+                yield {**row, "warning": warning}
+
+    return _frame(rows())
+
+
+_INDEPENDENT = "variance_assumes_independent_impressions"
 
 
 def _texts(warehouse: Warehouse) -> dict[str, str]:
@@ -248,8 +270,9 @@ def keep_pairs(path: Path, fresh: pl.DataFrame, *, experiment: str) -> pl.DataFr
     """
     kept = PAIR_SCHEMA.to_frame()
     if path.exists():
-        columns = list(PAIR_SCHEMA)
-        kept = pl.read_parquet(path).select(columns).filter(pl.col("experiment") != experiment)
+        # A file of an earlier version has no warnings.
+        before = pl.concat([kept, pl.read_parquet(path)], how="diagonal")
+        kept = before.select(list(PAIR_SCHEMA)).filter(pl.col("experiment") != experiment)
     pairs = pl.concat([kept, fresh]).sort("experiment", "product_id", "pair_id")
     content = io.BytesIO()
     pairs.write_parquet(content)

@@ -18,6 +18,7 @@ __all__ = ["PastTest", "find_winner", "judge_past_tests", "summarise"]
 
 ALPHA = 0.05
 
+_FIRST_DAY = date(1900, 1, 1)
 _LAST_DAY = date(2261, 12, 31)
 
 
@@ -106,7 +107,7 @@ def summarise(tests: Iterable[PastTest]) -> dict[str, Any]:
 
 
 def _totals(warehouse: Warehouse, keys: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
-    days = {"from_day": date(1900, 1, 1), "until_day": _LAST_DAY}
+    days = {"from_days": [_FIRST_DAY] * len(keys), "until_days": [_LAST_DAY] * len(keys)}
     rows = warehouse.query("portable/aggregate_totals", experiments=keys, **days)
     summed = rows.group_by("experiment", "variant", maintain_order=True).agg(
         pl.col("impressions", "clicks").sum()

@@ -137,6 +137,7 @@ def pair_week(brief: Brief) -> Json:
                     registered.experiment,
                     week=week,
                     shelf=shelf,
+                    run=Run.of(registered, now=workspace.clock()),
                     zone=workspace.settings.time_zone,
                 )
             count += len(pairs)

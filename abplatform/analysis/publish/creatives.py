@@ -15,11 +15,13 @@ from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.scorecard import (
     CreativeTotals,
     Question,
+    Run,
     Scorecard,
     aggregate_creative_totals,
     have_unit_rows,
     read_creatives,
     read_reports,
+    running_days,
     scope_of,
 )
 from abplatform.domain.experiment import Experiment, Verdict
@@ -45,11 +47,14 @@ def pair_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     """Return the pairs kept on disk, and those of experiments of which none are kept."""
     schema = TABLES["pairs"]
     keys = [experiment.key for experiment, _ in judged]
+    # A file of an earlier version lacks columns that came later.
     kept = [
-        pl.read_parquet(file).select(list(schema)).cast(schema)
+        pl.concat([schema.to_frame(), pl.read_parquet(file)], how="diagonal")
+        .select(list(schema))
+        .cast(schema)
         for file in sorted(shop.workspace.pairs.glob("*.parquet"))
     ]
-    frames = [TABLES["pairs"].to_frame(), *kept]
+    frames = [schema.to_frame(), *kept]
     found = pl.concat(frames).filter(pl.col("experiment").is_in(keys))
     # Two files may hold the same pair: the later week's file knows more rows.
     found = found.unique("pair_id", keep="last", maintain_order=True)
@@ -69,6 +74,7 @@ def _pairs(shop: Shop, judged: Judged) -> Iterator[pl.DataFrame]:
         week_of=lambda key: week_of(scorecards[key], zone),
         shelf=shop.shelf,
         skip=[key for key, scorecard in scorecards.items() if _is_invalid(scorecard)],
+        runs=_runs(shop),
         zone=zone,
     )
     for experiment, scorecard in judged:
@@ -84,6 +90,12 @@ def _pairs(shop: Shop, judged: Judged) -> Iterator[pl.DataFrame]:
             )
 
 
+def _runs(shop: Shop) -> dict[str, Run]:
+    """Return how the registered experiments ran."""
+    now = shop.workspace.clock()
+    return {key: Run.of(registered, now=now) for key, registered in shop.registered.items()}
+
+
 def _is_invalid(scorecard: Scorecard) -> bool:
     return scorecard.decision is not None and scorecard.decision.verdict is Verdict.INVALID
 
@@ -92,7 +104,12 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
     by_unit = have_unit_rows(shop.warehouse, (experiment.key for experiment, _ in judged))
     reported = [experiment.key for experiment, _ in judged if experiment.key not in by_unit]
     zone = shop.workspace.settings.time_zone
-    reports = read_reports(shop.warehouse, reported, Question(), zone)
+    runs = _runs(shop)
+    days = {
+        experiment.key: running_days(experiment, runs.get(experiment.key), zone)
+        for experiment, _ in judged
+    }
+    reports = read_reports(shop.warehouse, reported, Question(), zone, days=days)
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
             scope = scope_of(
@@ -103,7 +120,10 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
             )
             seen = read_creatives(shop.warehouse, scope)
         else:
-            seen = aggregate_creative_totals(reports.creatives.get(experiment.key, ()))
+            key = experiment.key
+            seen = aggregate_creative_totals(
+                reports.creatives.get(key, ()), inflation=reports.inflations(key).get("ctr", 1.0)
+            )
         yield from ((experiment, totals) for totals in seen)
 
 
@@ -142,7 +162,7 @@ def _interval(totals: CreativeTotals) -> Interval | None:
     """Few clicks give no normal interval; a missing one is null."""
     if totals.sums.k_units < MIN_EVENT_UNITS:
         return None
-    interval = rate_interval(totals.sums, alpha=_ALPHA)
+    interval = rate_interval(totals.sums, alpha=_ALPHA, inflation=totals.inflation)
     if not isinstance(interval, Interval):
         return None
     return Interval(max(interval.low, 0.0), min(interval.high, 1.0))

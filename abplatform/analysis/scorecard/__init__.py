@@ -7,11 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.scorecard.aggregates import (
-    measure_aggregates,
-    read_reports,
-    view_reports,
-)
+from abplatform.analysis.scorecard.aggregates import measure_aggregates
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
     ProductComparison,
@@ -37,6 +33,12 @@ from abplatform.analysis.scorecard.record import (
     Warned,
     format_time,
 )
+from abplatform.analysis.scorecard.reports import (
+    final_days,
+    read_reports,
+    running_days,
+    view_reports,
+)
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.attribution import aggregates_known_at, exposures_known_at
@@ -61,6 +63,7 @@ __all__ = [
     "compare_aggregate_creatives",
     "compare_creatives",
     "decision_moment",
+    "final_days",
     "format_time",
     "has_unit_rows",
     "have_unit_rows",
@@ -70,6 +73,7 @@ __all__ = [
     "measure_many",
     "read_creatives",
     "read_reports",
+    "running_days",
     "scope_of",
 ]
 

@@ -43,6 +43,7 @@ class CreativeTotals:
         creative_id: The creative.
         category: The product's category.
         sums: Sums over the units that saw it.
+        inflation: What multiplies the variance that the sums show; 1 where they are over units.
     """
 
     variant: str
@@ -50,6 +51,7 @@ class CreativeTotals:
     creative_id: str
     category: str | None
     sums: RatioSums
+    inflation: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +113,15 @@ def compare_creatives(
     return _compare(read_creatives(warehouse, scope), overlap, level=level)
 
 
-def aggregate_creative_totals(rows: Iterable[ReportRow]) -> list[CreativeTotals]:
-    """Turn rows of ``portable/aggregate_creatives`` into sums over independent impressions."""
+def aggregate_creative_totals(
+    rows: Iterable[ReportRow], *, inflation: float = 1.0
+) -> list[CreativeTotals]:
+    """Turn rows of ``portable/aggregate_creatives`` into sums over impressions.
+
+    Args:
+        rows: Of one experiment.
+        inflation: What multiplies the variance of independent impressions.
+    """
     return [
         CreativeTotals(
             variant=row["variant"],
@@ -120,19 +129,25 @@ def aggregate_creative_totals(rows: Iterable[ReportRow]) -> list[CreativeTotals]
             creative_id=row["creative_id"],
             category=row["category"],
             sums=RatioSums.independent(int(row["n"]), int(row["k"])),
+            inflation=inflation,
         )
         for row in rows
     ]
 
 
 def compare_aggregate_creatives(
-    rows: Iterable[ReportRow], *, level: int = 1
+    rows: Iterable[ReportRow], *, inflation: float = 1.0, level: int = 1
 ) -> list[ProductComparison]:
     """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
 
-    Each impression counts as a unit, so the design effect is 1 and no unit is shared.
+    Each impression counts as a unit, and no unit is shared.
+
+    Args:
+        rows: Of one experiment.
+        inflation: What multiplies the variance of independent impressions: the design effect.
+        level: Depth of the category path that shares one spread.
     """
-    return _compare(aggregate_creative_totals(rows), (), level=level)
+    return _compare(aggregate_creative_totals(rows), (), level=level, inflation=inflation)
 
 
 def compare_with_control(
@@ -178,7 +193,11 @@ class _Product:
 
 
 def _compare(
-    totals: Sequence[CreativeTotals], overlap: Iterable[ReportRow], *, level: int
+    totals: Sequence[CreativeTotals],
+    overlap: Iterable[ReportRow],
+    *,
+    level: int,
+    inflation: float = 1.0,
 ) -> list[ProductComparison]:
     shared = _index_overlap(overlap)
     by_category: dict[str, list[_Product]] = {}
@@ -188,6 +207,7 @@ def _compare(
     found = []
     for _, products in sorted(by_category.items()):
         effect = design_effect([sums for product in products for sums in product.sums.values()])
+        effect *= inflation
         several = [product for product in products if len(product.sums) > 1]
         counts = [_count(product, shared.get(product.product_id, {})) for product in several]
         wins = win_probabilities(counts, design_effect=effect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -185,14 +185,19 @@ def read_totals(
 
 
 def read_aggregates(
-    rows: Iterable[ReportRow], metrics: Sequence[Metric], *, level: int | None
+    rows: Iterable[ReportRow],
+    metrics: Sequence[Metric],
+    *,
+    level: int | None,
+    inflations: Mapping[str, float] | None = None,
 ) -> Totals:
-    """Turn pre-aggregated counts into slices in which each impression stands alone.
+    """Turn pre-aggregated counts into slices in which each impression is a unit.
 
     Args:
         rows: Rows of ``portable/aggregate_totals`` of one experiment.
         metrics: What is wanted.
         level: Depth of the category path, or None for everything together.
+        inflations: Metric to what multiplies the variance of independent impressions.
     """
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for row in rows:
@@ -203,7 +208,9 @@ def read_aggregates(
             total[column] = total.get(column, 0) + int(row[column] or 0)
     return Totals(
         {
-            (name, variant, metric.name): _aggregate_slice(total, metric)
+            (name, variant, metric.name): replace(
+                _aggregate_slice(total, metric), inflation=(inflations or {}).get(metric.name, 1.0)
+            )
             for (name, variant), total in counts.items()
             for metric in metrics
         }

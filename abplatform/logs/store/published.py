@@ -115,7 +115,8 @@ TABLES: dict[str, pl.Schema] = {
             "rejected_creative chosen_image rejected_image chosen_text rejected_text"
         )
         | _numbers("p_win weight")
-        | _counts("impressions_chosen clicks_chosen impressions_rejected clicks_rejected"),
+        | _counts("impressions_chosen clicks_chosen impressions_rejected clicks_rejected")
+        | _texts("warning"),
         "models": _texts("kind sha256")
         | _lists("aliases")
         | _instants("created_at")

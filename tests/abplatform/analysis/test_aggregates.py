@@ -11,6 +11,7 @@ from abplatform.analysis.pairs import preference_pairs, preference_pairs_many, w
 from abplatform.analysis.scorecard import Question, Run
 from abplatform.analysis.verdict import analyze, analyze_many
 from abplatform.domain.experiment import Analysis, Experiment, Guardrail, PrimaryMetric, Variant
+from abplatform.logs.facts import to_micros
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import RatioSums, contrast
 
@@ -83,6 +84,76 @@ def test_each_impression_is_a_unit(show):
     codes = {note.code for note in scorecard.warnings}
     assert "variance_assumes_independent_impressions" in codes
     assert "plan_not_built" not in codes
+
+
+def swinging_days(key="e", days=8):
+    """Reports whose rates swing from day to day far more than chance would."""
+    return [
+        {
+            "experiment": key,
+            "variant": variant,
+            "creative_id": variant,
+            "day": date(2026, 9, 1) + timedelta(days=day),
+            "impressions": 4000,
+            "clicks": clicks + (60 if day % 2 else -60),
+        }
+        for variant, clicks in (("v1", 200), ("v2", 230))
+        for day in range(days)
+    ]
+
+
+def test_days_that_swing_widen_the_variance(show):
+    """From ten degrees of freedom on, Pearson's φ of the day rows multiplies every variance."""
+    with show(swinging_days()) as warehouse:
+        scorecard = analyze(warehouse, past_test(), run=RUN)
+        pairs = preference_pairs(warehouse, past_test(), week="2026-W36")
+    statistic, df = 0.0, 0
+    for clicks in (200, 230):
+        rate = clicks / 4000
+        statistic += 8 * 60**2 / (4000 * rate * (1 - rate))
+        df += 7
+    sums = [RatioSums.independent(32_000, clicks * 8) for clicks in (200, 230)]
+    expected = contrast(*sums, share=True, inflation=(statistic / df, statistic / df))
+    lift = scorecard.lifts[0]
+    assert lift.p_value == pytest.approx(expected.p_value, rel=1e-9)
+    assert (lift.ci_low, lift.design_effect) == pytest.approx(
+        (expected.relative.low, statistic / df), rel=1e-4
+    )
+    codes = {note.code for note in scorecard.warnings}
+    assert "variance_from_day_rows" in codes
+    assert "variance_assumes_independent_impressions" not in codes
+    assert pairs["warning"].to_list() == [None]
+    with show([{**row, "day": date(2026, 9, 1)} for row in swinging_days()]) as warehouse:
+        naive = preference_pairs(warehouse, past_test(), week="2026-W36")
+    assert 0.5 < pairs["p_win"].item() < naive["p_win"].item()
+
+
+def test_the_workspace_lends_its_design_effect(show, draw, frame_of):
+    """With a day alone, the design effect of the workspace's own unit rows stands in."""
+    own = [
+        {**row, "experiment": "own", "event_id": None}
+        for row in draw(users=400, rate=0.3)
+        for _ in range(3)
+    ]
+    with show(TWO) as warehouse, warehouse.instead_of("exposures", frame_of(own)):
+        scorecard = analyze(warehouse, past_test(), run=RUN)
+    lift = scorecard.lifts[0]
+    assert lift.design_effect > 2
+    (note,) = [one for one in scorecard.warnings if one.code.startswith("variance_")]
+    assert note.code == "variance_from_design_effect"
+    naive = contrast(RatioSums.independent(3000, 60), RatioSums.independent(3050, 110), share=True)
+    assert lift.p_value > naive.p_value
+
+
+def test_verdicts_and_pairs_say_where_independence_is_assumed(show):
+    """Where nothing tells how units vary, the verdict's reasons and the pairs carry the warning."""
+    code = "variance_assumes_independent_impressions"
+    with show(TWO) as warehouse:
+        scorecard = analyze(warehouse, past_test(), run=RUN)
+        pairs = preference_pairs(warehouse, past_test(), week="2026-W36")
+    assert code in scorecard.decision.reasons[0]
+    assert code in scorecard.decision.by_category[0]["reason"]
+    assert pairs["warning"].to_list() == [code]
 
 
 def test_reports_are_tested_as_fixed_whatever_the_plan(show):
@@ -203,6 +274,48 @@ def test_reports_of_other_days_than_it_ran_are_left_out_and_counted(show):
     assert note.message.startswith(f"{22 * 6000:,} reported impressions")
     kept = tuple(one for one in dirty.warnings if one is not note)
     assert replace(dirty, warnings=kept) == clean
+
+
+def test_pairs_rest_on_days_in_which_it_ran(show):
+    """Reports of days before the start or after the stop teach nothing."""
+    experiment = past_test(assignment="platform", analysis=Analysis(test="fixed"))
+    start = datetime(2026, 9, 1, 15, tzinfo=UTC)
+    run = Run(now=NOW, started_at=start, ended_at=start + timedelta(days=9))
+    ran = reported_days(0, 10, clicks={"v1": 60, "v2": 61})
+    strays = reported_days(-20, 0, clicks={"v1": 60, "v2": 110})
+    with show(ran) as warehouse:
+        clean = preference_pairs(warehouse, experiment, week="2026-W36", run=run)
+    with show(ran + strays) as warehouse:
+        dirty = preference_pairs(warehouse, experiment, week="2026-W36", run=run)
+        many = preference_pairs_many(
+            warehouse, {"e": experiment}, week_of=lambda _: "2026-W36", runs={"e": run}
+        )
+        everything = preference_pairs(warehouse, experiment, week="2026-W36")
+    assert dirty.equals(clean)
+    assert many.equals(clean)
+    assert everything["impressions_chosen"].item() > clean["impressions_chosen"].item()
+
+
+def test_reports_wait_for_the_watermark_of_their_sources(show):
+    """What a source has not reported yet cannot decide, however late the clock is."""
+    experiment = past_test(
+        assignment="platform", analysis=Analysis(test="fixed", max_runtime=timedelta(days=7))
+    )
+    rows = reported_days(0, 7, clicks={"v1": 60, "v2": 110})
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    verdicts, taught = [], []
+    for days in (10.9, 11):
+        moment = start + timedelta(days=days)
+        mark = pl.DataFrame({"source": ["ads"], "watermark_micros": [to_micros(moment)]})
+        with show(rows) as warehouse:
+            warehouse._connection.register("marks", mark)
+            warehouse._connection.execute("INSERT INTO sources SELECT * FROM marks")
+            scorecard = analyze(warehouse, experiment, run=Run(now=NOW, started_at=start))
+            pairs = preference_pairs(warehouse, experiment, week="2026-W36")
+        verdicts.append(scorecard.decision.verdict)
+        taught.append(pairs["impressions_chosen"].item())
+    assert verdicts == ["continue", "ship"]
+    assert taught == [6 * 3000, 7 * 3000]
 
 
 def test_reports_are_final_as_late_as_other_rows(show):

@@ -20,7 +20,7 @@ from abplatform.stats.ratio import RatioSums
 COLUMNS = (
     "pair_id experiment week product_id category title attributes chosen_creative "
     "rejected_creative chosen_image rejected_image chosen_text rejected_text p_win weight "
-    "impressions_chosen clicks_chosen impressions_rejected clicks_rejected"
+    "impressions_chosen clicks_chosen impressions_rejected clicks_rejected warning"
 )
 
 

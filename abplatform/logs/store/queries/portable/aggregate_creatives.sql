@@ -1,18 +1,23 @@
 -- One row per experiment, variant, product and creative of the newest reports: impressions (n) and
--- clicks (k). Days outside two given days are left out.
+-- clicks (k). Three lists of equal length name the experiments and the first and last day of each.
 SELECT
-    experiment,
-    variant,
-    product_id,
-    creative_id,
-    MIN(category) AS category,
-    SUM(impressions) AS n,
-    SUM(clicks) AS k
-FROM aggregates_current
-WHERE day BETWEEN $from_day AND $until_day
-    AND experiment IN (SELECT UNNEST($experiments))
-    AND product_id IS NOT NULL
-    AND creative_id IS NOT NULL
-GROUP BY experiment, variant, product_id, creative_id
-HAVING SUM(impressions) > 0
-ORDER BY experiment, product_id, creative_id, variant
+    a.experiment,
+    a.variant,
+    a.product_id,
+    a.creative_id,
+    MIN(a.category) AS category,
+    SUM(a.impressions) AS n,
+    SUM(a.clicks) AS k
+FROM aggregates_current AS a
+JOIN (
+    SELECT
+        UNNEST($experiments) AS experiment,
+        UNNEST($from_days) AS from_day,
+        UNNEST($until_days) AS until_day
+) AS asked ON asked.experiment = a.experiment
+WHERE a.day BETWEEN asked.from_day AND asked.until_day
+    AND a.product_id IS NOT NULL
+    AND a.creative_id IS NOT NULL
+GROUP BY a.experiment, a.variant, a.product_id, a.creative_id
+HAVING SUM(a.impressions) > 0
+ORDER BY a.experiment, a.product_id, a.creative_id, a.variant

@@ -1,18 +1,24 @@
 -- One row per experiment, variant and category of the newest reports: impressions, clicks,
--- conversions, value and cost in micros, first and last day. Days outside two given days are
--- left out.
+-- conversions, value and cost in micros, first and last day. Three lists of equal length name the
+-- experiments and the first and last day of each.
 SELECT
-    experiment,
-    variant,
-    category,
-    SUM(impressions) AS impressions,
-    SUM(clicks) AS clicks,
-    SUM(conversions) AS conversions,
-    SUM(value_micros) AS value_micros,
-    SUM(cost_micros) AS cost_micros,
-    MIN(day) AS first_day,
-    MAX(day) AS last_day
-FROM aggregates_current
-WHERE day BETWEEN $from_day AND $until_day AND experiment IN (SELECT UNNEST($experiments))
-GROUP BY experiment, variant, category
-ORDER BY experiment, variant, category
+    a.experiment,
+    a.variant,
+    a.category,
+    SUM(a.impressions) AS impressions,
+    SUM(a.clicks) AS clicks,
+    SUM(a.conversions) AS conversions,
+    SUM(a.value_micros) AS value_micros,
+    SUM(a.cost_micros) AS cost_micros,
+    MIN(a.day) AS first_day,
+    MAX(a.day) AS last_day
+FROM aggregates_current AS a
+JOIN (
+    SELECT
+        UNNEST($experiments) AS experiment,
+        UNNEST($from_days) AS from_day,
+        UNNEST($until_days) AS until_day
+) AS asked ON asked.experiment = a.experiment
+WHERE a.day BETWEEN asked.from_day AND asked.until_day
+GROUP BY a.experiment, a.variant, a.category
+ORDER BY a.experiment, a.variant, a.category
