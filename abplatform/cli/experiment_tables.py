@@ -81,7 +81,20 @@ def tell_detail(detail: Mapping[str, Any]) -> str:
     if phase:
         low, high = phase["exposure"]
         parts.append(f"phase {phase['number']} at {100 * (high - low) / BUCKETS:.3g} % traffic")
+    if "plan" in detail:
+        parts.append(f"{detail['plan']['kind']} plan, looks: {detail['plan']['looks']}")
+    if "treatments" in detail:
+        parts.append(f"look {detail['look']}")
+        parts += [_tell_look(name, found["row"]) for name, found in detail["treatments"].items()]
     return "; ".join(parts)
+
+
+def _tell_look(treatment: str, row: Mapping[str, Any]) -> str:
+    if row["skipped"]:
+        return f"{treatment}: {row['skipped']}"
+    needed = "nothing decides yet" if row["boundary"] is None else f"{row['boundary']:.2f} decides"
+    outcome = ", crossed" if row["crossed"] else ", the last look" if row["last"] else ""
+    return f"{treatment}: z {row['z']:.2f}, {needed}{outcome}"
 
 
 def print_status(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> None:

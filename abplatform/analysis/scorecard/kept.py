@@ -10,7 +10,7 @@ from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.traffic.registry import RegisteredExperiment, Registry
 from abplatform.traffic.registry.lookbook import RecordedLook, keep_looks
 
-__all__ = ["keep_scorecard_looks"]
+__all__ = ["keep_scorecard_looks", "records_of"]
 
 
 def keep_scorecard_looks(
@@ -31,13 +31,19 @@ def keep_scorecard_looks(
     keep_looks(
         registry.journal,
         registered.key,
-        _records(scorecard.looks, scorecard.data_version),
+        records_of(scorecard.looks, scorecard.data_version),
         written_at=registry.workspace.clock(),
         who=who,
     )
 
 
-def _records(looks: Sequence[TakenLook], version: str) -> list[RecordedLook]:
+def records_of(looks: Sequence[TakenLook], version: str) -> list[RecordedLook]:
+    """Return looks as the journal keeps them, one row for all treatments.
+
+    Args:
+        looks: Of any treatments.
+        version: The data version that they were taken on.
+    """
     found: dict[int, RecordedLook] = {}
     for look in looks:
         before = found.get(look.row.look)

@@ -23,7 +23,6 @@ from abplatform.analysis.verdict import analyze
 from abplatform.creatives import save_master
 from abplatform.domain.catalog import Category, Lineage, Placement, Product
 from abplatform.domain.experiment import (
-    Analysis,
     Guardrail,
     PrimaryMetric,
     Variant,
@@ -132,7 +131,6 @@ def test_half_a_unit_stays_half_a_unit(judged):
         ("broken", "Do not use this experiment: its users did not arrive"),
         ("empty", "Nothing to say yet: no traffic has been counted."),
         ("few", "Nothing to say yet: control has 0 units with a click, 5 are needed."),
-        ("unbuilt", "but the sequential test that may decide is not built yet."),
     ],
 )
 def test_each_verdict_has_its_sentence(show, make, draw, run, start, case, words):  # noqa: PLR0917 - fixtures
@@ -146,8 +144,6 @@ def test_each_verdict_has_its_sentence(show, make, draw, run, start, case, words
         rows = [{"variant": "baseline", "unit_id": "u", "experiment": "other"}]
     if case == "few":
         rows = [{**row, "clicked": 0} for row in rows]
-    if case == "unbuilt":
-        experiment = replace(experiment, analysis=Analysis(test="sequential"))
     if case == "early":
         run = Run(now=run.now, started_at=start + timedelta(days=58))
     with show(rows) as warehouse:

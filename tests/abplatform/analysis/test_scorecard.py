@@ -31,6 +31,8 @@ EXPERIMENT = Experiment(
 SCORECARD = {
     *("experiment", "as_of", "data_version", "status", "units", "srm", "lifts"),
     *("heterogeneity", "warnings", "verdict"),
+    *("looks", "estimate_at_decision", "pairwise", "corrected_lifts"),
+    *("novelty", "calendar", "interactions", "cuped"),
 }
 LIFT = """
     metric category breakdown level control treatment units_control units_treatment n_control
@@ -234,21 +236,6 @@ def test_later_rows_update_the_estimate_and_never_the_decision(show, make, draw,
     assert "after_the_decision" in codes(after)
 
 
-@pytest.mark.parametrize("test", ["sequential", "anytime"])
-def test_a_plan_that_is_not_built_decides_nothing(show, make, draw, run, test):
-    """Under the other plans nothing is significant, their fields are null and the reason stands."""
-    with show(draw(lift=2.0)) as warehouse:
-        scorecard = analyze(warehouse, make(analysis=Analysis(test=test)), run=run)
-    assert scorecard.decision.verdict == "continue"
-    assert lift_of(scorecard).p_value < 1e-9
-    assert not any(lift.significant for lift in scorecard.lifts)
-    note = next(note for note in scorecard.warnings if note.code == "plan_not_built")
-    for name in ("sequential_p", "anytime_low", "e_value", "look", "boundary"):
-        assert getattr(scorecard.lifts[0], name) is None
-        assert name in note.message
-    assert note.message in scorecard.decision.reasons
-
-
 def test_categories_are_one_family_and_the_overall_result_another(show, make, draw, run):
     """Category p-values are adjusted among themselves; a single overall one stays as it is."""
     with show(draw()) as warehouse:
@@ -421,7 +408,7 @@ def test_match_rate_comes_from_the_lineage(show, make, draw, run):
 
 
 def test_two_treatments_share_one_error_rate(show, make, draw, run):
-    """With two treatments the overall p-values are Holm-adjusted, and each has its row."""
+    """With two treatments the overall p-values are Dunnett's, never above Holm's largest."""
     rows = draw(users=900)
     for row in rows:
         if row["variant"] == "generated" and (int(row["unit_id"][1:]) % 2):
@@ -435,8 +422,8 @@ def test_two_treatments_share_one_error_rate(show, make, draw, run):
         scorecard = analyze(warehouse, make(variants=variants), run=run)
     overall = [lift for lift in scorecard.lifts if lift.breakdown is None]
     low, high = sorted(overall, key=lambda lift: lift.p_value)
-    assert low.p_adjusted == pytest.approx(min(1, 2 * low.p_value))
-    assert high.p_adjusted == pytest.approx(min(1, max(2 * low.p_value, high.p_value)))
+    for lift in (low, high):
+        assert lift.p_value < lift.p_adjusted < min(1, 2 * lift.p_value)
     assert math.isclose(sum(scorecard.srm.expected.values()), scorecard.units)
 
 

@@ -163,7 +163,7 @@ def test_a_falling_metric_can_be_what_is_wanted(show, make, draw, run):
 
 def test_a_harmed_guardrail_rejects_a_winner(show, make, draw, run):
     """CTR wins but conversions per click collapse beyond the margin: reject."""
-    rows = draw(lift=1.5, users=1000)
+    rows = draw(lift=1.5, users=2500)
     for row in rows:
         user = int(row["unit_id"][1:])
         lucky = user % 4 == 0 if row["variant"] == "generated" else user % 4 != 0
@@ -201,7 +201,7 @@ def test_a_handful_of_clicks_harms_no_guardrail(show, make, run):
     rows = [
         {"variant": variant, "unit_id": f"{variant}{i}", "clicked": int(i < 3)}
         for variant in ("baseline", "generated")
-        for i in range(300)
+        for i in range(500)
     ]
     many = [{**row, "clicked": 1} for row in rows]
     experiment = make(guardrails=(Guardrail("cvr", min=0.05),))
@@ -215,7 +215,7 @@ def test_a_handful_of_clicks_harms_no_guardrail(show, make, run):
 
 def test_a_guardrail_with_two_bounds_keeps_both(show, make, draw, run):
     """Above the absolute bound but far below the control: the margin alone harms."""
-    rows = draw(lift=-0.8, users=1500)
+    rows = draw(lift=-0.8, users=1500, rate=0.3)
     bounds = {"min": 0.0001, "non_inferiority_margin": 0.05}
     experiment = make(primary=PrimaryMetric("ctcvr"), guardrails=(Guardrail("ctr", **bounds),))
     with show(rows) as warehouse:
