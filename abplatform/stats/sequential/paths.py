@@ -31,8 +31,11 @@ _FEWEST_CROSSINGS = 100
 _MOST_LOOKS = 112
 """Looks that fit into 100 MB of draws; later ones get the boundary that needs no paths."""
 
+_BLOCK_LOOKS = 28
+"""Draws are made for so many looks at a time, 22 MB."""
+
 _MOST_KEPT = 40
-"""Up to so many looks the paths themselves are kept beside their draws, 64 MB in all."""
+"""Up to so many looks the paths themselves are kept beside their draws, 77 MB in all."""
 
 _UNREACHED = 6.5
 """No path of 200,000 is expected to lie beyond."""
@@ -132,7 +135,11 @@ class _Columns:
             return self._kept[look]
         weights = self._factor[look, : look + 1].astype(np.float32)
         # One product a look, so that the numbers do not depend on how many looks follow.
-        found: Column = weights @ _draws(len(self._factor))[: look + 1]
+        found: Column = np.zeros(PATHS, dtype=np.float32)
+        for block, part in enumerate(
+            np.split(weights, range(_BLOCK_LOOKS, look + 1, _BLOCK_LOOKS))
+        ):
+            found += part @ _draws(block)[: len(part)]
         if len(self._factor) <= _MOST_KEPT:
             self._kept[look] = found
         return found
@@ -147,18 +154,15 @@ def _matters(look: int, boundary: float) -> bool:
     return boundary < _UNREACHED and look < _MOST_LOOKS
 
 
-@lru_cache(maxsize=1)
-def _all_draws(looks: int) -> Column:
-    draws = np.empty((looks, PATHS), dtype=np.float32)
-    for look in range(looks):
+@lru_cache(maxsize=_MOST_LOOKS // _BLOCK_LOOKS)
+def _draws(block: int) -> Column:
+    """Return the draws of a block of looks, shape (28, PATHS)."""
+    draws = np.empty((_BLOCK_LOOKS, PATHS), dtype=np.float32)
+    for row in range(_BLOCK_LOOKS):
         # A stream for each look, so that the draws of a look depend on no other look.
-        generator = np.random.default_rng([_SEED, look])
-        generator.standard_normal(dtype=np.float32, out=draws[look])
+        generator = np.random.default_rng([_SEED, block * _BLOCK_LOOKS + row])
+        generator.standard_normal(dtype=np.float32, out=draws[row])
     return draws
-
-
-def _draws(looks: int) -> Column:
-    return _all_draws(min(-(-looks // 28) * 28, _MOST_LOOKS))
 
 
 def _cholesky(correlation: Floats) -> Floats:

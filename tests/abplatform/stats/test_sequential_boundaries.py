@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -279,6 +280,21 @@ def test_paths_are_never_drawn_again():
         return found
 
     assert solve(9)[:5] == solve(5)
+
+
+@pytest.mark.parametrize("looks", [28, 90])
+def test_paths_stay_within_a_hundred_megabytes(looks):
+    """Boundaries of 28 and of 90 daily looks by paths take less than 100 MB at their peak."""
+    rho = 0.5 * np.eye(looks) + 0.5 * independent_correlation(list(even(looks)))
+    tracemalloc.start()
+    try:
+        walk = BoundaryWalk(even(looks), rho)
+        for _ in range(looks):
+            walk.record(0.0005, walk.solve(0.0005))
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+    assert not walk.independent
 
 
 def test_a_correlation_that_cannot_be_is_mended():
