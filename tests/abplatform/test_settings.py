@@ -1,11 +1,12 @@
 """abp.yaml."""
 
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from abplatform.errors import SpecError, WorkspaceError
-from abplatform.workspace import Settings, check_settings, open_workspace
+from abplatform.workspace import CalendarStretch, Settings, check_settings, open_workspace
 
 
 @pytest.fixture
@@ -48,6 +49,23 @@ def test_every_setting_is_read(settings_file):
         ("rates: {euro: 1}", "bad_value", "1:9", "EUR"),
         ("holdout: 80%", "out_of_range", "1:10", "50%"),
         ("holdout: on", "wrong_type", "1:10", "40%"),
+        ("calendar: [{day: 2026-13-11, name: x}]", "bad_value", "1:18", "2026-11-11"),
+        ("calendar: [{day: 11.11., name: x}]", "bad_value", "1:18", "2026-11-11"),
+        ("calendar: [{day: 20261111, name: x}]", "wrong_type", "1:18", "2026-11-11"),
+        ("calendar: [{dya: 2026-11-11, name: x}]", "unknown_key", "1:13", "'day'"),
+        ("calendar:\n  - {day: 2026-11-11}", "missing_key", "2:5", "'name'"),
+        ("calendar: [{name: x}]", "missing_key", "1:12", "a day, or from and to"),
+        ("calendar: [{from: 2026-11-11, name: x}]", "missing_key", "1:12", "from and to"),
+        (
+            "calendar: [{day: 2026-11-11, to: 2026-11-12, name: x}]",
+            *("missing_key", "1:12", "either a day"),
+        ),
+        (
+            "calendar: [{from: 2026-11-12, to: 2026-11-11, name: x}]",
+            *("wrong_order", "1:35", "Exchange"),
+        ),
+        ("calendar: 2026-11-11", "wrong_type", "1:11", "list"),
+        ("calendar: [2026-11-11]", "wrong_type", "1:12", "mapping"),
         ("roles: {owner: [a]}", "not_available", "1:1", "Delete the key"),
         ("- time_zone", "wrong_type", "1:1", "key: value"),
     ],
@@ -60,6 +78,21 @@ def test_a_wrong_setting_names_its_place(settings_file, text, code, place, hint)
     assert caught.value.code == code
     assert caught.value.place == f"{settings_file}:{place}"
     assert hint in str(caught.value)
+
+
+def test_days_of_the_calendar_come_in_order_of_time(settings_file):
+    """A day or a stretch of days each; what stands there twice counts once."""
+    settings_file.write_text(
+        "calendar:\n"
+        "  - {from: 2026-11-27, to: 2026-11-30, name: Cyber week}\n"
+        "  - {day: 2026-11-11, name: Singles' Day}\n"
+        "  - {day: 2026-11-11, name: Singles' Day}\n"
+    )
+    single, cyber = open_workspace(settings_file.parent).settings.calendar
+    assert single == CalendarStretch(date(2026, 11, 11), date(2026, 11, 11), "Singles' Day")
+    assert cyber == CalendarStretch(date(2026, 11, 27), date(2026, 11, 30), "Cyber week")
+    assert date(2026, 11, 28) in cyber
+    assert date(2026, 12, 1) not in cyber
 
 
 def test_all_mistakes_are_listed(settings_file):
