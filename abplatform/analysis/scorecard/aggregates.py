@@ -26,6 +26,8 @@ from abplatform.analysis.scorecard.notes import (
     note_outside,
     note_samples,
 )
+from abplatform.analysis.scorecard.pairwise import compare_treatments
+from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
     Scorecard,
@@ -35,6 +37,7 @@ from abplatform.analysis.scorecard.record import (
 )
 from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dispersion
 from abplatform.analysis.scorecard.rulings import gather_facts
+from abplatform.analysis.scorecard.shrunken import shrink_reports
 from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
 from abplatform.domain.experiment import Experiment
 from abplatform.stats.ratio import Undetermined
@@ -68,7 +71,10 @@ def measure_aggregates(
     key, as_of = experiment.key, question.as_of or run.now
     known_until = min(as_of, reports.asked.watermarks.get(key, as_of)) if rows else None
     look = find_fixed_look(experiment, run, known_until=known_until, zone=zone)
-    shown = list(_compare(experiment, rows, reports.running.inflations(key)))
+    shown, bayes = believe_lifts(
+        experiment, list(_compare(experiment, rows, reports.running.inflations(key)))
+    )
+    strata = shrink_reports(experiment, shown)
     later = _shown(ruling) < _shown(rows)
     judged = shown
     if later:
@@ -82,14 +88,15 @@ def measure_aggregates(
         status="final" if look.reached else "provisional",
         units=sum(impressions.values()),
         srm=_check_split(experiment, impressions),
-        lifts=carry_over(shown, judged),
+        lifts=carry_over(strata.compared, judged),
         warnings=(
             *_note_variance(experiment, reports.running),
             *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
-            *note_fixed(look),
+            *note_fixed(look, reasons=strata.reasons),
             *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
             *(note_later() if look.reached and later else ()),
             *note_samples(shown),
+            *strata.warnings,
         ),
         look=look,
         facts=_cautious(gather_facts(experiment, judged), reports.ruling, experiment)
@@ -98,6 +105,9 @@ def measure_aggregates(
         creatives=_compare_creatives(experiment, reports.running),
         first_at=_start_of(min(row["first_day"] for row in rows), zone) if rows else None,
         last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,
+        bayes=bayes,
+        heterogeneity=strata.heterogeneity,
+        pairwise=compare_treatments(experiment, shown, decided=look.reached),
     )
 
 

@@ -48,6 +48,7 @@ from abplatform.analysis.scorecard.outcomes import (
 )
 from abplatform.analysis.scorecard.pairwise import compare_treatments
 from abplatform.analysis.scorecard.plans import Ground, plan_of, recorded_looks, take_due_looks
+from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
 from abplatform.analysis.scorecard.shrunken import shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
@@ -109,6 +110,7 @@ def measure_units(
 
     shown = compare_all(warehouse, scope, history, bots=bool(overview["bot_units"]))
     shown = watch_families(experiment, monitor_lifts(experiment, shown, plan))
+    shown, bayes = believe_lifts(experiment, shown)
     strata = shrink_levels(warehouse, scope, shown)
     final_scope = replace(scope, final=True)
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
@@ -146,6 +148,7 @@ def measure_units(
         looks=in_order(looks),
         excluded_sources=run.excluded_sources,
         cuped=tuple(one.cuped for one in shown if one.cuped is not None),
+        bayes=bayes,
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, shown, decided=look.reached),
         corrected_lifts=collect_corrected(looks),

@@ -18,6 +18,7 @@ from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
 
 __all__ = [
+    "BayesFact",
     "CorrectedLift",
     "CreativeComparison",
     "CupedFact",
@@ -215,6 +216,41 @@ class CreativeComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class BayesFact:
+    """What is believed of the primary metric's overall lift after the data.
+
+    Args:
+        metric: The primary metric.
+        treatment: The variant.
+        model: ``normal`` on the log-lift, or ``beta_binomial`` where each impression stands alone.
+        prior: In words.
+        p_better: Posterior probability that the treatment is better.
+        lift: Posterior median of the relative lift.
+        credible_low: Lower end of its central credible interval.
+        credible_high: Upper end.
+        loss_treatment: Expected loss, relative to the control's rate, if the treatment is shipped.
+        loss_control: Expected loss if the control is kept.
+        undetermined: Why there is none, or None.
+    """
+
+    metric: str
+    treatment: str
+    model: str | None = None
+    prior: str | None = None
+    p_better: float | None = None
+    lift: float | None = None
+    credible_low: float | None = None
+    credible_high: float | None = None
+    loss_treatment: float | None = None
+    loss_control: float | None = None
+    undetermined: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of the scorecard's ``bayes``."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class CupedFact:
     """What the adjustment by pre-period totals did to one contrast.
 
@@ -301,6 +337,7 @@ class Scorecard:
         decision: The verdict, once judged.
         looks: Every look taken so far, in order of time and then of treatments.
         cuped: What the adjustment by pre-period totals did, one entry per treatment.
+        bayes: What is believed of the primary metric, one entry per treatment.
         calendar: The lift with and without days unlike others; None if it met none.
         novelty: The lift by days since a unit was first seen; None without returning units.
         interactions: Experiments of other layers that it met.
@@ -327,6 +364,7 @@ class Scorecard:
     decision: Decision | None = None
     looks: tuple[TakenLook, ...] = ()
     cuped: tuple[CupedFact, ...] = ()
+    bayes: tuple[BayesFact, ...] = ()
     calendar: CalendarView | None = None
     novelty: NoveltyView | None = None
     interactions: tuple[InteractionRow, ...] = ()
@@ -360,6 +398,7 @@ class Scorecard:
             "calendar": self.calendar.to_json() if self.calendar else None,
             "interactions": [row.to_json() for row in self.interactions],
             "cuped": [fact.to_json() for fact in self.cuped],
+            "bayes": [fact.to_json() for fact in self.bayes],
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "verdict": self.decision.to_json() if self.decision else None,
         }

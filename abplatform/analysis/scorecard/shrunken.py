@@ -130,8 +130,8 @@ def _look_at(experiment: Experiment, compared: Sequence[Compared], joint: _Joint
             found.append(_heterogeneity(treatment, lifts, alpha=alpha))
             warnings += _warn_of_reversal(overall.get(treatment), lifts, alpha=alpha)
     reasons.append(
-        f"{_FIELDS} are null for everything together, for the two views of the bots and where a "
-        "breakdown says shrink: false"
+        f"{_FIELDS} are null for everything together (but for p_better, which stands in bayes with "
+        "its prior), for the two views of the bots and where a breakdown says shrink: false"
     )
     return Strata(
         compared=tuple(filled.get(id(one), one) for one in compared),
