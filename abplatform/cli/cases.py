@@ -1,4 +1,4 @@
-"""The store opened for a question about one experiment, with everything sealed loaded first."""
+"""The store opened for questions that change nothing, not even what counts as final."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ class OpenStore:
 
 @contextmanager
 def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
-    """Load what is sealed, lock the workspace and open the store.
+    """Lock the workspace and open a store that holds everything sealed.
+
+    Sealed segments that are not loaded yet are loaded first. Without any, nothing is written: an
+    ingest would raise the watermarks, and rows would become final because somebody asked.
 
     Args:
         workspace: Whose store.
@@ -99,10 +102,19 @@ def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
         )
         for name, one in registered.items()
     }
-    with progress("loading what is sealed") as advance:
-        ingest(workspace, facts, advance=advance)
+    if _is_behind(workspace, job):
+        with progress("loading what is sealed") as advance:
+            ingest(workspace, facts, advance=advance)
     with workspace.lock(job), Warehouse.open(workspace) as warehouse:
-        # Read again: somebody may have started, stopped or looked while this waited for the lock.
-        registered, problems = Registry(workspace).usable()
         declared = declared_experiments(warehouse)
         yield OpenStore(workspace, warehouse, registered, declared, tuple(problems))
+
+
+def _is_behind(workspace: Workspace, job: str) -> bool:
+    """Whether a sealed segment is not in the store."""
+    from abplatform.logs.landing import sealed_segments
+    from abplatform.logs.store.warehouse import Warehouse
+
+    with workspace.lock(job), Warehouse.open(workspace) as warehouse:
+        loaded = set(warehouse.query("load/segments")["segment_number"])
+    return any(segment.number not in loaded for segment in sealed_segments(workspace))

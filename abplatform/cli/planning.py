@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -47,7 +48,21 @@ class Percentage(click.ParamType[float]):
         return found
 
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
+class Amount(click.FloatRange):
+    """A number above 0 that is one."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no number to reckon with", param, ctx)
+        return found
+
+
+POSITIVE = Amount()
 
 
 @click.command()

@@ -70,6 +70,12 @@ class Task:
         """θ of the lift on the log scale."""
         return math.log1p(self.lift)
 
+    def days(self, last: int) -> list[int]:
+        """Return the days of the looks of a plan that ends on a day."""
+        first = min(self.min_days, last)
+        # From some 60 looks on another one changes no figure that is shown, and takes its time.
+        return [*range(first, last, max(1, (last - first) // _LOOKS)), last]
+
     def plan(self, kind: PlanKind, *, last_day: int | None = None) -> Plan:
         """Return the plan of one treatment: of several, each gets its share of the error.
 
@@ -78,10 +84,7 @@ class Task:
             last_day: Of its looks; default max_days.
         """
         last = last_day or self.max_days
-        first = min(self.min_days, last)
-        # From some 60 looks on another one changes no figure that is shown, and takes its time.
-        days = [*range(first, last, max(1, (last - first) // _LOOKS)), last]
-        alpha = self.alpha / self.treatments
+        days, alpha = self.days(last), self.alpha / self.treatments
         if kind is PlanKind.SEQUENTIAL:
             return sequential_plan(alpha=alpha, days=days, mde=self.lift, power=self.power)
         if kind is PlanKind.ANYTIME:
@@ -241,7 +244,7 @@ def _fixed_drift(task: Task) -> float:
 
 def _ending(task: Task, forecast: Forecast, last_day: int) -> LookPlan:
     """Return the looks of a sequential plan that was planned to be full on a day."""
-    plan = task.plan(PlanKind.SEQUENTIAL, last_day=last_day)
+    plan = sequential_plan(alpha=task.alpha / task.treatments, days=task.days(last_day))
     return _follow(replace(plan, information_max=forecast.information(last_day)), forecast)
 
 
