@@ -143,10 +143,11 @@ def test_warnings_do_not_fail(tmp_path):
     """A file with warnings only exits 0 and shows them."""
     (tmp_path / "small.yaml").write_text(
         "key: small\nvariants: {a: {control: true}, b: {}}\nmetrics: {primary: ctr}\n"
+        "verdict: {ship: primary.within_mde}\n"
     )
     done = abp("validate", "small.yaml", cwd=tmp_path)
     assert done.returncode == 0
-    assert "small.yaml:1:1: warning plan_not_built: " in done.stdout
+    assert "small.yaml:4:11: warning no_mde: " in done.stdout
 
 
 def test_wrong_calls_exit_2_and_empty_folders_1(tmp_path):

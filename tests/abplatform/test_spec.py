@@ -297,8 +297,8 @@ analysis: {test: fix, alpha: 2}
     ("lines", "codes"),
     [
         ("analysis: {test: fixed}", []),
-        ("analysis: {test: sequential}", ["plan_not_built"]),
-        ("", ["plan_not_built"]),
+        ("analysis: {test: anytime}", []),
+        ("", []),
         ("analysis: {test: fixed}\nassignment: external\nlayer: {name: feed}", ["no_effect"]),
         ("analysis: {test: fixed}\nverdict: {ship: primary.within_mde}", ["no_mde"]),
     ],

@@ -11,7 +11,12 @@ from abplatform.analysis.scorecard.plans import LooksOf
 from abplatform.analysis.scorecard.record import LiftEstimate, TreatmentFacts
 from abplatform.analysis.scorecard.rulings import gather_facts, open_facts
 from abplatform.analysis.scorecard.strata import CorrectedLift
-from abplatform.analysis.scorecard.taken import JudgedLift, Outcome, TakenLook
+from abplatform.analysis.scorecard.taken import (
+    EstimateAtDecision,
+    JudgedLift,
+    Outcome,
+    TakenLook,
+)
 from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
 from abplatform.stats.anytime import monitor
@@ -152,7 +157,22 @@ def _with_outcome(experiment: Experiment, look: TakenLook, judged: Sequence[Comp
         lifts=tuple(_judged(one) for one in mine),
         corrected=tuple(_corrected(experiment, judged, look.treatment)),
     )
-    return replace(look, outcome=outcome)
+    own = (lift for lift in outcome.corrected if lift.breakdown is None)
+    winner = next((lift for lift in own if lift.metric == experiment.primary.metric), None)
+    estimate = _as_winner(look.estimate, winner) if look.estimate and winner else look.estimate
+    return replace(look, outcome=outcome, estimate=estimate)
+
+
+def _as_winner(found: EstimateAtDecision, mine: CorrectedLift) -> EstimateAtDecision:
+    """Return a winner of the fixed test as corrected for having won; no look explains that."""
+    return replace(
+        found,
+        median_unbiased=mine.median_unbiased,
+        low=mine.low,
+        high=mine.high,
+        method=mine.method,
+        undetermined=mine.undetermined,
+    )
 
 
 def _corrected(

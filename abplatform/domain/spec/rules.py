@@ -43,7 +43,6 @@ def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
 def find_warnings(root: Node, experiment: Experiment) -> list[SpecError]:
     """Return what is allowed but seldom meant."""
     found = [
-        *_plan(root, experiment),
         *_without_traffic(root, experiment),
         *_confounded(root, experiment),
         *_without_effect(root, experiment),
@@ -186,18 +185,6 @@ def _covariates(node: Node, values: Mapping[str, Any]) -> Iterator[SpecError]:
             remedy="delete cuped, or write `unit: user_id`",
             key="cuped",
         )
-
-
-def _plan(root: Node, experiment: Experiment) -> Iterator[SpecError]:
-    if experiment.analysis.test == "fixed":
-        return
-    node = root.child("analysis") if "analysis" in root.key_places else root
-    yield node.error(
-        f"the {experiment.analysis.test} test is not built yet: the verdict stays `continue`",
-        code="plan_not_built",
-        remedy="write `analysis: {test: fixed}` for a verdict at max_runtime",
-        key="test",
-    )
 
 
 def _without_traffic(root: Node, experiment: Experiment) -> Iterator[SpecError]:
