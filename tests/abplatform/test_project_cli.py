@@ -147,7 +147,7 @@ def test_warnings_do_not_fail(tmp_path):
     )
     done = abp("validate", "small.yaml", cwd=tmp_path)
     assert done.returncode == 0
-    assert "small.yaml:4:11: warning no_mde: " in done.stdout
+    assert "small.yaml:4:1: warning no_mde: " in done.stdout
 
 
 def test_wrong_calls_exit_2_and_empty_folders_1(tmp_path):
