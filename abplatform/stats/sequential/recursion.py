@@ -97,6 +97,10 @@ class _Step:
         return found / (self.spread * math.sqrt(2 * math.pi))
 
 
+_Open = tuple[float, Floats, Floats]
+"""Information of a look, nodes, and the mass of open paths on them."""
+
+
 class Recursion:
     """Two-sided boundaries of looks with independent increments, one look after the other.
 
@@ -106,7 +110,8 @@ class Recursion:
 
     def __init__(self) -> None:
         self._steps: list[_Step] = []
-        self._open: tuple[float, Floats, Floats] = (0.0, np.zeros(1), np.ones(1))
+        # What the next look was found to start from, kept between asking and recording.
+        self._ahead: tuple[float, _Open] | None = None
 
     def exceedance(self, information: float, boundary: float) -> float:
         """Return P(no crossing before, |Z| ≥ boundary) at the next look, without drift.
@@ -144,6 +149,7 @@ class Recursion:
             boundary: b, at least 0.
         """
         self._steps.append(self._next_step(information, boundary))
+        self._ahead = None
 
     def tail(self, z: float, *, drift: float) -> float:
         """Return P(no crossing before the look recorded last, Z there ≥ z).
@@ -168,13 +174,15 @@ class Recursion:
         )
 
     def _next_step(self, information: float, boundary: float) -> _Step:
-        before, nodes, mass = self._spread_out(information)
+        if self._ahead is None or self._ahead[0] != information:
+            self._ahead = (information, self._spread_out(information))
+        before, nodes, mass = self._ahead[1]
         return _Step(before, nodes, mass, information, boundary)
 
-    def _spread_out(self, information: float) -> tuple[float, Floats, Floats]:
+    def _spread_out(self, information: float) -> _Open:
         """Return the open paths at the look recorded last, on nodes fit for the next one."""
         if not self._steps:
-            return self._open
+            return 0.0, np.zeros(1), np.ones(1)
         last = self._steps[-1]
         if information <= last.information:
             message = f"information rises from look to look: {information} <= {last.information}"
