@@ -32,7 +32,7 @@ SCORECARD = {
     *("experiment", "as_of", "data_version", "status", "units", "srm", "lifts"),
     *("heterogeneity", "warnings", "verdict"),
     *("looks", "estimate_at_decision", "pairwise", "corrected_lifts"),
-    *("novelty", "calendar", "interactions", "cuped"),
+    *("novelty", "calendar", "interactions", "bayes", "cuped"),
 }
 LIFT = """
     metric category breakdown level control treatment units_control units_treatment n_control
