@@ -39,7 +39,8 @@ class LookRow:
         information: I of the data then; None where the look was skipped.
         information_fraction: t, how far the experiment was.
         z: The statistic; None where the look was skipped.
-        boundary: |z| from which on the look decides; None while that is infinite.
+        boundary: |z| from which on the look decides; None while that is infinite, or above 37,
+            where what may be spent is no float any more.
         alpha_here: What this look spent; None where the plan spends nothing.
         alpha_spent: What all looks so far spent; None where the plan spends nothing.
         relative_lift: Estimate then; None where there is none.
