@@ -21,6 +21,7 @@ from abplatform.analysis.scorecard.lifts import Compared, carry_over, compare_le
 from abplatform.analysis.scorecard.looks import Question, Run, find_fixed_look
 from abplatform.analysis.scorecard.notes import (
     note_fixed,
+    note_harm,
     note_later,
     note_no_traffic,
     note_outside,
@@ -36,9 +37,10 @@ from abplatform.analysis.scorecard.record import (
     Warned,
 )
 from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dispersion
-from abplatform.analysis.scorecard.rulings import gather_facts
+from abplatform.analysis.scorecard.rulings import gather_facts, watch_guardrails
 from abplatform.analysis.scorecard.shrunken import shrink_reports
 from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
+from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
@@ -75,6 +77,7 @@ def measure_aggregates(
         experiment, list(_compare(experiment, rows, reports.running.inflations(key)))
     )
     strata = shrink_reports(experiment, shown)
+    harmed = watch_guardrails(experiment, shown, provisional=not look.reached)
     later = _shown(ruling) < _shown(rows)
     judged = shown
     if later:
@@ -96,6 +99,7 @@ def measure_aggregates(
             *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
             *(note_later() if look.reached and later else ()),
             *note_samples(shown),
+            *note_harm(harmed),
             *strata.warnings,
         ),
         look=look,
@@ -107,7 +111,8 @@ def measure_aggregates(
         last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,
         bayes=bayes,
         heterogeneity=strata.heterogeneity,
-        pairwise=compare_treatments(experiment, shown, decided=look.reached),
+        pairwise=compare_treatments(experiment, judged, decided=look.reached),
+        corrected_lifts=correct_winners(experiment, judged) if look.reached else (),
     )
 
 

@@ -32,6 +32,7 @@ from abplatform.analysis.scorecard.looks import (
 )
 from abplatform.analysis.scorecard.notes import (
     note_exclusions,
+    note_harm,
     note_later,
     note_no_traffic,
     note_plan,
@@ -50,6 +51,7 @@ from abplatform.analysis.scorecard.pairwise import compare_treatments
 from abplatform.analysis.scorecard.plans import Ground, plan_of, recorded_looks, take_due_looks
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
+from abplatform.analysis.scorecard.rulings import watch_guardrails
 from abplatform.analysis.scorecard.shrunken import shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.totals import FOREVER, Scope
@@ -111,6 +113,9 @@ def measure_units(
     shown = compare_all(warehouse, scope, history, bots=bool(overview["bot_units"]))
     shown = watch_families(experiment, monitor_lifts(experiment, shown, plan))
     shown, bayes = believe_lifts(experiment, shown)
+    harmed = watch_guardrails(
+        experiment, shown, provisional=bool(overview["rows_provisional"]) and not scope.final
+    )
     strata = shrink_levels(warehouse, scope, shown)
     final_scope = replace(scope, final=True)
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
@@ -131,6 +136,7 @@ def measure_units(
             *note_split(srm, run),
             *_note_later_rows(look, last_at),
             *note_samples(shown),
+            *note_harm(harmed),
             *strata.warnings,
             *note_calendar(calendar, run),
             *note_part_week(experiment, run, zone),
@@ -152,6 +158,7 @@ def measure_units(
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, shown, decided=look.reached),
         corrected_lifts=collect_corrected(looks),
+        harmed=harmed,
     )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "note_changed_after",
     "note_exclusions",
     "note_fixed",
+    "note_harm",
     "note_later",
     "note_no_traffic",
     "note_outside",
@@ -55,7 +56,10 @@ def note_plan(
 def note_fixed(look: Look, *, reasons: Iterable[str] = ()) -> list[Warned]:
     """Say the same of an experiment whose reports are tested once, at the end."""
     notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
-    gaps = [f"{_PLAN_FIELDS} are null: reports are tested once, at the end", *reasons]
+    gaps = [
+        f"{_PLAN_FIELDS}, {_SEQUENCE_FIELDS} are null: reports are tested once, at the end",
+        *reasons,
+    ]
     return [*notes, Warned("not_applicable", "; ".join(gaps))]
 
 
@@ -144,6 +148,15 @@ def note_samples(compared: Iterable[Compared]) -> list[Warned]:
         if one.lift.breakdown is None
         and isinstance(one.contrast, RatioContrast)
         and one.contrast.small_sample
+    ]
+
+
+def note_harm(harmed: Mapping[str, Mapping[str, str]]) -> list[Warned]:
+    """Warn of guardrails that are harmed, whether or not a look may decide already."""
+    return [
+        Warned("guardrail_harmed", f"{treatment}: {told}")
+        for treatment, found in harmed.items()
+        for told in found.values()
     ]
 
 

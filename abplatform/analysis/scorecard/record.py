@@ -346,6 +346,7 @@ class Scorecard:
         heterogeneity: Whether categories differ, and what they share; None without categories.
         pairwise: Treatments against each other, where there are several.
         corrected_lifts: Lifts called significant at the decision look, corrected for that.
+        harmed: Treatment to the guardrails that everything so far proves harmed, with the numbers.
     """
 
     experiment: str
@@ -373,6 +374,7 @@ class Scorecard:
     heterogeneity: Heterogeneity | None = None
     pairwise: tuple[PairwiseLift, ...] = ()
     corrected_lifts: tuple[CorrectedLift, ...] = ()
+    harmed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:

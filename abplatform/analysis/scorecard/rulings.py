@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of
 from abplatform.analysis.scorecard.record import GuardrailFact, TreatmentFacts
@@ -31,7 +32,7 @@ from abplatform.stats.ratio import (
 )
 from abplatform.stats.sequential import fixed_information
 
-__all__ = ["HARM_ALPHA", "find_harm", "gather_facts", "open_facts"]
+__all__ = ["HARM_ALPHA", "find_harm", "gather_facts", "open_facts", "watch_guardrails"]
 
 HARM_ALPHA = 0.025
 """One-sided error with which any guardrail is ever called harmed; they share it."""
@@ -51,7 +52,11 @@ data can show has next to no power, while one tuned to a larger harm loses littl
 
 
 def find_harm(
-    experiment: Experiment, compared: Iterable[Compared], treatment: str
+    experiment: Experiment,
+    compared: Iterable[Compared],
+    treatment: str,
+    *,
+    provisional: bool = False,
 ) -> dict[str, str]:
     """Return the guardrails that are proven to be harmed, whenever one looks, with the numbers.
 
@@ -59,15 +64,38 @@ def find_harm(
         experiment: Names the guardrails.
         compared: Comparisons without a breakdown.
         treatment: The variant.
+        provisional: Whether conversions may still come in. They are missing from both variants
+            alike, but a rate of them lies below its absolute bound until they have come.
     """
     overall = [one for one in compared if one.cut is None and one.lift.treatment == treatment]
     found = {}
     for guardrail in experiment.guardrails:
+        if provisional and METRICS[guardrail.metric].needs_conversions:
+            guardrail = replace(guardrail, min=None)  # noqa: PLW2901 - what is left of it
+            if guardrail.non_inferiority_margin is None:
+                continue
         one = next((one for one in overall if one.lift.metric == guardrail.metric), None)
         told = _harm_of(guardrail, one, share=len(experiment.guardrails)) if one else None
         if told:
             found[guardrail.metric] = f"guardrail {guardrail.metric} is harmed: {told}"
     return found
+
+
+def watch_guardrails(
+    experiment: Experiment, compared: Sequence[Compared], *, provisional: bool
+) -> dict[str, dict[str, str]]:
+    """Return each harmed treatment's harmed guardrails, by everything that has come in.
+
+    Args:
+        experiment: Names treatments and guardrails.
+        compared: Of every row asked for.
+        provisional: As in :func:`find_harm`.
+    """
+    found = {
+        variant.name: find_harm(experiment, compared, variant.name, provisional=provisional)
+        for variant in experiment.treatments
+    }
+    return {name: harmed for name, harmed in found.items() if harmed}
 
 
 def gather_facts(
