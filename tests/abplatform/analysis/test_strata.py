@@ -8,9 +8,13 @@ import pytest
 from scipy import stats
 
 from abplatform.analysis.scorecard import Run
+from abplatform.analysis.scorecard.lifts import compare_levels
 from abplatform.analysis.scorecard.pairwise import compare_treatments
+from abplatform.analysis.scorecard.shrunken import shrink_reports
+from abplatform.analysis.scorecard.totals import read_aggregates
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Analysis, Breakdown, PrimaryMetric, Variant
+from abplatform.domain.metrics import METRICS
 from abplatform.stats.dunnett import joint_critical_value
 
 CATEGORIES = ("beauty", "home", "food")
@@ -279,3 +283,42 @@ def test_fixed_plans_use_the_joint_critical_value(show, trio, draw, run):
     assert critical == pytest.approx(
         joint_critical_value([math.sqrt(1 / 3)] * 2, alpha=0.05), abs=0.02
     )
+
+
+def report_of(category, variant, impressions, clicks):
+    return {
+        "experiment": "e",
+        "variant": variant,
+        "category": category,
+        "impressions": impressions,
+        "clicks": clicks,
+        "conversions": 0,
+        "value_micros": 0,
+        "cost_micros": 0,
+    }
+
+
+def test_reports_are_shrunken_with_a_diagonal(make):
+    """Pre-aggregated categories give Cochran's Q of their log-ratios, and shrunken lifts."""
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    counts = {"beauty": (300, 380), "home": (150, 140), "food": (80, 130)}
+    rows = [
+        report_of(category, variant, 10_000, clicks)
+        for category, both in counts.items()
+        for variant, clicks in zip(("baseline", "generated"), both, strict=True)
+    ]
+    experiment, cut = make(), Breakdown(by="category")
+    totals = read_aggregates(rows, [METRICS["ctr"]], level=1, inflations={})
+    strata = shrink_reports(experiment, compare_levels(experiment, totals, [METRICS["ctr"]], cut))
+    y, v = [], []
+    for ours, theirs in counts.values():
+        y.append(math.log(theirs / ours))
+        # One impression is one unit: U/(U - 1) with U = 10,000.
+        v.append((1 / ours + 1 / theirs - 2 / 10_000) * 10_000 / 9999)
+    expected = combine_effects(np.array(y), np.array(v), method_re="iterated", atol=1e-9)
+    found = strata.heterogeneity
+    assert found.statistic == pytest.approx(expected.q, rel=1e-9)
+    assert found.p_value == pytest.approx(expected.test_homogeneity().pvalue, rel=1e-9)
+    assert found.tau2 == pytest.approx(expected.tau2, rel=1e-6)
+    assert all(one.lift.shrunken_lift is not None for one in strata.compared)
