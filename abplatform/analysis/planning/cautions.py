@@ -121,9 +121,10 @@ def _warn_of_log(planning: Planning) -> Iterator[Warned]:
         return
     yield Warned(
         "extrapolated",
-        f"the log has {say_count(traffic.days)}; beyond them {noun_of(planning)} are "
-        f"taken to grow like days^{traffic.growth.units.exponent:.2f} and information like "
-        f"days^{traffic.growth.worth.exponent:.2f} (1: all are new, 0: the same ones come again)",
+        f"the log has {say_count(traffic.days)}; what comes after is a guess: at its end "
+        f"{noun_of(planning)} grow like days^{traffic.growth.units.exponent:.2f} and information "
+        f"like days^{traffic.growth.worth.exponent:.2f} (1: every day brings new ones, 0: the same "
+        "ones come again)",
     )
 
 

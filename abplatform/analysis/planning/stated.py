@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from abplatform.analysis.planning.growth import Curve, Growth, UnitFacts, grow_evenly
+from abplatform.analysis.planning.growth import Growth, UnitFacts, grow_evenly
 from abplatform.stats.power import share_unit_variance
 
 __all__ = ["Stated", "restate"]
@@ -53,7 +53,7 @@ def restate(seen: Growth | None, stated: Stated) -> Growth | None:
     if seen is None:
         return None
     factor = seen.facts.unit_variance / facts.unit_variance
-    worth = Curve(tuple(value * factor for value in seen.worth.seen), seen.worth.exponent)
+    worth = replace(seen.worth, seen=tuple(value * factor for value in seen.worth.seen))
     return replace(seen, worth=worth, facts=facts)
 
 
