@@ -20,7 +20,7 @@ from typing import Any, Literal
 import polars as pl
 
 from abplatform.analysis.scorecard.record import SrmCheck
-from abplatform.analysis.scorecard.split import Level, Split
+from abplatform.analysis.scorecard.split_counts import Level, Split
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import SRM_ALPHA, SrmTest
 

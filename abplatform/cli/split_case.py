@@ -15,7 +15,7 @@ from abplatform.yaml_text import nearest
 if TYPE_CHECKING:
     from abplatform.analysis.diagnosis import Diagnosis, Remedy
     from abplatform.analysis.scorecard import Run, SrmCheck
-    from abplatform.analysis.scorecard.split import Split, SplitDay
+    from abplatform.analysis.scorecard.split_counts import Split, SplitDay
     from abplatform.domain.experiment import Experiment
     from abplatform.traffic.registry import Registry
     from abplatform.traffic.registry.remedies import Remedies
@@ -115,7 +115,8 @@ class SplitCase:
     def look(self, as_of: datetime | None = None) -> SplitView:
         """Check the split as of a moment, or as of now."""
         from abplatform.analysis.scorecard import Question, known_then, measure, scope_of
-        from abplatform.analysis.scorecard.split import count_mismatches, judge_split, read_split
+        from abplatform.analysis.scorecard.split import count_mismatches, judge_split
+        from abplatform.analysis.scorecard.split_counts import read_split
 
         experiment, zone, question = self.experiment, self.zone, Question(as_of=as_of)
         warehouse = self.store.warehouse
@@ -133,8 +134,10 @@ class SplitCase:
         """Name what most likely broke the split."""
         from abplatform.analysis.diagnosis import Diagnosis, diagnose
 
+        if view.check.verdict == "unavailable":
+            return Diagnosis(None, "No unit has come yet; there is nothing to diagnose.")
         if view.split is None:
-            text = "Reports count no units, so nothing tells where the imbalance comes from."
+            text = "Reports count no units, so nothing tells where an imbalance comes from."
             remedy: Remedy | None = "do_not_use" if view.check.verdict == "alarm" else None
             return Diagnosis(None, text, remedy)
         return diagnose(
@@ -159,9 +162,9 @@ def acknowledge(case: SplitCase, decided: Decided) -> str:
         if check.acknowledged_at is not None:
             return "the alarm was acknowledged before; nothing was changed"
         raise RegistryError(
-            f"{case.key} has no alarm that could be acknowledged"
-            if case.by_unit
-            else f"{case.key} has reports only; their check does not remember alarms",
+            f"{case.key} has reports only; their check does not remember alarms"
+            if check.verdict == "alarm"
+            else f"{case.key} has no alarm that could be acknowledged",
             remedy=f"see `abp srm {case.key}`",
         )
     last = check.acknowledged_at

@@ -33,7 +33,7 @@ from abplatform.workspace import open_workspace
 if TYPE_CHECKING:
     from abplatform.analysis.diagnosis import Diagnosis, Part
     from abplatform.analysis.scorecard import SrmCheck
-    from abplatform.analysis.scorecard.split import SplitDay
+    from abplatform.analysis.scorecard.split_counts import SplitDay
     from abplatform.traffic.registry.remedies import Remedies
 
 __all__ = ["srm"]

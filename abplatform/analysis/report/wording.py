@@ -36,10 +36,9 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
     verdict = decision.verdict if decision else Verdict.CONTINUE
     codes = {note.code for note in scorecard.warnings}
     if verdict is Verdict.INVALID:
-        return (
-            f"Do not use this experiment: its {unit_noun(scorecard, experiment)} did not arrive in "
-            "the planned shares, so no difference can be trusted."
-        )
+        noun = unit_noun(scorecard, experiment)
+        broken = f"its {noun} did not arrive in the planned shares, so no difference can be trusted"
+        return f"Do not use this experiment: {scorecard.refused or broken}."
     if "no_traffic" in codes:
         return "Nothing to say yet: no traffic has been counted."
     lift = _telling_lift(scorecard, experiment)

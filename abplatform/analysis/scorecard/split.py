@@ -3,175 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from abplatform.analysis.scorecard.looks import Run
 from abplatform.analysis.scorecard.notes import note_changed_after
-from abplatform.analysis.scorecard.record import SrmCheck, Warned, format_time
+from abplatform.analysis.scorecard.record import SrmCheck, Warned
+from abplatform.analysis.scorecard.split_counts import Split, read_split
 from abplatform.analysis.scorecard.totals import FOREVER, Scope
-from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
-from abplatform.stats.srm import (
-    FIRES_AT,
-    PhaseCounts,
-    SrmTest,
-    chi_square_by_phase,
-    e_value_of,
-    log_e_path,
-)
+from abplatform.stats.srm import FIRES_AT, e_value_of
 
 __all__ = [
-    "Level",
-    "Split",
-    "SplitDay",
-    "SplitPhase",
     "check_split",
     "count_mismatches",
     "judge_split",
     "note_mismatches",
     "note_split",
-    "read_split",
 ]
 
 _UTC = ZoneInfo("UTC")
-
-Level = str | date | bool
-"""A value of a column of the cells."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitPhase:
-    """First exposures while one set of weights held.
-
-    Args:
-        weights: Variant to planned weight; a variant that is missing has none.
-        cells: Rows of ``portable/first_exposure_counts``.
-    """
-
-    weights: Mapping[str, float]
-    cells: pl.DataFrame
-
-    def counts(self) -> PhaseCounts:
-        """Return the units of each variant."""
-        sums = self.cells.group_by("variant").agg(pl.col("units").sum())
-        observed = {row["variant"]: int(row["units"]) for row in sums.iter_rows(named=True)}
-        return PhaseCounts({**dict.fromkeys(self.weights, 0), **observed}, self.weights)
-
-
-@dataclass(frozen=True, slots=True)
-class SplitDay:
-    """One workspace day of first exposures.
-
-    Args:
-        day: The day.
-        units: Variant to units that were new on it.
-        log_e: ln of the e-value at its end; infinite once units came to a variant without weight.
-    """
-
-    day: date
-    units: Mapping[str, int]
-    log_e: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Where and when an experiment's units had their first exposure.
-
-    Args:
-        names: All variants in the YAML's order, then strangers.
-        phases: By set of weights, in order of time. A ramp that changes only the traffic, or a
-            pause, opens none: the e-value runs on.
-    """
-
-    names: tuple[str, ...]
-    phases: tuple[SplitPhase, ...]
-
-    def where(self, condition: pl.Expr) -> Split:
-        """Return the split of those cells for which a condition on their columns holds."""
-        kept = (SplitPhase(one.weights, one.cells.filter(condition)) for one in self.phases)
-        return Split(self.names, tuple(kept))
-
-    def levels(self, column: str) -> list[Level]:
-        """Return the values of a column of the cells, sorted."""
-        found = {value for one in self.phases for value in one.cells[column].to_list()}
-        return sorted(found)
-
-    def test(self) -> SrmTest | Undetermined:
-        """Test all counts once."""
-        return chi_square_by_phase([phase.counts() for phase in self.phases])
-
-    def days(self) -> tuple[SplitDay, ...]:
-        """Return the days with a first exposure, and the e-value at the end of each."""
-        days = self.levels("day")
-        if not days:
-            return ()
-        daily = [self._tally(phase, {"day": days}) for phase in self.phases]
-        weights = [self._weights(phase) for phase in self.phases]
-        path = log_e_path(list(zip(daily, weights, strict=True)))
-        return tuple(
-            SplitDay(
-                day=day,
-                units=dict(zip(self.names, map(int, new), strict=True)),
-                log_e=float(log_e),
-            )
-            for day, new, log_e in zip(days, np.sum(daily, axis=0), path, strict=True)
-            if isinstance(day, date)
-        )
-
-    def segment_paths(self) -> tuple[list[str], npt.NDArray[np.float64]]:
-        """Return the segments, S of them, and ln e of each at the end of each day, shape (S, D)."""
-        axes = {"segment": self.levels("segment"), "day": self.levels("day")}
-        if not axes["day"]:
-            return [], np.zeros((0, 0))
-        parts = [(self._tally(phase, axes), self._weights(phase)) for phase in self.phases]
-        return [str(name) for name in axes["segment"]], log_e_path(parts)
-
-    def _tally(
-        self, phase: SplitPhase, axes: Mapping[str, Sequence[Level]]
-    ) -> npt.NDArray[np.int64]:
-        """Count a phase's units by some columns, in the order of their levels, and by variant."""
-        ordered: dict[str, Sequence[Level]] = {**axes, "variant": self.names}
-        places = [{level: at for at, level in enumerate(levels)} for levels in ordered.values()]
-        counts = np.zeros([len(levels) for levels in places], dtype=np.int64)
-        rows = phase.cells.select(*ordered, "units").rows()
-        where = [
-            [place[value] for place, value in zip(places, row[:-1], strict=True)] for row in rows
-        ]
-        if rows:
-            np.add.at(counts, tuple(np.array(where).T), [row[-1] for row in rows])
-        return counts
-
-    def _weights(self, phase: SplitPhase) -> list[float]:
-        return [float(phase.weights.get(name, 0.0)) for name in self.names]
-
-
-def read_split(warehouse: Warehouse, scope: Scope, run: Run) -> Split:
-    """Read where units had their first exposure, with the weights of that moment.
-
-    Every unit counts once: bots, and units later seen in two variants, included.
-    """
-    bound = ("experiment", "until", "flagged_until", "excluded_sources")
-    values = {name: scope.values()[name] for name in bound}
-    phases = []
-    for starts_at, ends_at, weights in _stretches(scope.experiment, run):
-        cells = warehouse.query(
-            "portable/first_exposure_counts",
-            **values,
-            starts_at=_naive(starts_at),
-            ends_at=_naive(ends_at),
-        )
-        phases.append(SplitPhase(weights, cells))
-    names = dict.fromkeys(variant.name for variant in scope.experiment.variants)
-    names |= dict.fromkeys(name for phase in phases for name in phase.cells["variant"].to_list())
-    return Split(tuple(names), tuple(phases))
 
 
 def check_split(warehouse: Warehouse, scope: Scope, run: Run, *, zone: ZoneInfo = _UTC) -> SrmCheck:
@@ -271,31 +125,12 @@ def note_split(check: SrmCheck, run: Run) -> list[Warned]:
         )
         notes.append(Warned("srm_analysed", text))
     if check.acknowledged_at is not None:
-        text = f"a sample ratio alarm was acknowledged at {format_time(check.acknowledged_at)}"
+        text = (
+            f"a sample ratio alarm was acknowledged on {check.acknowledged_at:%Y-%m-%d %H:%M} UTC"
+        )
         notes.append(Warned("srm_acknowledged", text))
     changes = (f"source {name} was excluded" for name in run.excluded_sources)
     return [*notes, *note_changed_after(changes)]
-
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _stretches(
-    experiment: Experiment, run: Run
-) -> list[tuple[datetime, datetime, Mapping[str, float]]]:
-    """Return stretches of time with one set of weights; later phases with equal ones are joined."""
-    stretches: list[tuple[datetime, datetime, Mapping[str, float]]] = []
-    for phase in run.phases:
-        if stretches and dict(stretches[-1][2]) == dict(phase.weights):
-            continue
-        if stretches:
-            starts_at, _, weights = stretches[-1]
-            stretches[-1] = (starts_at, phase.starts_at, weights)
-        stretches.append((phase.starts_at, FOREVER, phase.weights))
-    if not stretches:
-        return [(_BEGINNING, FOREVER, experiment.weights)]
-    first, last, weights = stretches[0]
-    return [(min(first, _BEGINNING), last, weights), *stretches[1:]]
 
 
 def count_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> tuple[int, int] | None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from abplatform.analysis.pairs import preference_pairs
-from abplatform.analysis.scorecard.split import check_split, judge_split, note_split, read_split
+from abplatform.analysis.scorecard.split import check_split, judge_split, note_split
+from abplatform.analysis.scorecard.split_counts import read_split
 from abplatform.analysis.scorecard.totals import Scope
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Phase, Variant
