@@ -38,6 +38,16 @@ def _simulated(name: str, place: str, runs: int, seconds: float) -> Study:
     return Study(name, place, runs, seconds, f"`{name}` has no result yet.")
 
 
+def _real(name: str, place: str, seconds: float) -> Study:
+    return Study(
+        name,
+        place,
+        1,
+        seconds,
+        f"`{name}` needs the data sets in `../shared/data`, which are not part of the repository.",
+    )
+
+
 STUDIES: tuple[Study, ...] = (
     _simulated("ratios", "ratio_study:measure_ratios", 10_000, 400),
     _simulated("options", "options_study:measure_options", 10_000, 130),
@@ -54,4 +64,6 @@ STUDIES: tuple[Study, ...] = (
     _simulated("equivalence", "families_study:measure_equivalence", 6_000, 70),
     _simulated("curse", "families_study:measure_curse", 10_000, 30),
     _simulated("pairs", "pairs_study:measure_pairs", 400, 120),
+    _real("upworthy", "real_study:measure_upworthy", 5),
+    _real("asos", "real_study:measure_asos", 60),
 )
