@@ -51,13 +51,13 @@ def describe_rates(programme: Programme) -> str:
 
 def describe_impact(impact: Impact) -> str:
     """Say what shipping has brought in one metric, and what it only seems to have brought."""
-    name = impact.metric.upper() if len(impact.metric) <= 5 else impact.metric
+    name = _name(impact.metric)
     if impact.shrunken_total is not None and impact.raw_total is not None:
         return (
             f"{name}: the {_count(impact.shipped, 'shipped treatment')} together are worth "
             f"{percent(impact.shrunken_total)} "
-            f"({_between(impact.shrunken_low, impact.shrunken_high)}); the raw sum of "
-            f"{percent(impact.raw_total)} is flattered by choosing winners."
+            f"({_between(impact.shrunken_low, impact.shrunken_high)}); as measured they add up to "
+            f"{percent(impact.raw_total)}, which choosing winners has flattered."
         )
     if impact.undetermined:
         total = impact.raw_total
@@ -73,12 +73,12 @@ def describe_holdout(lift: HoldoutLift) -> str:
     """Say what everyone else gained on the holdout, or how to have one."""
     if lift.relative_lift is None or lift.rate_others is None or lift.rate_holdout is None:
         return f"Holdout: {_sentence(lift.undetermined or 'no_result: no result')}."
-    since = f"{lift.first_at:%Y-%m-%d} to {lift.last_at:%Y-%m-%d}" if lift.first_at else ""
+    days = f"{lift.first_at:%Y-%m-%d} to {lift.last_at:%Y-%m-%d}" if lift.first_at else ""
     return (
-        f"Holdout: from {since} everyone else's CTR was {percent(lift.relative_lift)} "
-        f"({_between(lift.ci_low, lift.ci_high)}) above the holdout's "
-        f"({lift.rate_others:.2%} against {lift.rate_holdout:.2%}; {lift.units_others:,} and "
-        f"{lift.units_holdout:,} units)."
+        f"Holdout: from {days} everyone else's CTR was {lift.rate_others:.2%}, the holdout's "
+        f"{lift.rate_holdout:.2%}: a cumulative lift of {percent(lift.relative_lift)} "
+        f"({_between(lift.ci_low, lift.ci_high)}), on {lift.units_others:,} and "
+        f"{lift.units_holdout:,} units."
     )
 
 
@@ -91,7 +91,7 @@ def experiment_cells(row: EndedRow) -> tuple[str, ...]:
     if row.shrunken_lift is not None:
         shrunken = f"{percent(row.shrunken_lift)} ({_between(row.shrunken_low, row.shrunken_high)})"
     return (
-        *(row.experiment, row.treatment, row.verdict or row.state, row.metric),
+        *(row.experiment, row.treatment, _words(row.verdict or row.state), row.metric),
         *(raw, shrunken, f"{row.units:,}", _sentence(row.undetermined or "")),
     )
 
@@ -134,8 +134,8 @@ def _headline(programme: Programme) -> str:
     if told:
         best = max(told, key=lambda one: one.treatments)
         return (
-            f"What was shipped is worth {_percent(best.shrunken_total)} of {best.metric.upper()}, "
-            f"likely {_between(best.shrunken_low, best.shrunken_high)}"
+            f"What was shipped moves {_name(best.metric)} by {_percent(best.shrunken_total)}, likely "
+            f"between {_percent(best.shrunken_low)} and {_percent(best.shrunken_high)}"
         )
     return "Too few experiments have ended to say what shipping brings"
 
@@ -162,7 +162,7 @@ def _forest(rows: Sequence[EndedRow], impact: Impact) -> Iterator[ForestRow]:
         lost = row.verdict == "reject"
         yield ForestRow(
             label=f"{row.experiment} · {row.treatment}" if several else row.experiment,
-            note=f"{row.verdict or row.state} · {row.units:,} units",
+            note=f"{_words(row.verdict or row.state)} · {row.units:,} units",
             estimate=row.relative_lift,
             low=row.ci_low,
             high=row.ci_high,
@@ -184,7 +184,9 @@ def _forest(rows: Sequence[EndedRow], impact: Impact) -> Iterator[ForestRow]:
 
 
 def _holdout(lift: HoldoutLift) -> str:
-    note = f'<p class="quiet">{escape(lift.note)}.</p>' if lift.note else ""
+    note = (
+        f'<p class="quiet">{escape(lift.note[0].upper() + lift.note[1:])}.</p>' if lift.note else ""
+    )
     return f"<h2>Against the holdout</h2><p>{escape(describe_holdout(lift))}</p>{note}"
 
 
@@ -239,6 +241,14 @@ def _between(low: float | None, high: float | None) -> str:
     least = "\N{MINUS SIGN}\N{INFINITY}" if low is None else percent(low)
     most = "+\N{INFINITY}" if high is None else percent(high)
     return f"{least} {_TO} {most}"
+
+
+def _name(metric: str) -> str:
+    return metric.upper() if len(metric) <= 5 else _words(metric)
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
 
 
 def _percent(value: float | None) -> str:
