@@ -134,8 +134,8 @@ def _headline(programme: Programme) -> str:
     if told:
         best = max(told, key=lambda one: one.treatments)
         return (
-            f"What was shipped moves {_name(best.metric)} by {_percent(best.shrunken_total)}, likely "
-            f"between {_percent(best.shrunken_low)} and {_percent(best.shrunken_high)}"
+            f"What was shipped moves {_name(best.metric)} by {_percent(best.shrunken_total)}, "
+            f"likely between {_percent(best.shrunken_low)} and {_percent(best.shrunken_high)}"
         )
     return "Too few experiments have ended to say what shipping brings"
 
