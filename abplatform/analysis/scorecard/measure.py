@@ -42,12 +42,13 @@ from abplatform.analysis.scorecard.novelty import note_novelty, view_novelty
 from abplatform.analysis.scorecard.outcomes import (
     collect_corrected,
     collect_facts,
+    collect_pairs,
     fill_from_looks,
     in_order,
     monitor_lifts,
     settle,
 )
-from abplatform.analysis.scorecard.pairwise import compare_treatments
+from abplatform.analysis.scorecard.pairwise import carry_pairs, compare_treatments
 from abplatform.analysis.scorecard.plans import Ground, plan_of, recorded_looks, take_due_looks
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import Look, Scorecard, Warned
@@ -156,7 +157,9 @@ def measure_units(
         cuped=tuple(one.cuped for one in shown if one.cuped is not None),
         bayes=bayes,
         heterogeneity=strata.heterogeneity,
-        pairwise=compare_treatments(experiment, shown, decided=look.reached),
+        pairwise=carry_pairs(
+            compare_treatments(experiment, shown, decided=False), collect_pairs(looks)
+        ),
         corrected_lifts=collect_corrected(looks),
         harmed=harmed,
     )

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.pairwise import compare_treatments
 from abplatform.analysis.scorecard.plans import LooksOf
 from abplatform.analysis.scorecard.record import LiftEstimate, TreatmentFacts
 from abplatform.analysis.scorecard.rulings import gather_facts, open_facts
-from abplatform.analysis.scorecard.strata import CorrectedLift
+from abplatform.analysis.scorecard.strata import CorrectedLift, PairwiseLift
 from abplatform.analysis.scorecard.taken import (
     EstimateAtDecision,
     JudgedLift,
@@ -26,6 +27,7 @@ from abplatform.stats.sequential import Plan, PlanKind
 __all__ = [
     "collect_corrected",
     "collect_facts",
+    "collect_pairs",
     "fill_from_looks",
     "in_order",
     "monitor_lifts",
@@ -56,7 +58,11 @@ def settle(
         at = log_end or taken[-1].at
         if at not in known:
             known[at] = judge(at)
-        settled[treatment][-1] = _with_outcome(experiment, taken[-1], known[at])
+        found = _with_outcome(experiment, taken[-1], known[at])
+        if _is_last_to_decide(taken[-1], looks) and found.outcome is not None:
+            pairs = compare_treatments(experiment, known[at], decided=True)
+            found = replace(found, outcome=replace(found.outcome, pairs=pairs))
+        settled[treatment][-1] = found
     return settled
 
 
@@ -84,6 +90,16 @@ def collect_facts(
             facts.append(open_facts(variant.name, waiting, look.harmed if look else {}))
     # Overall facts first; the sort is stable.
     return tuple(sorted(facts, key=lambda one: one.category is not None))
+
+
+def collect_pairs(looks: LooksOf) -> tuple[PairwiseLift, ...]:
+    """Return the treatments against each other as the last deciding look found them.
+
+    Args:
+        looks: Treatment to its looks, settled.
+    """
+    outcomes = (taken[-1].outcome for taken in looks.values() if taken)
+    return next((outcome.pairs for outcome in outcomes if outcome and outcome.pairs), ())
 
 
 def collect_corrected(looks: LooksOf) -> tuple[CorrectedLift, ...]:
@@ -173,6 +189,11 @@ def _as_winner(found: EstimateAtDecision, mine: CorrectedLift) -> EstimateAtDeci
         method=mine.method,
         undetermined=mine.undetermined,
     )
+
+
+def _is_last_to_decide(look: TakenLook, looks: LooksOf) -> bool:
+    """Whether every treatment has decided by the end of this look's day."""
+    return all(taken and taken[-1].decides and taken[-1].at <= look.at for taken in looks.values())
 
 
 def _corrected(

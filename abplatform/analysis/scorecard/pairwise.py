@@ -14,7 +14,7 @@ from abplatform.stats.categories import adjust
 from abplatform.stats.fieller import RatioContrast, compare_rates
 from abplatform.stats.undetermined import Undetermined
 
-__all__ = ["compare_treatments"]
+__all__ = ["carry_pairs", "compare_treatments"]
 
 
 def compare_treatments(
@@ -41,6 +41,28 @@ def compare_treatments(
         pairs = _pairs_of(metric, treatments, alpha=experiment.analysis.alpha)
         found += _decide(pairs, alpha=experiment.analysis.alpha) if decided else pairs
     return tuple(found)
+
+
+def carry_pairs(
+    shown: Sequence[PairwiseLift], judged: Sequence[PairwiseLift]
+) -> tuple[PairwiseLift, ...]:
+    """Return the pairs shown with what the decision look said of them.
+
+    Args:
+        shown: Of every row asked for.
+        judged: Of the rows that the decision rests on; nothing before it.
+    """
+    decided = {(pair.metric, pair.base, pair.treatment): pair for pair in judged}
+    pairs = []
+    for pair in shown:
+        ruling = decided.get((pair.metric, pair.base, pair.treatment))
+        if ruling is not None:
+            pairs.append(
+                replace(pair, p_adjusted=ruling.p_adjusted, significant=ruling.significant)
+            )
+        else:
+            pairs.append(pair)
+    return tuple(pairs)
 
 
 def _pairs_of(

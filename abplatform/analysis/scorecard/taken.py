@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.facts import TreatmentFacts
-from abplatform.analysis.scorecard.strata import CorrectedLift
+from abplatform.analysis.scorecard.strata import CorrectedLift, PairwiseLift
 from abplatform.stats.sequential.looks import LookRow
 
 __all__ = ["EstimateAtDecision", "JudgedLift", "Outcome", "TakenLook"]
@@ -86,11 +86,13 @@ class Outcome:
         facts: What the rules may ask, overall first and then by category.
         lifts: Every lift's adjusted p-value.
         corrected: Significant lifts, corrected for having been reported for their size.
+        pairs: Treatments against each other, kept by the one that decided last.
     """
 
     facts: tuple[TreatmentFacts, ...]
     lifts: tuple[JudgedLift, ...]
     corrected: tuple[CorrectedLift, ...] = ()
+    pairs: tuple[PairwiseLift, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as the journal keeps it."""
@@ -98,6 +100,7 @@ class Outcome:
             "facts": [facts.to_json() for facts in self.facts],
             "lifts": [asdict(lift) for lift in self.lifts],
             "corrected": [lift.to_json() for lift in self.corrected],
+            "pairs": [pair.to_json() for pair in self.pairs],
         }
 
     @classmethod
@@ -107,6 +110,7 @@ class Outcome:
             facts=tuple(TreatmentFacts.from_json(facts) for facts in data["facts"]),
             lifts=tuple(JudgedLift(**lift) for lift in data["lifts"]),
             corrected=tuple(CorrectedLift(**lift) for lift in data["corrected"]),
+            pairs=tuple(PairwiseLift(**pair) for pair in data["pairs"]),
         )
 
 
