@@ -212,7 +212,7 @@ def _reasons(facts: TreatmentFacts, verdict: Verdict, experiment: Experiment) ->
 
 
 def _why_open(scorecard: Scorecard) -> tuple[str, ...]:
-    telling = {"no_traffic", "variant_without_traffic"}
+    telling = {"no_traffic", "variant_without_traffic", "guardrail_harmed"}
     reasons = [note.message for note in scorecard.warnings if note.code in telling]
     if not scorecard.look.reached:
         reasons.append(scorecard.look.sentence)

@@ -38,18 +38,17 @@ def note_plan(
         reasons: What else is null and why, as sentences.
     """
     notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
-    test = experiment.analysis.test
-    only = (
-        f"but for {experiment.primary.metric} without a breakdown, the one lift that the plan tests"
-    )
+    test, metric = experiment.analysis.test, experiment.primary.metric
+    only = f"but for {metric} without a breakdown, the one lift that the plan tests"
     begun = f"a variant has fewer than {ANYTIME_EVENT_UNITS} units with an event"
+    own = f"{_REPEATED_FIELDS}, {_PLAN_FIELDS}" if test == "sequential" else _PLAN_FIELDS
     gaps = [
-        f"{_PLAN_FIELDS} are null {only}{_none_yet(looks)}",
+        f"{own} are null {only}{_none_yet(looks)}",
         f"{_SEQUENCE_FIELDS} are null where {begun}, or a rate is not above zero",
         "ci_low, ci_high and p_value are of a fixed horizon: as if nobody had looked before",
     ]
     if test != "sequential":
-        gaps.insert(0, f"sequential_low, sequential_high and sequential_p are null ({test} test)")
+        gaps.insert(0, f"{_REPEATED_FIELDS} are null (the {test} test has none)")
     return [*notes, Warned("not_applicable", "; ".join([*gaps, *reasons]))]
 
 
@@ -57,16 +56,15 @@ def note_fixed(look: Look, *, reasons: Iterable[str] = ()) -> list[Warned]:
     """Say the same of an experiment whose reports are tested once, at the end."""
     notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
     gaps = [
-        f"{_PLAN_FIELDS}, {_SEQUENCE_FIELDS} are null: reports are tested once, at the end",
+        f"{_REPEATED_FIELDS}, {_PLAN_FIELDS} are null: reports are tested once, at the end",
+        f"{_SEQUENCE_FIELDS} are null: reports do not show how units vary",
         *reasons,
     ]
     return [*notes, Warned("not_applicable", "; ".join(gaps))]
 
 
-_PLAN_FIELDS = (
-    "sequential_low, sequential_high, sequential_p, look, information_fraction, boundary, "
-    "alpha_spent and decided_at"
-)
+_REPEATED_FIELDS = "sequential_low, sequential_high, sequential_p"
+_PLAN_FIELDS = "look, information_fraction, boundary, alpha_spent and decided_at"
 
 
 _SEQUENCE_FIELDS = "anytime_low, anytime_high, anytime_p and e_value"

@@ -10,6 +10,7 @@ import pytest
 from abplatform.analysis.scorecard import Run
 from abplatform.analysis.scorecard.kept import records_of
 from abplatform.analysis.verdict import analyze
+from abplatform.cli.ramp_gates import find_closed_gate
 from abplatform.domain.experiment import Analysis, Guardrail, PrimaryMetric, Variant
 from abplatform.traffic.registry.look_days import look_days
 
@@ -227,6 +228,24 @@ def test_a_harmed_guardrail_rejects_before_the_plan_decides(show, plan, run):
     with show([{**row, "conversions": row["clicked"]} for row in rows]) as warehouse:
         later = analyze(warehouse, experiment, run=at_journal(run, scorecard))
     assert later.decision.verdict == "reject"
+
+
+def test_harm_is_told_before_a_look_may_decide(show, plan, run):
+    """On day two nothing is decided, but a harmed guardrail is named and closes the ramp's gate."""
+    rows = draw_days([-0.6] * 2, users=500)
+    experiment = plan(
+        primary=PrimaryMetric("ctcvr"), guardrails=(Guardrail("ctr", non_inferiority_margin=0.1),)
+    )
+    with show(rows, watermark=START + 2 * DAY) as warehouse:
+        harmed = analyze(warehouse, experiment, run=run)
+    with show(draw_days([0.0] * 2, users=500), watermark=START + 2 * DAY) as warehouse:
+        sound = analyze(warehouse, experiment, run=run)
+    assert harmed.looks == ()
+    assert harmed.decision.verdict == "continue"
+    (note,) = [note for note in harmed.warnings if note.code == "guardrail_harmed"]
+    assert "guardrail ctr is harmed" in note.message
+    assert "guardrail ctr is harmed" in find_closed_gate(harmed, ("srm", "guardrails"))
+    assert find_closed_gate(sound, ("srm", "guardrails")) is None
 
 
 def hash_share(row):
