@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -235,6 +235,7 @@ def task_of(experiment: Experiment, *, days: int) -> Task:
         critical=joint_critical_value(shared, alpha=analysis.alpha),
         min_days=min(max(1, math.ceil(analysis.min_runtime / _DAY)), days),
         max_days=days,
+        mde=primary.mde,
     )
 
 
@@ -269,10 +270,11 @@ def _ramp_steps(experiment: Experiment) -> tuple[tuple[float, float], ...]:
 
 
 def _plan_calendar(experiment: Experiment, run: Run, zone: ZoneInfo) -> Calendar:
-    """Return when it ends; a draft starts with the next workspace day."""
+    """Return when it ends; a draft starts with the next workspace day, and meets the calendar."""
     starts = run.started_at or _midnight(run.now + _DAY, zone)
-    started = Run(now=run.now, started_at=starts)
-    decides = decision_moment(experiment, started, zone) or starts + experiment.analysis.max_runtime
+    if run.started_at is None:
+        run = replace(run, started_at=starts, calendar_at_start=run.calendar)
+    decides = decision_moment(experiment, run, zone) or starts + experiment.analysis.max_runtime
     waiting = final_delay(experiment)
     first = decides
     if experiment.analysis.test != "fixed":

@@ -54,6 +54,7 @@ class Task:
         critical: Critical value of one look, for this many treatments.
         min_days: Days before the first look.
         max_days: Days to the last look.
+        mde: The lift that the YAML fixes the plan for; None where it names none.
         power: Wanted probability of finding the lift.
     """
 
@@ -63,6 +64,7 @@ class Task:
     critical: float
     min_days: int
     max_days: int
+    mde: float | None
     power: float = DEFAULT_POWER
 
     @property
@@ -77,7 +79,7 @@ class Task:
         return [*range(first, last, max(1, (last - first) // _LOOKS)), last]
 
     def plan(self, kind: PlanKind, *, last_day: int | None = None) -> Plan:
-        """Return the plan of one treatment: of several, each gets its share of the error.
+        """Return the plan of one treatment as a start would fix it; of several, each has its share.
 
         Args:
             kind: Which plan.
@@ -86,10 +88,10 @@ class Task:
         last = last_day or self.max_days
         days, alpha = self.days(last), self.alpha / self.treatments
         if kind is PlanKind.SEQUENTIAL:
-            return sequential_plan(alpha=alpha, days=days, mde=self.lift, power=self.power)
+            return sequential_plan(alpha=alpha, days=days, mde=self.mde, power=self.power)
         if kind is PlanKind.ANYTIME:
-            return anytime_plan(alpha=alpha, days=days, mde=self.lift, power=self.power)
-        return fixed_plan(alpha=alpha, day=last, mde=self.lift, power=self.power)
+            return anytime_plan(alpha=alpha, days=days, mde=self.mde, power=self.power)
+        return fixed_plan(alpha=alpha, day=last, mde=self.mde, power=self.power)
 
 
 @dataclass(frozen=True)

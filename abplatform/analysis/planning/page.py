@@ -9,7 +9,6 @@ from abplatform.analysis.planning.cautions import warnings_of
 from abplatform.analysis.planning.forecast import Planning
 from abplatform.analysis.planning.outlook import PlanOutlook
 from abplatform.analysis.planning.words import (
-    PLAN_NAMES,
     headline,
     say_calendar,
     say_days,
@@ -140,12 +139,18 @@ def _table(planning: Planning) -> str:
     rows = "".join(_row(plan, own=plan is planning.own) for plan in planning.plans)
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<h2>What each plan costs</h2><div class="card">{table}</div>'
+    what = (
+        "<code>fixed</code> looks once, at the end; <code>sequential</code> looks every day from "
+        "min_runtime on; <code>anytime</code> may be read whenever and however often one likes."
+    )
+    return (
+        f"<h2>What each plan costs</h2><p class='quiet'>{what}</p><div class=\"card\">{table}</div>"
+    )
 
 
 def _row(plan: PlanOutlook, *, own: bool) -> str:
     cells = (
-        PLAN_NAMES[plan.plan],
+        plan.plan.value,
         "none" if plan.smallest_lift is None else say_lift(plan.smallest_lift),
         f"{plan.power:.0%}",
         say_units(plan),

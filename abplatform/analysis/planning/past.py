@@ -19,6 +19,7 @@ from abplatform.analysis.scorecard.totals import FOREVER
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, RampStep
 from abplatform.domain.metrics import METRICS
+from abplatform.logs.attribution import MOST_A_DAY, MOST_A_MINUTE, MOST_AN_HOUR
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.store.warehouse import Warehouse
 
@@ -203,7 +204,11 @@ def _read_impressions(
         "portable/impression_days",
         **_admitted(experiment),
         by_event=experiment.unit == "request_id",
-        bots=experiment.events.bots == "include",
+        # Pace tells programs from people only where units are people.
+        bots=experiment.events.bots == "include" or experiment.unit != "user_id",
+        most_a_minute=MOST_A_MINUTE,
+        most_an_hour=MOST_AN_HOUR,
+        most_a_day=MOST_A_DAY,
         until_micros=to_micros(until),
         attribution_micros=micros(experiment.events.attribution_window),
     )

@@ -13,7 +13,6 @@ from abplatform.figures import percent
 from abplatform.stats.sequential.plan import PlanKind
 
 __all__ = [
-    "PLAN_NAMES",
     "headline",
     "noun_of",
     "say_calendar",
@@ -23,12 +22,6 @@ __all__ = [
     "say_traffic",
     "say_units",
 ]
-
-PLAN_NAMES = {
-    PlanKind.FIXED: "fixed: one look, at the end",
-    PlanKind.SEQUENTIAL: "sequential: look every day",
-    PlanKind.ANYTIME: "anytime: look whenever",
-}
 
 _UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _DAY = timedelta(days=1)
