@@ -48,7 +48,7 @@ class Strata:
         compared: The comparisons as given, in their order, with the shrunken fields.
         heterogeneity: Of the primary metric over the first category breakdown; None without one.
         warnings: ``simpsons_paradox``.
-        reasons: Which shrunken fields are null, and why, one sentence each.
+        reasons: Which shrunken fields are null, and why, as sentences.
     """
 
     compared: tuple[Compared, ...]
@@ -112,7 +112,7 @@ def _look_at(experiment: Experiment, compared: Sequence[Compared], joint: _Joint
     alpha, first = experiment.analysis.alpha, _first_category_cut(experiment)
     overall = {one.lift.treatment: one for one in compared if _is_primary(one, experiment, None)}
     filled: dict[int, Compared] = {}
-    reasons: list[str] = []
+    gaps: list[str] = []
     found: list[Heterogeneity] = []
     warnings: list[Warned] = []
     for (_, cut, treatment), family in families(compared).items():
@@ -125,19 +125,19 @@ def _look_at(experiment: Experiment, compared: Sequence[Compared], joint: _Joint
         if cut.shrink:
             shrunken = lifts if isinstance(lifts, Undetermined) else shrink(lifts, alpha=alpha)
             filled |= dict(_fill(family, shrunken, experiment))
-            reasons += _why_null(family, lifts, shrunken)
+            gaps += _why_null(family, lifts, shrunken)
         if primary:
             found.append(_heterogeneity(treatment, lifts, alpha=alpha))
             warnings += _warn_of_reversal(overall.get(treatment), lifts, alpha=alpha)
-    reasons.append(
-        f"{_FIELDS} are null for everything together (but for p_better, which stands in bayes with "
-        "its prior), for the two views of the bots and where a breakdown says shrink: false"
+    gaps.append(
+        "for everything together (but for p_better, which stands in bayes with its prior), for the "
+        "two views of the bots, where a breakdown says shrink: false, and where a lift is null"
     )
     return Strata(
         compared=tuple(filled.get(id(one), one) for one in compared),
         heterogeneity=replace(found[0], others=tuple(found[1:])) if found else None,
         warnings=tuple(warnings),
-        reasons=tuple(reasons),
+        reasons=(f"{_FIELDS} are null " + ", ".join(gaps),),
     )
 
 
@@ -183,14 +183,17 @@ def _why_null(
 ) -> Iterator[str]:
     lift = family[0].lift
     where = f"{lift.metric} of {lift.treatment} by {lift.breakdown}"
+    if _shared_obstacle(family) is not None:
+        # Each lift says why there is none.
+        return
     if isinstance(shrunken, Undetermined):
-        yield f"{_FIELDS} are null for {where} ({shrunken.reason})"
+        yield f"for {where} ({shrunken.reason})"
     elif isinstance(lifts, JointLifts) and lifts.left_out:
         named = ", ".join(list(lifts.left_out)[:_NAMED])
         rest = len(lifts.left_out) - _NAMED
         more = f" and {rest} more" if rest > 0 else ""
         reason = next(iter(lifts.left_out.values())).reason
-        yield f"{_FIELDS} are null for {where} in {named}{more} ({reason})"
+        yield f"for {where} in {named}{more} ({reason})"
 
 
 def _heterogeneity(

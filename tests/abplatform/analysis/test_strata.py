@@ -87,6 +87,7 @@ def test_categories_are_shrunken_and_nothing_else(show, make, clear_rows, run):
     assert overall.shrunken_lift is None
     note = next(w.message for w in scorecard.warnings if w.code == "not_applicable")
     assert "shrunken_lift, shrunken_low, shrunken_high, p_better are null for everything" in note
+    assert note.count("shrunken_lift") == 1
 
 
 def test_better_means_the_metrics_direction(show, make, clear_rows, run):
