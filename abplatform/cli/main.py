@@ -23,7 +23,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "ramp": ("experiments", "Move a running experiment to its next ramp step."),
     "stop": ("experiments", "Stop an experiment for good."),
     "status": ("experiments", "Show every experiment's state."),
-    "history": ("experiments", "Show what the journal holds of an experiment."),
+    "history": (
+        "experiments",
+        "Show the journal of an experiment, or what all have taught.",
+    ),
     "assign": ("experiments", "Show which variant units get."),
     "ingest": ("logs", "Take in impression and click logs."),
     "analyze": ("analysis", "Compute an experiment's scorecard."),

@@ -10,6 +10,7 @@ from abplatform.analysis.programme.record import HoldoutLift
 from abplatform.logs.holdout import read_holdout
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+from abplatform.stats.srm import chi_square
 
 __all__ = ["measure_holdout"]
 
@@ -48,7 +49,7 @@ def measure_holdout(
         rate_others=others.rate,
         first_at=_moment(min((row["first_micros"] for row in present), default=None)),
         last_at=_moment(max((row["last_micros"] for row in present), default=None)),
-        note=_NOTE,
+        note=_note(planned_share, control.units, others.units),
     )
     found = contrast(control, others, alpha=alpha, share=True)
     if isinstance(found, Undetermined):
@@ -75,6 +76,19 @@ def _why_none(planned_share: float) -> str:
     return (
         "no_holdout: nobody is kept on original baselines; write `holdout: 2%` into abp.yaml "
         "before the next start, and from then on the lift of all that is shipped can be measured"
+    )
+
+
+def _note(planned_share: float, held: int, others: int) -> str:
+    """Say what is compared, and whether the holdout has the size that abp.yaml plans."""
+    planned = {"holdout": planned_share, "others": 1 - planned_share}
+    test = chi_square({"holdout": held, "others": others}, planned)
+    if not planned_share or isinstance(test, Undetermined) or not test.alarm:
+        return _NOTE
+    return (
+        f"{_NOTE}; the log's holdout is {held / (held + others):.2%} of all units where abp.yaml "
+        f"plans {planned_share:.2%} (p = {test.p_value:.2g}): unless that share was changed lately, "
+        "units are lost on one side, and the lift cannot be trusted"
     )
 
 

@@ -11,6 +11,11 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.scorecard.calendar import (
+    find_special_days,
+    note_calendar,
+    note_part_week,
+)
 from abplatform.analysis.scorecard.comparisons import listed_metrics
 from abplatform.analysis.scorecard.creatives import (
     compare_aggregate_creatives,
@@ -39,6 +44,7 @@ from abplatform.analysis.scorecard.record import (
 from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dispersion
 from abplatform.analysis.scorecard.rulings import gather_facts, watch_guardrails
 from abplatform.analysis.scorecard.shrunken import shrink_reports
+from abplatform.analysis.scorecard.special_views import CalendarView
 from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
 from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
@@ -84,6 +90,10 @@ def measure_aggregates(
         judged = list(_compare(experiment, ruling, reports.ruling.inflations(key)))
     judged = decide_families(experiment, judged) if look.reached else judged
     impressions = _impressions(experiment, rows)
+    first_at = _start_of(min(row["first_day"] for row in rows), zone) if rows else None
+    last_at = _start_of(max(row["last_day"] for row in rows), zone) if rows else None
+    days = find_special_days(run, first=first_at, last=last_at, zone=zone)
+    calendar = CalendarView(days) if days else None
     return Scorecard(
         experiment=experiment.key,
         as_of=as_of,
@@ -101,14 +111,17 @@ def measure_aggregates(
             *note_samples(shown),
             *note_harm(harmed),
             *strata.warnings,
+            *note_calendar(calendar, run),
+            *note_part_week(experiment, run, zone),
         ),
         look=look,
+        calendar=calendar,
         facts=_cautious(gather_facts(experiment, judged), reports.ruling, experiment)
         if look.reached
         else (),
         creatives=_compare_creatives(experiment, reports.running),
-        first_at=_start_of(min(row["first_day"] for row in rows), zone) if rows else None,
-        last_at=_start_of(max(row["last_day"] for row in rows), zone) if rows else None,
+        first_at=first_at,
+        last_at=last_at,
         bayes=bayes,
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, judged, decided=look.reached),

@@ -85,10 +85,13 @@ def note_calendar(view: CalendarView | None, run: Run) -> list[Warned]:
     names = list(dict.fromkeys(name for one in view.days for name in one.names))
     named = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
     days = f"{len(view.days)} {'day' if len(view.days) == 1 else 'days'}"
-    text = (
-        f"{days} of the run are unlike others ({named}); the calendar's rows show the lift with "
-        "and without them"
+    told = (
+        "the calendar's rows show the lift without them and on them only"
+        if view.rows
+        else "reports give no unit rows, so the lift without them is not shown"
     )
+    verb = "is" if len(view.days) == 1 else "are"
+    text = f"{days} of the run {verb} unlike others ({named}); {told}"
     later = [one for one in view.days if not one.known_at_start]
     gone = run.calendar_at_start is not None and set(run.calendar_at_start) - set(run.calendar)
     changes = [f"{later[0].day} was named {later[0].names[0]!r} in abp.yaml"] if later else []
@@ -101,7 +104,8 @@ def note_part_week(experiment: Experiment, run: Run, zone: ZoneInfo) -> list[War
     at = decision_moment(experiment, run, zone)
     if at is None or run.started_at is None:
         return []
-    ends = min(at, run.ended_at) if run.ended_at else at
+    early = run.ended_at is not None and run.ended_at < at
+    ends = run.ended_at if run.ended_at is not None and early else at
     length = ends.astimezone(zone).replace(tzinfo=None) - run.started_at.astimezone(zone).replace(
         tzinfo=None
     )
@@ -111,8 +115,9 @@ def note_part_week(experiment: Experiment, run: Run, zone: ZoneInfo) -> list[War
         return []
     text = (
         f"the run of {length / timedelta(days=1):.3g} days is no whole number of weeks, so some "
-        "weekdays count more than others; plan max_runtime in weeks"
+        "weekdays count more than others"
     )
+    text += "" if early else "; plan max_runtime in weeks"
     return [Warned("part_week", text)]
 
 

@@ -384,6 +384,7 @@ def test_the_holdout_is_what_plain_python_counts(world):
     workspace, events = world
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         lift = measure_holdout(warehouse, planned_share=0.2)
+        other = measure_holdout(warehouse, planned_share=0.1)
     clicked = {event["impression_id"] for event in events if event["event_type"] == "click"}
     units = {"holdout": {}, "assigned": {}}
     for event in events:
@@ -402,6 +403,8 @@ def test_the_holdout_is_what_plain_python_counts(world):
     assert lift.p_value == pytest.approx(expected.p_value, rel=1e-9)
     assert (lift.units_holdout, lift.units_both) == (sums["holdout"].units, 0)
     assert lift.undetermined is None
+    assert "cannot be trusted" not in lift.note
+    assert "where abp.yaml plans 10.00%" in other.note
 
 
 def test_nobody_held_out_says_how(tmp_path):

@@ -8,7 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from abplatform.analysis.scorecard import Run, decision_moment
-from abplatform.analysis.scorecard.calendar import find_special_days, note_part_week
+from abplatform.analysis.scorecard.calendar import (
+    find_special_days,
+    note_calendar,
+    note_part_week,
+)
+from abplatform.analysis.scorecard.special_views import CalendarView
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Analysis
 from abplatform.stats.ratio import RatioSums, contrast
@@ -187,3 +192,13 @@ def test_the_journal_keeps_the_calendar_of_the_start(tmp_path, start):
     assert found.calendar_at_start == (MOON,)
     assert found.calendar == (MOON, SALE)
     assert read_calendar(calendar_facts((MOON, SALE))) == (MOON, SALE)
+
+
+def test_reports_only_name_the_days(start):
+    """Without unit rows there are no rows with and without, and the warning says so."""
+    run = Run(now=start, calendar=(MOON,))
+    days = find_special_days(run, first=start, last=start + timedelta(days=6), zone=UTC_ZONE)
+    (note,) = note_calendar(CalendarView(days), run)
+    assert note.code == "calendar_day"
+    assert "reports give no unit rows" in note.message
+    assert note_calendar(None, run) == []
