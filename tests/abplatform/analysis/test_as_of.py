@@ -111,6 +111,27 @@ def test_assigned_elsewhere_is_judged_on_the_last_day(store, make, draw, run, st
     assert early.lifts[0].p_adjusted is not None
 
 
+def test_a_later_flag_changes_no_look(store, make, draw, run, start):
+    """Who turns out to be a bot, or is seen in a second variant, counted until that moment."""
+    rows = sorted(draw(lift=1.0), key=lambda row: row["ts"])
+    burst, other = list(dict.fromkeys(row["unit_id"] for row in rows))[:2]
+    later = start + timedelta(days=9)
+    owner = next(row["variant"] for row in rows if row["unit_id"] == other)
+    second = [impression(f"b{n}", later, unit_id=burst) for n in range(61)]
+    wrong = {"baseline": "generated", "generated": "baseline"}[owner]
+    second.append(impression("m", later, unit_id=other, variant=wrong))
+    with store(make(), as_log(rows), second) as warehouse:
+        versions = warehouse.query("load/segments")["data_version"].to_list()
+        before, after = (
+            analyze(warehouse, make(), run=run, question=Question(data_version=version))
+            for version in (versions[0], None)
+        )
+    assert {"bots", "mixed_units"} <= {note.code for note in after.warnings}
+    assert after.looks == before.looks
+    assert after.facts == before.facts
+    assert after.facts
+
+
 def test_a_moment_of_an_empty_store_is_no_error(store, make, run, start):
     """Before anything was logged there is no traffic at any moment."""
     with store(make()) as warehouse:

@@ -8,17 +8,10 @@ FROM (
             PARTITION BY experiment, unit_id ORDER BY first_micros, variant
         ) AS place
     FROM (
-        SELECT s.experiment, s.unit_id, s.variant, min(s.ts_micros) AS first_micros
-        FROM stood AS s
-        JOIN (
-            SELECT experiment, unit_id
-            FROM stood
-            WHERE reason = 'assigned' AND NOT outside_phase
-            GROUP BY experiment, unit_id
-            HAVING min(variant) <> max(variant)
-        ) AS m ON m.experiment = s.experiment AND m.unit_id = s.unit_id
-        WHERE s.reason = 'assigned' AND NOT s.outside_phase
-        GROUP BY s.experiment, s.unit_id, s.variant
+        SELECT experiment, unit_id, variant, min(ts_micros) AS first_micros
+        FROM stood
+        WHERE reason = 'assigned' AND NOT outside_phase
+        GROUP BY experiment, unit_id, variant
     ) AS by_variant
 ) AS ranked
 WHERE place = 2;
