@@ -87,7 +87,7 @@ def _note(planned_share: float, held: int, others: int) -> str:
         return _NOTE
     return (
         f"{_NOTE}; the log's holdout is {held / (held + others):.2%} of all units where abp.yaml "
-        f"plans {planned_share:.2%} (p = {test.p_value:.2g}): unless that share was changed lately, "
+        f"plans {planned_share:.2%} (p = {test.p_value:.2g}): unless that share was changed, "
         "units are lost on one side, and the lift cannot be trusted"
     )
 
