@@ -15,7 +15,7 @@ import numpy as np
 
 from abplatform.analysis.scorecard.histories import History, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of, fill
-from abplatform.analysis.scorecard.record import CupedFact
+from abplatform.analysis.scorecard.record import CupedFact, Warned
 from abplatform.analysis.scorecard.totals import Scope, Slice
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse
@@ -29,7 +29,7 @@ from abplatform.stats.cuped import (
 from abplatform.stats.moments import Counts, UnitMoments
 from abplatform.stats.ratio import Undetermined
 
-__all__ = ["adjust_overall", "adjust_with"]
+__all__ = ["adjust_overall", "adjust_with", "note_adjustment"]
 
 
 def adjust_overall(
@@ -113,6 +113,28 @@ def adjust_with(
         "needed"
     )
     return replace(adjust_rates(moments, covariates=(), place=place, theta={}), reason=reason)
+
+
+def note_adjustment(compared: Sequence[Compared]) -> list[Warned]:
+    """Say which lifts are adjusted, or why none is although the YAML asks for it.
+
+    Args:
+        compared: Every comparison, adjusted.
+    """
+    notes = []
+    for fact in (one.cuped for one in compared if one.cuped is not None):
+        name = f"{fact.metric} of {fact.treatment}"
+        if fact.theta and fact.variance_reduction is not None:
+            text = (
+                f"the overall lift of {name} is adjusted for what "
+                f"{fact.units_with_history:,} units did before, which takes "
+                f"{fact.variance_reduction:.0%} off its variance; the rates beside it are as "
+                "counted, the adjusted ones stand in cuped"
+            )
+            notes.append(Warned("cuped_adjusted", text))
+        if fact.reason is not None:
+            notes.append(Warned("cuped_reduced", f"cuped of {name}: {fact.reason}"))
+    return notes
 
 
 def _why_not(scope: Scope, chosen: Sequence[Compared]) -> str | None:

@@ -113,9 +113,9 @@ def compare(
         rate_control=ours.k / ours.n * metric.scale if ours.n else None,
         rate_treatment=theirs.k / theirs.n * metric.scale if theirs.n else None,
     )
-    # The difference of a return is a profit per unit, in money; that of a rate is a rate.
-    scale = _MONEY if metric.incremental else metric.scale
-    return Compared(fill(lift, result, scale=scale), ours, theirs, result, cut)
+    if metric.incremental:
+        return Compared(_fill_return(lift, result), ours, theirs, result, cut)
+    return Compared(fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
 
 
 def decide_family(
@@ -194,6 +194,13 @@ def fill(lift: LiftEstimate, result: RatioContrast | Undetermined, *, scale: flo
         design_effect=result.design_effect,
         undetermined=_first_reason(relative, interval),
     )
+
+
+def _fill_return(lift: LiftEstimate, result: RatioContrast | Undetermined) -> LiftEstimate:
+    """Fill a return on extra cost: the control has none, and the difference is profit per unit."""
+    lift = fill(replace(lift, rate_control=None, rate_treatment=None), result, scale=_MONEY)
+    beyond = lift.relative_lift
+    return lift if beyond is None else replace(lift, rate_treatment=beyond + 1)
 
 
 def _first_reason(*values: object) -> str | None:

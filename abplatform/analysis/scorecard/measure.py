@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.scorecard.adjusted import note_adjustment
 from abplatform.analysis.scorecard.calendar import (
     find_special_days,
     note_calendar,
@@ -137,6 +138,7 @@ def measure_units(
             *note_split(srm, run),
             *_note_later_rows(look, last_at),
             *note_samples(shown),
+            *note_adjustment(shown),
             *note_harm(harmed),
             *strata.warnings,
             *note_calendar(calendar, run),

@@ -207,14 +207,7 @@ def _guardrail_fact(
 
 def _above_least(metric: str, one: Compared, *, bound: float) -> tuple[bool, str]:
     """Say whether the treatment's rate is at least the bound."""
-    if isinstance(one.treatment.sums, Undetermined):
-        return _unknown(metric, one.treatment.sums.reason)
-    interval = rate_interval(
-        one.treatment.sums,
-        alpha=_EQUIVALENCE_ALPHA,
-        share=metric in _COUNTED,
-        event=event_of(METRICS[metric]),
-    )
+    interval = _rate_of_treatment(metric, one)
     if isinstance(interval, Undetermined):
         return _unknown(metric, interval.reason)
     scale = METRICS[metric].scale
@@ -223,6 +216,22 @@ def _above_least(metric: str, one: Compared, *, bound: float) -> tuple[bool, str
         f"guardrail {metric}: between {low:.4g} and {high:.4g}, at least {bound:.4g} is required"
     )
     return low >= bound, sentence
+
+
+def _rate_of_treatment(metric: str, one: Compared) -> Interval | Undetermined:
+    if METRICS[metric].incremental:
+        # Its rate is the return on what the treatment cost beyond the control; 1 breaks even.
+        beyond = _relative(one, alpha=_EQUIVALENCE_ALPHA)
+        return beyond.shifted(1.0) if isinstance(beyond, Interval) else beyond
+    if isinstance(one.treatment.sums, Undetermined):
+        return one.treatment.sums
+    return rate_interval(
+        one.treatment.sums,
+        alpha=_EQUIVALENCE_ALPHA,
+        share=metric in _COUNTED,
+        event=event_of(METRICS[metric]),
+        inflation=one.treatment.inflation,
+    )
 
 
 def _within_margin(metric: str, one: Compared, *, margin: float) -> tuple[bool, str]:
@@ -284,7 +293,13 @@ def _below_least(one: Compared, *, bound: float, alpha: float, tau2: float) -> s
     if isinstance(sums, Undetermined) or not sums.n:
         return None
     least, rate = bound / metric.scale, sums.k / sums.n
-    found = _distance_below(sums, least, share=metric.name in _COUNTED)
+    if metric.incremental:
+        found = _return_below(one, least)
+        rate = (one.lift.relative_lift or 0.0) + 1
+    else:
+        found = _distance_below(
+            sums, least, share=metric.name in _COUNTED, inflation=one.treatment.inflation
+        )
     if found is None or found[0] <= 0:
         return None
     z, information = found
@@ -293,7 +308,22 @@ def _below_least(one: Compared, *, bound: float, alpha: float, tau2: float) -> s
     return f"{rate * metric.scale:.4g} is below {bound:.4g} whenever one looks"
 
 
-def _distance_below(sums: RatioSums, least: float, *, share: bool) -> tuple[float, float] | None:
+def _return_below(one: Compared, least: float) -> tuple[float, float] | None:
+    """Return the same of a return on extra cost: how far value lies below least · cost."""
+    found = one.contrast
+    if not isinstance(found, RatioContrast) or isinstance(found.relative_lift, Undetermined):
+        return None
+    cost, variance = found.rate_control, found.treatment.variance
+    variance += least**2 * found.control.variance - 2 * least * found.covariance
+    if least <= 0 or variance <= 0 or _event_units(one) < ANYTIME_EVENT_UNITS:
+        return None
+    distance = (least * cost - found.rate_treatment) / math.sqrt(variance)
+    return distance, (least * cost) ** 2 / variance
+
+
+def _distance_below(
+    sums: RatioSums, least: float, *, share: bool, inflation: float
+) -> tuple[float, float] | None:
     """Return how far a rate lies below its least in standard errors, and its information.
 
     On the log scale; a share with too few successes for that gets the score statistic, as if each
@@ -301,10 +331,10 @@ def _distance_below(sums: RatioSums, least: float, *, share: bool) -> tuple[floa
     """
     rate = sums.k / sums.n
     if sums.k_units >= ANYTIME_EVENT_UNITS and rate > 0 and sums.variance > 0 and least > 0:
-        information = rate**2 / sums.variance
+        information = rate**2 / (sums.variance * inflation)
         return math.log(least / rate) * math.sqrt(information), information
     if share and sums.n_units >= ANYTIME_EVENT_UNITS and 0 <= rate <= 1 and 0 < least < 1:
-        variance = least * (1 - least) * sums.nn / sums.n**2
+        variance = least * (1 - least) * sums.nn / sums.n**2 * inflation
         return (least - rate) / math.sqrt(variance), least**2 / variance
     return None
 

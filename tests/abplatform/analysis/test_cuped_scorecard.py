@@ -216,6 +216,7 @@ def test_own_logs_before_the_start_adjust_the_primary_metric(store, make, run, s
     lift = scorecard.lifts[0]
     assert lift.rate_control == lift.k_control / lift.n_control
     assert scorecard.to_json()["cuped"] == [fact.to_json()]
+    assert "cuped_adjusted" in {note.code for note in scorecard.warnings}
 
 
 def test_only_the_overall_primary_metric_is_adjusted(store, make, run, start):
@@ -322,6 +323,7 @@ def test_without_history_the_raw_contrast_stands(store, make, run, start, fields
     assert scorecard.lifts == raw.lifts
     assert scorecard.cuped[0].reason.startswith("few_units_with_history")
     assert scorecard.cuped[0].theta == {}
+    assert "cuped_reduced" in {note.code for note in scorecard.warnings}
 
 
 def test_requests_have_no_past(show, draw, make, run):

@@ -1,0 +1,130 @@
+"""Returns on extra cost, and beliefs, from rows to the scorecard."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from abplatform.analysis.verdict import analyze
+from abplatform.domain.experiment import Guardrail, PrimaryMetric
+from abplatform.stats.bayes import beta_posterior, normal_posterior
+from abplatform.stats.incremental import contrast_incremental
+from abplatform.stats.ratio import RatioSums, contrast
+
+MILLION = 10**6
+
+
+def draw_money(start, *, gain, users=400):
+    """Users whose treatment costs a unit of money more and brings `gain` more."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for user in range(users):
+        treated = user % 2 == 1
+        for _ in range(1 + rng.poisson(1)):
+            spent = rng.gamma(4, 0.5 if treated else 0.25)
+            earned = rng.gamma(2, 0.5) + (gain * spent if treated else spent)
+            rows.append(
+                {
+                    "variant": "generated" if treated else "baseline",
+                    "unit_id": f"u{user}",
+                    "ts": start + timedelta(hours=float(rng.uniform(0, 160))),
+                    "clicked": int(rng.random() < 0.3),
+                    "conversions": 1,
+                    "net_value_micros": int(earned * MILLION),
+                    "cost_micros": int(spent * MILLION),
+                }
+            )
+    return rows
+
+
+def sums_by_unit(rows, variant):
+    totals = {}
+    for row in rows:
+        if row["variant"] == variant:
+            cost, value = totals.get(row["unit_id"], (0, 0))
+            totals[row["unit_id"]] = (cost + row["cost_micros"], value + row["net_value_micros"])
+    return RatioSums.of_units(*zip(*totals.values(), strict=True))
+
+
+@pytest.mark.parametrize("gain", [0.4, 2.5])
+def test_a_return_is_that_of_totals_per_unit(show, make, run, start, gain):
+    """Lift, interval and p are those of value and cost per unit; the rate is the return itself."""
+    rows = draw_money(start, gain=gain)
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, make(primary=PrimaryMetric("iroas")), run=run)
+    lift = scorecard.lifts[0]
+    expected = contrast_incremental(sums_by_unit(rows, "baseline"), sums_by_unit(rows, "generated"))
+    assert lift.p_value == expected.p_value
+    assert (lift.ci_low, lift.ci_high) == (expected.relative.low, expected.relative.high)
+    assert (lift.rate_control, lift.rate_treatment) == (None, expected.relative_lift + 1)
+    assert lift.absolute_lift == pytest.approx(expected.absolute_lift / MILLION, rel=1e-12)
+    assert lift.significant
+    assert (lift.relative_lift > 0) == (gain > 1)
+
+
+@pytest.mark.parametrize("least", [1.0, 9.0])
+def test_a_guardrail_bounds_the_return_itself(show, make, run, start, least):
+    """`min` of iroas is a bound on the return, not on the treatment's value over its cost."""
+    rows = draw_money(start, gain=2.5)
+    experiment = make(guardrails=(Guardrail("iroas", min=least),))
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    fact = next(one for one in scorecard.facts if one.category is None).guardrails[0]
+    assert (fact.holds, fact.harmed) == (least == 1.0, least == 9.0)
+
+
+def test_beliefs_stand_beside_the_test(show, make, draw, run):
+    """The primary metric's posterior is that of its contrast; p_better is in the overall lifts."""
+    rows = draw(users=500)
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, make(guardrails=(Guardrail("ctcvr", min=0.001),)), run=run)
+    lift, (fact,) = scorecard.lifts[0], scorecard.bayes
+    expected = normal_posterior(unit_contrast(rows))
+    assert fact.p_better == lift.p_better == pytest.approx(expected.p_better, rel=1e-12)
+    assert fact.loss_treatment == pytest.approx(expected.loss_treatment, rel=1e-9)
+    assert (fact.credible_low, fact.credible_high) == pytest.approx(
+        (expected.credible.low, expected.credible.high), rel=1e-12
+    )
+    guard = next(one for one in scorecard.lifts if one.metric == "ctcvr" and one.level is None)
+    assert 0 < guard.p_better < 1
+    assert scorecard.to_json()["bayes"] == [fact.to_json()]
+
+
+def test_requests_are_believed_by_their_counts(show, make, draw, run):
+    """Where each impression stands alone the posterior is that of two beta distributions."""
+    rows = draw(users=300)
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, replace(make(), unit="request_id"), run=run)
+    (fact,) = scorecard.bayes
+    counts = [
+        (
+            sum(row["clicked"] for row in rows if row["variant"] == name),
+            sum(row["variant"] == name for row in rows),
+        )
+        for name in ("baseline", "generated")
+    ]
+    assert fact.model == "beta_binomial"
+    assert fact.p_better == beta_posterior(*counts).p_better
+
+
+def test_what_cannot_be_believed_says_why(show, make, draw, run):
+    """A variant without traffic has no posterior, and the reason stands in its place."""
+    rows = [row for row in draw(users=100) if row["variant"] == "baseline"]
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, make(), run=run)
+    (fact,) = scorecard.bayes
+    assert fact.p_better is None
+    assert fact.undetermined.startswith("no_traffic")
+
+
+def unit_contrast(rows):
+    totals = {}
+    for row in rows:
+        n, k = totals.get((row["variant"], row["unit_id"]), (0, 0))
+        totals[row["variant"], row["unit_id"]] = (n + 1, k + row["clicked"])
+    sides = []
+    for name in ("baseline", "generated"):
+        mine = [total for (variant, _), total in totals.items() if variant == name]
+        sides.append(RatioSums.of_units(*zip(*mine, strict=True)))
+    return contrast(*sides, share=True)
