@@ -63,12 +63,12 @@ class PlanTally:
 
     Args:
         rejects: Runs in which a treatment crossed.
-        wrong: Runs in which it crossed against the planted lift; all of them where none is.
+        wrong: Runs in which it crossed against the planted lift; None where none is planted.
         by_day: Day to runs that crossed then.
     """
 
     rejects: Tally
-    wrong: Tally
+    wrong: Tally | None
     by_day: Mapping[int, int]
 
     @property
@@ -83,7 +83,7 @@ class PlanTally:
         """Return it as JSON data."""
         return {
             "rejects": self.rejects.to_json(),
-            "wrong_direction": self.wrong.to_json(),
+            "wrong_direction": None if self.wrong is None else self.wrong.to_json(),
             "median_day": self.middle_day,
             "by_day": [{"day": day, "runs": count} for day, count in self.by_day.items()],
         }
@@ -204,10 +204,10 @@ def _tally(batches: list[Batch], plan: PlanKind, count: int, planted: float) -> 
     days = np.concatenate([batch.days[plan] for batch in batches])
     signs = np.concatenate([batch.directions[plan] for batch in batches])
     crossed, counts = np.unique(days[days > 0], return_counts=True)
-    right = np.sign(planted) if planted else 0
+    against = (days > 0) & (signs != np.sign(planted))
     return PlanTally(
         rejects=Tally(int((days > 0).sum()), count),
-        wrong=Tally(int(((days > 0) & (signs != right)).sum()), count),
+        wrong=Tally(int(against.sum()), count) if planted else None,
         by_day=dict(zip(crossed.tolist(), counts.tolist(), strict=True)),
     )
 

@@ -76,18 +76,18 @@ def _table(rehearsal: Rehearsal) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for kind, plan in rehearsal.plans.items():
         own = plan is rehearsal.own
-        table.add_row(*_row(rehearsal, kind.value, plan, own=own), style="bold" if own else "")
+        table.add_row(*_row(kind.value, plan, own=own), style="bold" if own else "")
     if rehearsal.naive is not None:
         naive = rehearsal.naive
         table.add_row("naive, daily", f"{naive.rate:.1%}", _interval(naive), style="dim")
     return table
 
 
-def _row(rehearsal: Rehearsal, name: str, plan: PlanTally, *, own: bool) -> tuple[str, ...]:
+def _row(name: str, plan: PlanTally, *, own: bool) -> tuple[str, ...]:
     day = "" if plan.middle_day is None else f"{plan.middle_day:g}"
     rate = f"{plan.rejects.rate:.1%}"
     cells = (f"{name}{' *' if own else ''}", rate, _interval(plan.rejects), day)
-    return cells if rehearsal.kind == "aa" else (*cells, f"{plan.wrong.rate:.1%}")
+    return cells if plan.wrong is None else (*cells, f"{plan.wrong.rate:.1%}")
 
 
 def _interval(tally: Tally) -> str:
