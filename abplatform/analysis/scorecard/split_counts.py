@@ -77,7 +77,7 @@ class Split:
 
     def levels(self, column: str) -> list[Level]:
         """Return the values of a column of the cells, sorted."""
-        found = {value for one in self.phases for value in one.cells[column].to_list()}
+        found = {value for one in self.phases for value in one.cells[column].unique()}
         return sorted(found)
 
     def test(self) -> SrmTest | Undetermined:
@@ -117,7 +117,7 @@ class Split:
         ordered: dict[str, Sequence[Level]] = {**axes, "variant": self.names}
         places = [{level: at for at, level in enumerate(levels)} for levels in ordered.values()]
         counts = np.zeros([len(levels) for levels in places], dtype=np.int64)
-        rows = phase.cells.select(*ordered, "units").rows()
+        rows = phase.cells.group_by(*ordered).agg(pl.col("units").sum()).rows()
         where = [
             [place[value] for place, value in zip(places, row[:-1], strict=True)] for row in rows
         ]
