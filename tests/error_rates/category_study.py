@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import chdtrc
@@ -34,10 +35,12 @@ HETEROGENEITY_WORLDS = (
 )
 
 
-def measure_heterogeneity(runs: int) -> list[Table]:
+def measure_heterogeneity(
+    runs: int, *, worlds: Sequence[tuple[int, float]] = HETEROGENEITY_WORLDS
+) -> list[Table]:
     """Hold the joint Wald test to its aim and show what impression-level tests do."""
     rows, pooled = [], []
-    for users, lift in HETEROGENEITY_WORLDS:
+    for users, lift in worlds:
         found = _heterogeneity_runs(users, lift, runs)
         labels = (f"{users:,}", f"{100 * lift:+.0f} %")
         wald = share(found["wald"], high=0.07)

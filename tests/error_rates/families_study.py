@@ -1,5 +1,6 @@
 """Several treatments, guardrails, equivalence, and the winner's curse."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +18,18 @@ __all__ = ["measure_curse", "measure_equivalence", "measure_guardrails", "measur
 
 BAND = {"low": 0.040, "high": 0.058}
 DAYS = 14
+ALLOCATIONS = ((1, 1, 1), (1, 1, 1, 1), (1,) * 6, (4, 1, 1, 1, 1))
+EFFECTS = (0.0, -0.05, -0.10, -0.20)
+EDGES = {-1: "just as much worse", 1: "just as much better"}
+MARGIN = 0.10
 
 
-def measure_treatments(runs: int) -> list[Table]:
+def measure_treatments(
+    runs: int, *, allocations: Sequence[tuple[int, ...]] = ALLOCATIONS
+) -> list[Table]:
     """Hold Dunnett's joint test to its family-wise error."""
     rows = []
-    for shares in ((1, 1, 1), (1, 1, 1, 1), (1,) * 6, (4, 1, 1, 1, 1)):
+    for shares in allocations:
         joint, alone, holm = _treatment_runs(shares, runs)
         name = ":".join(str(one) for one in shares)
         rows.append(
@@ -45,11 +52,13 @@ def measure_treatments(runs: int) -> list[Table]:
     ]
 
 
-def measure_guardrails(runs: int) -> list[Table]:
+def measure_guardrails(
+    runs: int, *, numbers: Sequence[int] = (1, 3), lifts: Sequence[float] = EFFECTS
+) -> list[Table]:
     """Hold the one-sided bound to its false alarms and show how soon it finds harm."""
     rows = []
-    for guardrails in (1, 3):
-        for lift in (0.0, -0.05, -0.10, -0.20):
+    for guardrails in numbers:
+        for lift in lifts:
             fired, when = _guardrail_runs(guardrails, lift, runs if lift == 0 else runs // 5)
             aim = {"high": 0.025} if lift == 0 else {}
             row = (share(fired, **aim), average(when))
@@ -73,17 +82,18 @@ def measure_guardrails(runs: int) -> list[Table]:
     ]
 
 
-def measure_equivalence(runs: int) -> list[Table]:
+def measure_equivalence(runs: int, *, edges: Sequence[int] = (-1, 1, 0)) -> list[Table]:
     """Hold non-inferiority and equivalence to 5 % at the edge of their margins."""
-    margin = 0.10
     rows = []
-    for name, lift in (("just as much worse", -margin), ("just as much better", margin)):
-        passed, equivalent = _equivalence_runs(lift, margin, runs)
-        worse = share(passed, high=0.058) if lift < 0 else share(passed)
-        values = (worse, share(equivalent, high=0.058))
-        rows.append(Row((f"{100 * lift:+.0f} % ({name})",), values, len(passed)))
-    passed, equivalent = _equivalence_runs(0.0, margin, runs)
-    rows.append(Row(("0 %",), (share(passed), share(equivalent)), len(passed)))
+    for edge in edges:
+        lift = edge * MARGIN
+        passed, equivalent = _equivalence_runs(lift, runs)
+        label = f"{100 * lift:+.0f} % ({EDGES[edge]})" if edge else "0 %"
+        values = (
+            share(passed, high=0.058) if edge < 0 else share(passed),
+            share(equivalent, high=0.058) if edge else share(equivalent),
+        )
+        rows.append(Row((label,), values, len(passed)))
     return [
         Table(
             "Not worse, and no difference, within a margin of ± 10 %",
@@ -204,8 +214,12 @@ def _guardrail_runs(guardrails: int, lift: float, runs: int) -> tuple[list[bool]
 
 
 def _harmed(control: RatioSums, treatment: RatioSums, *, alpha: float, tau2: float) -> bool:
+    result = contrast(control, treatment, share=True)
+    # The one-sided e-value is below 2·exp(z²/2), so that no bound lies below zero before this.
+    if isinstance(result, RatioContrast) and result.z > -math.sqrt(2 * math.log(0.5 / alpha)) + 0.2:
+        return False
     high = anytime_bound(
-        contrast(control, treatment, share=True),
+        result,
         event_units=min(control.k_units, treatment.k_units),
         alpha=alpha,
         tau2=tau2,
@@ -214,7 +228,7 @@ def _harmed(control: RatioSums, treatment: RatioSums, *, alpha: float, tau2: flo
     return isinstance(high, float) and high < 0
 
 
-def _equivalence_runs(lift: float, margin: float, runs: int) -> tuple[list[bool], list[bool]]:
+def _equivalence_runs(lift: float, runs: int) -> tuple[list[bool], list[bool]]:
     passed, equivalent = [], []
     for place, count in batches(runs, 20, f"equivalence {lift:g}"):
         rng = generator("equivalence", lift, place)
@@ -226,6 +240,6 @@ def _equivalence_runs(lift: float, margin: float, runs: int) -> tuple[list[bool]
             result = contrast(*(one.sums(run, 0) for one in pair), alpha=0.10, share=True)
             if isinstance(result, RatioContrast) and isinstance(result.relative, Interval):
                 low, high = result.relative.low, result.relative.high
-                passed.append(low > -margin)
-                equivalent.append(low > -margin and high < margin)
+                passed.append(low > -MARGIN)
+                equivalent.append(low > -MARGIN and high < MARGIN)
     return passed, equivalent

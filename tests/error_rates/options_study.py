@@ -1,5 +1,7 @@
 """The options beside the default: other intervals with few clicks, and CUPED."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from ratio_study import COVERAGE, FALSE_POSITIVES, LOOSE
 from seeds import generator
@@ -80,19 +82,19 @@ def _option_runs(users: int, runs: int) -> tuple[dict[str, list[bool]], float]:
     return found, float(np.median(clicking))
 
 
-def measure_cuped(runs: int) -> list[Table]:
+def measure_cuped(runs: int, *, users: Sequence[int] = (500, 3000)) -> list[Table]:
     """Hold CUPED to the aims of the plain test."""
     rows = []
     for metric in ("ctr", "coverage"):
-        for users in (500, 3000):
-            on, off, gain = _cuped_runs(metric, users, runs)
+        for size in users:
+            on, off, gain = _cuped_runs(metric, size, runs)
             values = (
                 share(on, **FALSE_POSITIVES),
                 share([not one for one in on], **COVERAGE),
                 share(off, **FALSE_POSITIVES),
                 average(gain, unit="share"),
             )
-            rows.append(Row((metric, f"{users:,}"), values, len(on)))
+            rows.append(Row((metric, f"{size:,}"), values, len(on)))
     return [
         Table(
             "CUPED: pre-period totals take out noise, not validity",

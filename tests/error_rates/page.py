@@ -1,11 +1,13 @@
 """From the kept results to docs/error-rates.md, the same page from the same results."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from kept import Result
+from kept import FOLDER, Result, read
+from studies import STUDIES
 from tallies import Measured, Row, Table
 
-__all__ = ["render"]
+__all__ = ["kept_results", "render"]
 
 COMMAND = "python tests/error_rates/run.py --out docs/error-rates.md"
 
@@ -37,6 +39,13 @@ LIMITS = """## Limits
   households under two ids) breaks every test on this page, and no test on it would notice.
 - Nobody's click rate drifts within an experiment here.
 """
+
+
+def kept_results(folder: Path = FOLDER) -> tuple[list[Result], list[str]]:
+    """Return what is kept, in the order of the page, and a sentence for each study that is not."""
+    found = {study.name: read(study.name, folder) for study in STUDIES}
+    results = [one for one in found.values() if one is not None]
+    return results, [study.without for study in STUDIES if found[study.name] is None]
 
 
 def render(results: Sequence[Result], missing: Sequence[str] = ()) -> str:

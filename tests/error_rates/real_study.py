@@ -62,9 +62,9 @@ def measure_upworthy(_runs: int) -> list[Table] | None:
             "rings for most tests inside them and for hardly any outside.",
             (
                 (
-                    "Impressions of each test's packages against equal shares; tests with two or more "
-                    "packages of the exploratory set. Impressions stand for users, of whom the archive "
-                    "says nothing, so that the rate outside may lie above 0.1 %."
+                    "Impressions of each test's packages against equal shares; tests with two or "
+                    "more packages of the exploratory set. Impressions stand for users, of whom "
+                    "the archive says nothing, so that the rate outside may lie above 0.1 %."
                 ),
             ),
         )
@@ -97,14 +97,14 @@ def measure_asos(_runs: int) -> list[Table] | None:
             "verdict is final when it is made, so only the last column's sense applies to it.",
             (
                 (
-                    "44 experiments of the exploratory share, every treatment and metric, the looks "
-                    "at full days with at least 100 users and a variance in both variants; means per "
-                    "user. “Different” is p < 0.05 at that look (peeking), a current 95 % confidence "
-                    "sequence that excludes no difference (anytime, tuned for a lift of 5 %), or a "
-                    "crossing (sequential, time as its clock). A verdict is gone if the test at the "
-                    "last look (the fixed test for sequential) does not say the same direction. Runs "
-                    "are series of looks; the second and third column count among those that ever say "
-                    "“different”."
+                    "44 experiments of the exploratory share, every treatment and metric, the "
+                    "looks at full days with at least 100 users and a variance in both variants; "
+                    "means per user. “Different” is p < 0.05 at that look (peeking), a current 95 "
+                    "% confidence sequence that excludes no difference (anytime, tuned for a lift "
+                    "of 5 %), or a crossing (sequential, time as its clock). A verdict is gone if "
+                    "the test at the last look (the fixed test for sequential) does not say the "
+                    "same direction. Runs are series of looks; the second and third column count "
+                    "among those that ever say “different”."
                 ),
             ),
         )
@@ -144,9 +144,10 @@ def _split_row(name: str, tests: Sequence[Sequence[int]]) -> Row:
 
 
 def _read_asos() -> Iterator[tuple[str, list[LookPoint]]]:
-    rows = pl.read_csv(ASOS).drop_nulls().sort("time_since_start")
-    rows = rows.filter(pl.col("time_since_start") % 1 == 0)
     keys = ["experiment_id", "variant_id", "metric_id"]
+    day = pl.col("time_since_start").floor().cast(int).alias("day")
+    rows = pl.read_csv(ASOS).drop_nulls().sort("time_since_start").with_columns(day)
+    rows = rows.unique([*keys, "day"], keep="last", maintain_order=True)
     for (*_, metric), group in rows.group_by(keys, maintain_order=True):
         points = [
             point for row in group.iter_rows(named=True) if (point := _point_of(row)) is not None
@@ -169,7 +170,7 @@ def _point_of(row: dict[str, float]) -> LookPoint | None:
     total = row["count_c"] + row["count_t"]
     pooled = sum(row[f"mean_{side}"] * row[f"count_{side}"] for side in "ct") / total
     return LookPoint(
-        day=round(row["time_since_start"]),
+        day=int(row["day"]) + 1,
         contrast=result,
         pooled_rate=pooled,
         event_units=int(users),

@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread a process
 
 from kept import FOLDER, Result, digests, imported, read, write
-from page import render
+from page import kept_results, render
 from studies import STUDIES, Study
 
 __all__ = ["main", "measure"]
@@ -34,11 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         if study not in todo:
             _say(f"{study.name}: kept")
     found = _run_all(todo, quick=options.quick, folder=folder, processes=options.processes)
-    if not options.quick:
-        found = {study.name: kept for study in STUDIES if (kept := read(study.name, folder))}
-    results = [found[study.name] for study in STUDIES if study.name in found]
+    if options.quick:
+        results, missing = [found[one.name] for one in STUDIES if one.name in found], []
+    else:
+        results, missing = kept_results(options.kept)
     if options.out:
-        missing = [s.without for s in STUDIES if s.name not in found and not options.quick]
         options.out.write_text(render(results, missing))
         _say(f"wrote {options.out}")
     return _report(results)
