@@ -166,7 +166,7 @@ def independent_lifts(
 ) -> JointLifts | Undetermined:
     """Return the log-ratios of categories whose errors are independent of each other.
 
-    That holds where every trial stands alone: pre-aggregated reports.
+    That holds where every trial stands alone: pre-aggregated reports and ``unit: request_id``.
 
     Args:
         contrasts: Category to its own contrast, whose variances are kept as they are.

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from abplatform.analysis.scorecard.lifts import Compared, decide_family, families
+from abplatform.analysis.scorecard.lifts import Compared, families
 from abplatform.domain.experiment import Experiment
-from abplatform.stats.categories import reject_by_e_values
+from abplatform.domain.metrics import METRICS
+from abplatform.stats.categories import Correction, adjust, reject_by_e_values
 from abplatform.stats.dunnett import JointTest, compare_with_control
 from abplatform.stats.ratio import RatioContrast, Undetermined
 
@@ -36,7 +37,7 @@ def decide_families(experiment: Experiment, compared: Sequence[Compared]) -> lis
         elif cut.by == "bots":
             decided += family
         else:
-            decided += decide_family(family, correction=cut.correction, alpha=alpha, tested=True)
+            decided += _decide_levels(family, correction=cut.correction, alpha=alpha)
     return decided
 
 
@@ -87,11 +88,27 @@ def judge_treatments(family: Sequence[Compared], *, alpha: float) -> JointTest |
 
 def _decide_treatments(family: Sequence[Compared], *, alpha: float) -> list[Compared]:
     if len(family) == 1:
-        return decide_family(family, correction="none", alpha=alpha, tested=True)
+        return _decide_levels(family, correction="none", alpha=alpha)
+    if METRICS[family[0].lift.metric].incremental:
+        # Differences from the control's totals have no variance of the treatment's own.
+        return _decide_levels(family, correction="holm", alpha=alpha)
     test = judge_treatments(family, alpha=alpha)
     if isinstance(test, Undetermined):
         return list(family)
+    return _mark(family, test.p_adjusted, alpha=alpha)
+
+
+def _decide_levels(
+    family: Sequence[Compared], *, correction: Correction, alpha: float
+) -> list[Compared]:
+    adjusted = adjust([one.lift.p_value for one in family], correction=correction)
+    return _mark(family, adjusted, alpha=alpha)
+
+
+def _mark(
+    family: Sequence[Compared], adjusted: Sequence[float | None], *, alpha: float
+) -> list[Compared]:
     return [
         replace(one, lift=replace(one.lift, p_adjusted=p, significant=p is not None and p <= alpha))
-        for one, p in zip(family, test.p_adjusted, strict=True)
+        for one, p in zip(family, adjusted, strict=True)
     ]

@@ -9,7 +9,6 @@ from abplatform.analysis.scorecard.record import CupedFact, LiftEstimate
 from abplatform.analysis.scorecard.totals import ALL, Slice, Totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import Metric
-from abplatform.stats.categories import Correction, adjust
 from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.ratio import RatioContrast, Undetermined, contrast
 
@@ -19,7 +18,6 @@ __all__ = [
     "carry_over",
     "compare",
     "compare_levels",
-    "decide_family",
     "event_of",
     "families",
     "fill",
@@ -116,29 +114,6 @@ def compare(
     if metric.incremental:
         return Compared(_fill_return(lift, result), ours, theirs, result, cut)
     return Compared(fill(lift, result, scale=metric.scale), ours, theirs, result, cut)
-
-
-def decide_family(
-    family: Sequence[Compared], *, correction: Correction, alpha: float, tested: bool
-) -> list[Compared]:
-    """Adjust the p-values of one family and mark what the test rejects.
-
-    Args:
-        family: The comparisons that are judged together.
-        correction: How their p-values are adjusted.
-        alpha: The error rate.
-        tested: Whether the plan's test is built; without it nothing is significant.
-    """
-    adjusted = adjust([one.lift.p_value for one in family], correction=correction)
-    return [
-        replace(
-            one,
-            lift=replace(
-                one.lift, p_adjusted=p, significant=tested and p is not None and p <= alpha
-            ),
-        )
-        for one, p in zip(family, adjusted, strict=True)
-    ]
 
 
 def _contrast(

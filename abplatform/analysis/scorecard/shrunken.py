@@ -1,7 +1,8 @@
 """Levels of a cut together: lifts pulled towards their mean, what they share, where they differ.
 
-Units span levels, so that all of it rests on the joint unit-clustered covariance; in pre-aggregated
-reports each impression stands alone, and the same functions get a diagonal one.
+Units span levels, so that all of it rests on the joint unit-clustered covariance. Where each
+impression stands alone, in pre-aggregated reports and with ``unit: request_id``, the same functions
+get a diagonal one.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ def shrink_levels(warehouse: Warehouse, scope: Scope, compared: Sequence[Compare
         scope: The rows that were compared.
         compared: The comparisons.
     """
+    if scope.by_event:
+        # Each impression is its own unit and lies in one level: nothing is shared.
+        return shrink_reports(scope.experiment, compared)
     known: dict[tuple[str, Breakdown], Mapping[str, UnitMoments]] = {}
 
     def joint(family: _Family) -> JointLifts | Undetermined:
