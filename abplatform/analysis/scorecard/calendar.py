@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from abplatform.analysis.scorecard.special_views import CalendarRow, CalendarVie
 from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS, Metric
+from abplatform.figures import percent
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.joint import joint_lifts, wald_heterogeneity
 from abplatform.stats.moments import UnitMoments
@@ -85,10 +86,8 @@ def note_calendar(view: CalendarView | None, run: Run) -> list[Warned]:
     names = list(dict.fromkeys(name for one in view.days for name in one.names))
     named = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
     days = f"{len(view.days)} {'day' if len(view.days) == 1 else 'days'}"
-    told = (
-        "the calendar's rows show the lift without them and on them only"
-        if view.rows
-        else "reports give no unit rows, so the lift without them is not shown"
+    told = "; ".join(_compare_kinds(view)) or (
+        "reports give no unit rows, so the lift without them is not shown"
     )
     verb = "is" if len(view.days) == 1 else "are"
     text = f"{days} of the run {verb} unlike others ({named}); {told}"
@@ -97,6 +96,16 @@ def note_calendar(view: CalendarView | None, run: Run) -> list[Warned]:
     changes = [f"{later[0].day} was named {later[0].names[0]!r} in abp.yaml"] if later else []
     changes += ["a day of the calendar was deleted from abp.yaml"] if gone else []
     return [Warned("calendar_day", text), *note_changed_after(changes)]
+
+
+def _compare_kinds(view: CalendarView) -> Iterator[str]:
+    for without, only in zip(view.rows[::2], view.rows[1::2], strict=True):
+        lifts = [
+            percent(row.relative_lift) if row.relative_lift is not None else "unknown"
+            for row in (without, only)
+        ]
+        p = "" if only.p_difference is None else f", p of a difference = {only.p_difference:.2g}"
+        yield f"lift of {only.treatment}: {lifts[0]} without them, {lifts[1]} on them{p}"
 
 
 def note_part_week(experiment: Experiment, run: Run, zone: ZoneInfo) -> list[Warned]:

@@ -16,6 +16,7 @@ from abplatform.analysis.scorecard.calendar import (
 from abplatform.analysis.scorecard.special_views import CalendarView
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Analysis
+from abplatform.figures import percent
 from abplatform.stats.ratio import RatioSums, contrast
 from abplatform.traffic.registry import Registry
 from abplatform.traffic.registry.special_days import (
@@ -65,6 +66,7 @@ def test_the_lift_with_and_without_them(show, make, draw, run):
     assert 0 < only.p_difference <= 1
     (note,) = [note for note in scorecard.warnings if note.code == "calendar_day"]
     assert "2 days of the run are unlike others (Moon festival)" in note.message
+    assert f"{percent(without.relative_lift)} without them" in note.message
     data = scorecard.to_json()["calendar"]
     json.dumps(data, allow_nan=False)
     assert [one["day"] for one in data["days"]] == ["2026-09-03", "2026-09-04"]
