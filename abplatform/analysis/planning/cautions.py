@@ -22,6 +22,7 @@ _LOPSIDED = 1.15
 def warnings_of(planning: Planning) -> list[Warned]:
     """Return what to beware of."""
     return [
+        *planning.traffic.notes,
         *_warn_of_runtime(planning),
         *_warn_of_weights(planning),
         *_warn_of_share(planning),
@@ -112,12 +113,15 @@ def _warn_of_log(planning: Planning) -> Iterator[Warned]:
     last = max(task.max_days, own.days or HORIZON)
     if not traffic.days or last <= traffic.days:
         return
-    if traffic.growth.days == 1:
+    if traffic.days == 1 and traffic.origin != "reports":
         yield Warned(
             "one_day_log",
             "the log has one day, which does not tell who comes back; every later day is taken to "
             "bring as many new ones",
         )
+        return
+    if traffic.growth.days == 1:
+        # Reports, and units a day as a person states them, grow by the same amount every day.
         return
     yield Warned(
         "extrapolated",

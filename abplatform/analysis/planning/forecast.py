@@ -9,13 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.planning.day_reports import ReportTraffic, read_report_traffic
 from abplatform.analysis.planning.growth import Growth, explained_share, grow
 from abplatform.analysis.planning.outlook import Forecast, PlanOutlook, Task, look_at_plans
 from abplatform.analysis.planning.past import PastRun, PastTraffic, reach_of, read_past
 from abplatform.analysis.planning.stated import Stated, restate
-from abplatform.analysis.scorecard import Run, decision_moment
+from abplatform.analysis.scorecard import Run, Warned, decision_moment
 from abplatform.analysis.scorecard.lifts import SHARES
 from abplatform.analysis.scorecard.looks import final_delay
+from abplatform.analysis.scorecard.reports import note_dispersion
 from abplatform.domain.experiment import Experiment, Variant
 from abplatform.errors import AnalysisError
 from abplatform.logs.store.warehouse import Warehouse
@@ -36,13 +38,14 @@ class Traffic:
 
     Args:
         told: The log in words.
-        origin: ``own``, ``experiment``, ``impressions`` or ``assumed``.
+        origin: ``own``, ``experiment``, ``impressions``, ``reports`` or ``assumed``.
         days: Days that the log covers; 0 where everything is stated.
         first_day: The log's first day, or None.
         units: Units that it holds; 0 where everything is stated.
         growth: How they gathered.
         explained: ρ² of CUPED; None where it is not asked for or cannot be told.
         reach: Share of the whole traffic that the experiment takes, 0 … 1.
+        notes: What to beware of in the log.
     """
 
     told: str
@@ -53,6 +56,7 @@ class Traffic:
     growth: Growth
     explained: float | None
     reach: float
+    notes: tuple[Warned, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -160,8 +164,10 @@ def plan_experiment(
     until = _midnight(run.now - final_delay(experiment), zone)
     past = read_past(warehouse, experiment, runs, until=until, holdout=holdout)
     reach = reach_of(runs.get(experiment.key, PastRun(experiment)), holdout=holdout)
-    traffic = _gather(experiment, past, stated or Stated(), reach=reach)
-    evenly = (stated or Stated()).units_per_day is not None
+    stated = stated or Stated()
+    reports = read_report_traffic(warehouse, experiment, zone) if past is None else None
+    traffic = _gather(experiment, past or reports, stated, reach=reach)
+    evenly = stated.units_per_day is not None
     forecast = Forecast(
         growth=traffic.growth,
         # A person states the units that this experiment gets; a log saw its own share of all.
@@ -175,7 +181,11 @@ def plan_experiment(
 
 
 def _gather(
-    experiment: Experiment, past: PastTraffic | None, stated: Stated, *, reach: float
+    experiment: Experiment,
+    source: PastTraffic | ReportTraffic | None,
+    stated: Stated,
+    *,
+    reach: float,
 ) -> Traffic:
     metric = experiment.primary.metric
     if stated.anything and metric not in SHARES:
@@ -183,7 +193,11 @@ def _gather(
             f"the variance of {metric} does not follow from a rate",
             remedy="leave --rate and the like out and plan from a log",
         )
-    seen = grow(past.unit_days, days=past.days) if past else None
+    seen: Growth | Undetermined | None
+    if isinstance(source, PastTraffic):
+        seen = grow(source.unit_days, days=source.days)
+    else:
+        seen = source.growth if source else None
     why = f" ({seen.reason})" if isinstance(seen, Undetermined) else ""
     growth = restate(None if isinstance(seen, Undetermined) else seen, stated)
     if growth is None:
@@ -194,22 +208,36 @@ def _gather(
             if metric in SHARES
             else "land a log of such units first, with `abp ingest FILE`",
         )
-    told = past.told if past else "what you state"
+    if source is None:
+        return Traffic("what you state", "assumed", 0, None, 0, growth, None, reach)
+    also = ", with what you state" if stated.anything else ""
+    if isinstance(source, ReportTraffic):
+        return Traffic(
+            told=f"its own reports of days{also}",
+            origin="reports",
+            days=source.days,
+            first_day=source.first_day,
+            units=source.impressions,
+            growth=growth,
+            explained=None,
+            reach=reach,
+            notes=(note_dispersion(source.dispersion),),
+        )
     return Traffic(
-        told=f"{told}, with what you state" if past and stated.anything else told,
-        origin=past.origin if past else "assumed",
-        days=past.days if past else 0,
-        first_day=past.first_day if past else None,
-        units=past.units if past else 0,
+        told=f"{source.told}{also}",
+        origin=source.origin,
+        days=source.days,
+        first_day=source.first_day,
+        units=source.units,
         growth=growth,
-        explained=_explained(experiment, past),
+        explained=_explained(experiment, source),
         reach=reach,
     )
 
 
-def _explained(experiment: Experiment, past: PastTraffic | None) -> float | None:
+def _explained(experiment: Experiment, past: PastTraffic) -> float | None:
     cuped = experiment.analysis.cuped
-    if cuped is None or cuped.window is None or past is None:
+    if cuped is None or cuped.window is None:
         return None
     window = max(1, round(cuped.window / _DAY))
     return explained_share(past.unit_days, days=past.days, window=window)

@@ -76,7 +76,7 @@ def say_traffic(planning: Planning) -> str:
     traffic, facts = planning.traffic, planning.traffic.growth.facts
     experiment, noun = planning.experiment, noun_of(planning)
     metric = METRICS[experiment.primary.metric]
-    log = f" ({traffic.days} days from {traffic.first_day}, {traffic.units:,} {noun})"
+    log = f" ({say_count(traffic.days)} from {traffic.first_day}, {traffic.units:,} {noun})"
     effect = facts.design_effect if metric.name != "cvr" else None
     parts = [
         f"from {traffic.told}{log if traffic.days else ''}",
@@ -108,6 +108,8 @@ def say_lift(lift: float) -> str:
 
 def noun_of(planning: Planning) -> str:
     """Return what is counted as a unit, in the plural."""
+    if planning.traffic.origin == "reports":
+        return "impressions"
     return _UNITS[planning.experiment.unit]
 
 

@@ -371,6 +371,43 @@ def test_what_people_state_takes_the_log_s_place(plan, show, seen, frame_of, sta
     assert alone.traffic.to_json()["source"] == "assumed"
 
 
+def test_reports_of_days_stand_in_where_no_unit_is_known(make, show, frame_of, start, run):
+    """Where only day counts are known an impression is a unit, and days tell the variance."""
+    rng = np.random.default_rng(1)
+    rows = [
+        {
+            "experiment": "ads",
+            "variant": variant,
+            "category": "home",
+            "product_id": "p",
+            "creative_id": f"{variant}-{place}",
+            "day": (start + timedelta(days=day)).date(),
+            "impressions": 1000,
+            "clicks": int(rng.binomial(1000, 0.02)),
+            "conversions": 0,
+            "value_micros": 0,
+            "cost_micros": 0,
+            "source": "network",
+        }
+        for day in range(10)
+        for variant in ("baseline", "generated")
+        for place in range(2)
+    ]
+    ads = make(key="ads", assignment="external", analysis=DAILY)
+    with (
+        show(frame_of([{"variant": "baseline", "unit_id": "u"}])) as warehouse,
+        warehouse.instead_of("aggregates_current", pl.DataFrame(rows)),
+    ):
+        planning = plan_experiment(warehouse, ads, {}, run=run, zone=UTC)
+    facts = planning.traffic.growth.facts
+    control = [row for row in rows if row["variant"] == "baseline"]
+    assert facts.rate == sum(row["clicks"] for row in control) / 20_000
+    assert planning.forecast.units(5) == pytest.approx(20_000)
+    assert 1.0 <= facts.design_effect < 2.0
+    assert "impressions" in headline(planning, UTC)
+    assert "variance_from_day_rows" in {one.code for one in warnings_of(planning)}
+
+
 def test_a_decrease_is_planned_on_its_own_side(plan, show, seen):
     """A metric that should fall needs other information than one that should rise as much."""
     down = PrimaryMetric("ctr", direction="decrease", mde=0.1)
