@@ -29,6 +29,7 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.anytime import monitor
 from abplatform.stats.cuped import Adjustment, contrast_adjusted
 from abplatform.stats.dunnett import compare_with_control
+from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.moments import Score, UnitMoments
 from abplatform.stats.ratio import RatioContrast, Undetermined
 from abplatform.stats.sequential import (
@@ -182,6 +183,8 @@ class Sight:
         both = (experiment.control.name, treatment)
         control, treated = (self.moments[name] for name in both)
         share, places = metric.name in SHARES, range(len(self.days))
+        if metric.incremental:
+            return _incremental_series(control, treated, self.days)
         if history is None:
             return build_series(control, treated, days=self.days, share=share)
         found = [
@@ -208,6 +211,34 @@ class Sight:
             adjusted=contrasts,
             scores=(_scores(found, both[0]), _scores(found, treatment)),
         )
+
+
+def _incremental_series(
+    control: UnitMoments, treatment: UnitMoments, days: Sequence[int]
+) -> LookSeries:
+    """Return the looks at what a treatment brings in beyond its cost, per assigned unit.
+
+    The statistic is that of the mean profit, whose score is (p_i - p̄)/U with p = k - n.
+    """
+    sides, places = (control, treatment), range(len(days))
+    contrasts = [
+        contrast_incremental(*(side.ratio_sums(place) for side in sides)) for place in places
+    ]
+    scores = [[_profit_score(side, place) for place in places] for side in sides]
+    series = build_series(
+        control, treatment, days=days, adjusted=contrasts, scores=(scores[0], scores[1])
+    )
+    # Information is 1/se² of the mean profit; there is no rate to put it in relation to.
+    return replace(series, points=tuple(replace(point, pooled_rate=1.0) for point in series.points))
+
+
+def _profit_score(moments: UnitMoments, place: int) -> Score:
+    k, n, u = (moments.at(kind) for kind in ("k", "n", "u"))
+    units = moments.counts[place].units
+    weights = np.zeros((len(moments.kinds), len(moments.places)), dtype=object)
+    weights[k, place], weights[n, place] = units, -units
+    weights[u, place] = int(moments.sums[n, place]) - int(moments.sums[k, place])
+    return Score(weights, max(units, 1) ** 2)
 
 
 def _scores(found: Sequence[Adjustment], variant: str) -> list[Score]:

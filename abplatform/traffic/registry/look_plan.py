@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from abplatform.domain.experiment import Analysis, Experiment
+from abplatform.domain.metrics import METRICS
 from abplatform.traffic.registry.look_days import LookDay, look_days
 from abplatform.traffic.registry.special_days import extend_for_calendar
 from abplatform.workspace import CalendarStretch
@@ -73,6 +74,9 @@ def make_plan(experiment: Experiment, days: Sequence[LookDay], first_day: date) 
     from abplatform.stats.sequential.plan import anytime_plan, fixed_plan, sequential_plan
 
     analysis, mde = experiment.analysis, experiment.primary.mde
+    if METRICS[experiment.primary.metric].incremental:
+        # What a return is known to follows from costs that nobody knows yet: time is the clock.
+        mde = None
     numbers = [day_number(day.day, first_day) for day in days]
     share = analysis.alpha / len(experiment.treatments)
     if analysis.test == "sequential":

@@ -1,5 +1,6 @@
 """Looks of the plan: when they are taken, what they decide, and that later data change nothing."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from abplatform.analysis.scorecard.kept import records_of
 from abplatform.analysis.verdict import analyze
 from abplatform.cli.ramp_gates import find_closed_gate
 from abplatform.domain.experiment import Analysis, Guardrail, PrimaryMetric, Variant
+from abplatform.domain.metrics import METRICS
 from abplatform.traffic.registry.look_days import look_days
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -332,3 +334,26 @@ def test_a_look_without_enough_clicks_is_skipped(show, plan, run):
     assert scorecard.decision.verdict == "continue"
     assert "cannot be judged" in scorecard.decision.reasons[0]
     assert scorecard.to_json()["looks"][0]["boundary"] is None
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_every_metric_can_be_the_primary_one(show, plan, run, metric):
+    """A look at money, shares or scores has the z of the lift then, or says why it has none."""
+    rows = draw_days([0.1] * 8)
+    for at, row in enumerate(rows):
+        row["cost_micros"] = 40_000 + at % 7 * 1_000 + 90_000 * (row["variant"] == "generated")
+        row["net_value_micros"] = row["conversions"] * (1_000_000 + at % 5 * 200_000)
+        row["score_micros"], row["feedbacks"] = row["clicked"] * 800_000, 1
+    experiment = plan(primary=PrimaryMetric(metric, mde=0.15))
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    json.dumps(scorecard.to_json(), allow_nan=False)
+    assert [look.row.look for look in scorecard.looks][:2] == [1, 2]
+    assert scorecard.looks[-1].decides
+    last = scorecard.looks[-1]
+    if metric in {"coverage", "match_rate"}:
+        assert last.row.skipped
+        return
+    with show([row for row in rows if row["ts"] < last.at]) as warehouse:
+        lift = analyze(warehouse, experiment, run=run).lifts[0]
+    assert last.row.z == pytest.approx(lift.absolute_lift / lift.se_absolute, rel=1e-9)
