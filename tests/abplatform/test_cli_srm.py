@@ -32,7 +32,7 @@ def impression(number, *, key="lamps", **fields):
     return json.dumps(event | {"unit_id": f"u{number}"} | fields)
 
 
-def write_logs(folder, *, key="lamps", variant_of, lost=0.5, users=9000):
+def write_logs(folder, *, key="lamps", variant_of, lost=0.5, users=7000):
     """Two sources, of which `web` loses a share of the treatment's users."""
     draw = np.random.default_rng(4)
     lines = {"app": [], "web": []}
@@ -75,21 +75,34 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
-def abp(shop, tmp_path, monkeypatch, capsys):
-    """Return ``abp(words …)`` → (code, out, err) on a copy of the shop."""
-    copy = tmp_path / "shop"
-    shutil.copytree(shop, copy)
-    monkeypatch.chdir(copy)
+def call(monkeypatch, capsys):
+    """Return ``call(words …)`` → (code, out, err) in the present folder."""
     monkeypatch.setenv("USER", "owner")
     monkeypatch.delenv("ABP_WORKSPACE", raising=False)
 
-    def call(*words):
+    def called(*words):
         monkeypatch.setattr(sys, "argv", ["abp", *words])
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
         return ended.value.code or 0, printed.out, printed.err
 
+    return called
+
+
+@pytest.fixture
+def look(shop, call, monkeypatch):
+    """Call in the shop itself, where nothing may change."""
+    monkeypatch.chdir(shop)
+    return call
+
+
+@pytest.fixture
+def abp(shop, call, tmp_path, monkeypatch):
+    """Call in a copy of the shop."""
+    copy = tmp_path / "shop"
+    shutil.copytree(shop, copy)
+    monkeypatch.chdir(copy)
     return call
 
 
@@ -102,15 +115,15 @@ def rows_of(abp, key):
     return [row["action"] for row in told(abp("history", key, "--json"))]
 
 
-def test_people_see_the_days(abp):
+def test_people_see_the_days(look):
     """The table has a row per workspace day with new units and the e-value at its end."""
-    code, out, _ = abp("srm", "lamps")
+    code, out, _ = look("srm", "lamps")
     assert code == 0
     assert out.startswith("lamps: alarm: seen base ")
     days = [line.split() for line in out.splitlines() if line.startswith("2026-09-0")]
     assert [day[0] for day in days] == [f"2026-09-0{n}" for n in range(1, 6)]
     assert days[-1][-1] == "alarm"
-    data = told(abp("srm", "lamps", "--json"))
+    data = told(look("srm", "lamps", "--json"))
     for variant in ("base", "gen"):
         assert sum(day["units"][variant] for day in data["days"]) == data["observed"][variant]
     assert data["e_value"] == max(day["e_value"] for day in data["days"]) >= 1000
@@ -197,9 +210,9 @@ def test_give_up(abp):
     assert "Do not use this experiment: nobody knows who saw what." in abp("report", "lamps")[1]
 
 
-def test_a_past_moment(abp):
+def test_a_past_moment(look):
     """As of an evening the check knows the units of that day."""
-    data = told(abp("srm", "lamps", "--as-of", "2026-09-02T23:59", "--json"))
+    data = told(look("srm", "lamps", "--as-of", "2026-09-02T23:59", "--json"))
     assert [day["day"] for day in data["days"]] == ["2026-09-01", "2026-09-02"]
 
 
@@ -221,12 +234,12 @@ def test_a_past_moment(abp):
         (("idea", "--do-not-use", "--why", "x"), 1, "no results that could be used"),
     ],
 )
-def test_nonsense_is_refused_in_one_sentence(abp, words, code, said):
+def test_nonsense_is_refused_in_one_sentence(look, words, code, said):
     """Each mistake has one clear error, and the journal stays as it was."""
-    before = rows_of(abp, "lamps")
-    result = abp("srm", *words)
+    before = rows_of(look, "lamps")
+    result = look("srm", *words)
     assert (result[0], said in result[2]) == (code, True), result
-    assert rows_of(abp, "lamps") == before == ["start"]
+    assert rows_of(look, "lamps") == before == ["start"]
 
 
 def test_the_last_source_stays(abp):
@@ -236,8 +249,8 @@ def test_the_last_source_stays(abp):
     assert (code, "--do-not-use" in err) == (1, True)
 
 
-def test_nothing_to_diagnose_without_units(abp):
+def test_nothing_to_diagnose_without_units(look):
     """A draft has no split that could be broken."""
-    code, out, _ = abp("srm", "idea", "--diagnose")
+    code, out, _ = look("srm", "idea", "--diagnose")
     assert code == 0
     assert "No unit has come yet" in out
