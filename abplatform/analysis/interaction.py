@@ -23,7 +23,6 @@ from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
-from abplatform.figures import percent
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.categories import adjust
 from abplatform.stats.moments import UnitMoments
@@ -188,6 +187,6 @@ def _sentence(experiment: Experiment, row: InteractionRow) -> str:
     more = "larger" if (row.relative or 0.0) > 0 else "smaller"
     return (
         f"{row.treatment} does not act alone: beside {row.other_treatment} of {row.other} its "
-        f"{row.metric} ratio to {experiment.control.name} is {percent(abs(row.relative or 0.0))} "
+        f"{row.metric} ratio to {experiment.control.name} is {abs(row.relative or 0.0):.1%} "
         f"{more} (adjusted p = {row.p_adjusted:.2g}); decide the two together"
     )
