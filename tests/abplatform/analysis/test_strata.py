@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -323,3 +324,34 @@ def test_reports_are_shrunken_with_a_diagonal(make):
     assert found.p_value == pytest.approx(expected.test_homogeneity().pvalue, rel=1e-9)
     assert found.tau2 == pytest.approx(expected.tau2, rel=1e-6)
     assert all(one.lift.shrunken_lift is not None for one in strata.compared)
+
+
+def test_single_events_are_independent_across_categories(show, make, clear_rows, run):
+    """With unit: request_id each impression is a unit, and heterogeneity is Cochran's Q."""
+    with show(clear_rows) as warehouse:
+        scorecard = analyze(warehouse, make(unit="request_id"), run=run)
+    y, v = [], []
+    for lift in by_category(scorecard).values():
+        y.append(math.log1p(lift.relative_lift))
+        sides = ((lift.k_control, lift.n_control), (lift.k_treatment, lift.n_treatment))
+        v.append(sum((1 / k - 1 / n) * n / (n - 1) for k, n in sides))
+    mean = np.average(y, weights=1 / np.array(v))
+    expected = ((np.array(y) - mean) ** 2 / v).sum()
+    assert scorecard.heterogeneity.statistic == pytest.approx(expected, rel=1e-9)
+    assert scorecard.heterogeneity.p_value == pytest.approx(stats.chi2.sf(expected, 2), rel=1e-9)
+
+
+def test_decided_pairs_stay_as_the_decision_found_them(show, trio, draw, start, run):
+    """Rows after the decision look move a pair's estimate, not its adjusted p."""
+    rows = three_variants(draw(3, users=900, lift=1.0), np.random.default_rng(1))
+    later = [
+        {**row, "ts": start + timedelta(days=9), "unit_id": f"late{row['unit_id']}"}
+        for row in rows
+        if row["variant"] != "drawn" or row["clicked"]
+    ]
+    with show(rows) as warehouse:
+        (before,) = analyze(warehouse, trio, run=run).pairwise
+    with show([*rows, *later]) as warehouse:
+        (after,) = analyze(warehouse, trio, run=run).pairwise
+    assert after.relative_lift > before.relative_lift
+    assert after.p_adjusted == before.p_adjusted == before.p_value
