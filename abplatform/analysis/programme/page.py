@@ -53,11 +53,16 @@ def describe_impact(impact: Impact) -> str:
     """Say what shipping has brought in one metric, and what it only seems to have brought."""
     name = _name(impact.metric)
     if impact.shrunken_total is not None and impact.raw_total is not None:
+        what = "the one shipped treatment is"
+        if impact.shipped > 1:
+            what = f"the {impact.shipped:,} shipped treatments together are"
+        flattered = abs(impact.raw_total) > abs(impact.shrunken_total)
         return (
-            f"{name}: the {_count(impact.shipped, 'shipped treatment')} together are worth "
-            f"{percent(impact.shrunken_total)} "
-            f"({_between(impact.shrunken_low, impact.shrunken_high)}); as measured they add up to "
-            f"{percent(impact.raw_total)}, which choosing winners has flattered."
+            f"{name}: {what} worth {percent(impact.shrunken_total)} "
+            f"({_between(impact.shrunken_low, impact.shrunken_high)}) in the light of all "
+            f"{_count(impact.treatments, 'measured treatment')}; as measured "
+            f"{percent(impact.raw_total)}"
+            f"{', which choosing winners has flattered' if flattered else ''}."
         )
     if impact.undetermined:
         total = impact.raw_total

@@ -347,7 +347,7 @@ def test_history_looks_back(world, monkeypatch, capsys):
     assert code == 0
     assert "5 experiments begun, 5 ended" in out
     assert "40% shipped" in out
-    assert "CTR: the 2 shipped treatments together are worth" in out
+    assert "CTR: the 2 shipped treatments together are worth +" in out
     assert "a cumulative lift of +" in out
     assert "winner's curse" in out
     assert "palette cream" in out
