@@ -193,8 +193,8 @@ def _measure(days: int, runs: int, *, entries: Sequence[str], plans: Sequence[st
                     "CTR 3 %; 3,000 users of one day a variant, or 1,500 that come back. Looks "
                     "with fewer than 50 clicking users in a variant are skipped, and the "
                     "confidence sequence begins at 100. Decisions of many runs come from "
-                    "`first_crossings`; the last column compares them with `take_looks` on the "
-                    "full series, run by run."
+                    "`first_crossings`; the last column compares 48 of them a line with "
+                    "`take_looks` on the full series."
                 ),
             ),
         )

@@ -83,26 +83,38 @@ def _section(result: Result) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = [*table.labels, *table.measures, "aim", "runs", ""]
-    lines = [f"## {table.title}", "", table.meaning, ""]
-    lines.append("| " + " | ".join(heads) + " |")
-    ends = ["---"] * len(table.labels) + ["---:"] * (len(table.measures) + 2) + ["---"]
-    lines.append("|" + "|".join(ends) + "|")
-    lines += [_line(row, table.measures) for row in table.rows]
-    lines += ["", *(f"{note}\n" for note in table.notes)]
-    return "\n".join(lines)
-
-
-def _line(row: Row, measures: Sequence[str]) -> str:
-    numbers = [_number(one) for one in row.measured]
-    aims = [
-        (f"{name} " if len(measures) > 1 else "") + _aim(one)
-        for name, one in zip(measures, row.measured, strict=True)
-        if one.gated
+    common = _common_aims(table)
+    named = [
+        f"{name} (aim {aim})" if aim else name
+        for name, aim in zip(table.measures, common, strict=True)
     ]
-    status = f"**{row.status}**" if row.status == "FAIL" else row.status
-    cells = [*row.labels, *numbers, "; ".join(aims), f"{row.runs:,}", status]
-    return "| " + " | ".join(cells) + " |"
+    own = any(_own_aims(row, table.measures, common) for row in table.rows)
+    heads = [*table.labels, *named, *(["aim"] if own else []), "runs", ""]
+    numbers = len(table.measures) + 1 + own
+    lines = [f"## {table.title}", "", table.meaning, "", "| " + " | ".join(heads) + " |"]
+    lines.append("|" + "|".join(["---"] * len(table.labels) + ["---:"] * numbers + ["---"]) + "|")
+    for row in table.rows:
+        aims = [_own_aims(row, table.measures, common)] if own else []
+        status = f"**{row.status}**" if row.status == "FAIL" else row.status
+        cells = [*row.labels, *map(_number, row.measured), *aims, f"{row.runs:,}", status]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"{note}\n" for note in table.notes)])
+
+
+def _common_aims(table: Table) -> list[str]:
+    """Return the aim that all rows share, measure by measure; empty where they don't."""
+    columns = zip(*(row.measured for row in table.rows), strict=True)
+    found = [{_aim(one) if one.gated else "" for one in column} for column in columns]
+    return [aims.pop() if len(aims) == 1 else "" for aims in found]
+
+
+def _own_aims(row: Row, measures: Sequence[str], common: Sequence[str]) -> str:
+    """Return the aims of a row that its column's head does not say."""
+    return "; ".join(
+        f"{name} {_aim(one)}"
+        for name, one, shared in zip(measures, row.measured, common, strict=True)
+        if one.gated and not shared
+    )
 
 
 def _number(one: Measured) -> str:
