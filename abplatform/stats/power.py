@@ -271,13 +271,15 @@ class LookPlan:
         clock = run_clock(plan, plan.days, known, ready)
         kept: list[int] = []
         for at in np.flatnonzero(ready & ~clock.over & (known > 0)).tolist():
-            if kept and known[at] <= known[kept[-1]]:
-                # Nothing new to see: the later look stands for both.
-                kept.pop()
-            kept.append(at)
+            if not kept or known[at] >= _LEAST_RISE * known[kept[-1]]:
+                kept.append(at)
+            elif bool(clock.last[at]):
+                # Nothing new to see: the last look stands for both.
+                kept[-1] = at
         days, amounts = [plan.days[at] for at in kept], known[kept].tolist()
         if plan.kind is PlanKind.ANYTIME:
-            critical = [anytime_critical_value(alpha=plan.alpha, x=i * plan.tau2) for i in amounts]
+            x = known[kept] * plan.tau2
+            critical = np.asarray(anytime_critical_value(alpha=plan.alpha, x=x)).tolist()
             return cls(days, amounts, boundaries=critical)
         return cls(days, amounts, spends=np.diff(clock.spent[kept], prepend=0.0).tolist())
 
@@ -304,6 +306,9 @@ class LookPlan:
         stops = self.stops(drift)
         return float(stops @ np.asarray(self.days) + (1 - stops.sum()) * self.days[-1])
 
+
+_LEAST_RISE = 1.002
+"""A look whose information is hardly above that of the look before it changes no power."""
 
 _NEVER = 40.0
 """No statistic ever gets there: P(|Z| ≥ 40) is 1e-349."""

@@ -173,10 +173,12 @@ def test_a_plan_ends_when_its_information_is_in():
 
 
 def test_days_without_news_do_not_count_twice():
-    """A day that brings no information is joined to the one before it."""
+    """A day that brings no information is left out, and the last one stands for those before."""
     plan = sequential_plan(alpha=0.05, days=range(1, 5), mde=0.03)
-    looks = LookPlan.following(plan, [10.0, 20.0, 20.0, 30.0])
-    assert looks.days == (1, 3, 4)
+    assert LookPlan.following(plan, [10.0, 20.0, 20.0, 30.0]).days == (1, 2, 4)
+    saturated = LookPlan.following(plan, [10.0, 20.0, 20.0, 20.0])
+    assert saturated.days == (1, 4)
+    assert saturated.power(0.0) == pytest.approx(0.05, abs=1e-6)
 
 
 @pytest.mark.parametrize("lift", [0.0, -1.0, -2.0, math.nan, math.inf])
