@@ -16,6 +16,7 @@ WITH ages AS (
         AND experiment = $experiment
         AND reason = 'assigned'
         AND NOT outside_phase
+        AND source NOT IN (SELECT UNNEST($excluded_sources))
         AND ts < $until
     GROUP BY unit_id
 ),
