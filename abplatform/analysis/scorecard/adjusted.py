@@ -138,6 +138,9 @@ def note_adjustment(compared: Sequence[Compared]) -> list[Warned]:
 
 
 def _why_not(scope: Scope, chosen: Sequence[Compared]) -> str | None:
+    metric = METRICS[scope.experiment.primary.metric]
+    if metric.incremental:
+        return f"not_a_rate: {metric.name} compares differences of totals, not rates of a variant"
     if scope.by_event:
         return "request_has_no_past: with unit: request_id each impression stands alone"
     sides = [side.sums for one in chosen for side in (one.control, one.treatment)]

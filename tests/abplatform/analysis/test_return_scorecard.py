@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from abplatform.analysis.verdict import analyze
-from abplatform.domain.experiment import Guardrail, PrimaryMetric
+from abplatform.domain.experiment import Cuped, Guardrail, PrimaryMetric
 from abplatform.stats.bayes import beta_posterior, normal_posterior
 from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.ratio import RatioSums, contrast
 
 MILLION = 10**6
+WEEKS = timedelta(days=14)
 
 
 def draw_money(start, *, gain, users=400):
@@ -61,6 +62,33 @@ def test_a_return_is_that_of_totals_per_unit(show, make, run, start, gain):
     assert lift.absolute_lift == pytest.approx(expected.absolute_lift / MILLION, rel=1e-12)
     assert lift.significant
     assert (lift.relative_lift > 0) == (gain > 1)
+
+
+@pytest.mark.parametrize("gain", [0.4, 2.5])
+def test_looks_test_the_return_and_no_other_ratio(show, make, run, start, gain):
+    """The default plan's looks are at the return on extra cost: its z, its lift, its direction."""
+    rows = draw_money(start, gain=gain)
+    plan = replace(make().analysis, test="sequential", min_runtime=timedelta(days=7))
+    experiment = make(primary=PrimaryMetric("iroas"), analysis=plan)
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    expected = contrast_incremental(sums_by_unit(rows, "baseline"), sums_by_unit(rows, "generated"))
+    look = scorecard.looks[-1].row
+    assert look.z == pytest.approx(expected.z, rel=1e-12)
+    assert look.relative_lift == pytest.approx(expected.relative_lift, rel=1e-12)
+    assert look.crossed
+    fact = next(one for one in scorecard.facts if one.category is None)
+    assert (fact.wins, fact.loses) == (gain > 1, gain < 1)
+
+
+def test_a_return_is_not_adjusted_by_history(show, make, run, start):
+    """CUPED adjusts rates of one variant; a return on extra cost says that it is none."""
+    rows = draw_money(start, gain=2.5)
+    experiment = make(primary=PrimaryMetric("iroas"))
+    experiment = replace(experiment, analysis=replace(experiment.analysis, cuped=Cuped(WEEKS)))
+    with show(rows) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    assert scorecard.cuped[0].reason.startswith("not_a_rate")
 
 
 @pytest.mark.parametrize("least", [1.0, 9.0])
