@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from abplatform.analysis.planning.dates import Calendar, midnight, plan_calendar
 from abplatform.analysis.planning.day_reports import ReportTraffic, read_report_traffic
 from abplatform.analysis.planning.growth import Growth, explained_share, grow
-from abplatform.analysis.planning.outlook import Forecast, PlanOutlook, Task, look_at_plans
+from abplatform.analysis.planning.outlook import Forecast, PlanOutlook, look_at_plans
 from abplatform.analysis.planning.past import PastRun, PastTraffic, reach_of, read_past
 from abplatform.analysis.planning.stated import Stated, restate
-from abplatform.analysis.scorecard import Run, Warned, decision_moment
+from abplatform.analysis.planning.task import Task, task_of, tested
+from abplatform.analysis.scorecard import Run, Warned
 from abplatform.analysis.scorecard.lifts import SHARES
 from abplatform.analysis.scorecard.looks import final_delay
 from abplatform.analysis.scorecard.reports import note_dispersion
-from abplatform.domain.experiment import Experiment, Variant
+from abplatform.domain.experiment import Experiment
 from abplatform.errors import AnalysisError
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.stats.dunnett import joint_critical_value
-from abplatform.stats.sequential.plan import DEFAULT_MDE, PlanKind
+from abplatform.stats.sequential.plan import PlanKind
 from abplatform.stats.undetermined import Undetermined
 
-__all__ = ["Calendar", "Planning", "Traffic", "plan_experiment", "task_of"]
+__all__ = ["Planning", "Traffic", "plan_experiment"]
 
 _DAY = timedelta(days=1)
-_CLOCK_CHANGE = 2 / 24
-"""A run on which clocks change is this much longer than its days, and lasts no day more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +73,6 @@ class Traffic:
             "growth_exponent": self.growth.units.exponent,
             "information_exponent": self.growth.worth.exponent,
             "reach": self.reach,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """When the experiment may end.
-
-    Args:
-        starts_at: When it started, or would.
-        decides_at: The last look.
-        earliest_verdict: The first moment at which a verdict can be final.
-        latest_verdict: From then on it is in any case.
-        waiting: How long rows of the last day may still change: windows and late data.
-    """
-
-    starts_at: datetime
-    decides_at: datetime
-    earliest_verdict: datetime
-    latest_verdict: datetime
-    waiting: timedelta
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        return {
-            "starts_at": self.starts_at.isoformat(),
-            "decides_at": self.decides_at.isoformat(),
-            "earliest_verdict": self.earliest_verdict.isoformat(),
-            "latest_verdict": self.latest_verdict.isoformat(),
-            "waiting_hours": self.waiting / timedelta(hours=1),
         }
 
 
@@ -158,10 +127,9 @@ def plan_experiment(
     Raises:
         AnalysisError: Neither logs nor a person say how units come and click.
     """
-    calendar = _plan_calendar(experiment, run, zone)
-    days = math.ceil((calendar.decides_at - calendar.starts_at) / _DAY - _CLOCK_CHANGE)
-    task = task_of(experiment, days=max(1, days))
-    until = _midnight(run.now - final_delay(experiment), zone)
+    calendar = plan_calendar(experiment, run, zone)
+    task = task_of(experiment, days=calendar.days)
+    until = midnight(run.now - final_delay(experiment), zone)
     past = read_past(warehouse, experiment, runs, until=until, holdout=holdout)
     reach = reach_of(runs.get(experiment.key, PastRun(experiment)), holdout=holdout)
     stated = stated or Stated()
@@ -243,48 +211,13 @@ def _explained(experiment: Experiment, past: PastTraffic) -> float | None:
     return explained_share(past.unit_days, days=past.days, window=window)
 
 
-def task_of(experiment: Experiment, *, days: int) -> Task:
-    """Return what an experiment is asked to find.
-
-    Args:
-        experiment: As its YAML says.
-        days: Days to the last look.
-    """
-    analysis, primary = experiment.analysis, experiment.primary
-    size = DEFAULT_MDE if primary.mde is None else primary.mde
-    if primary.direction == "decrease" and size >= 1:
-        raise AnalysisError(f"a metric cannot fall by {size:.0%}", remedy="name an mde below 100%")
-    control = experiment.control.weight
-    shared = [math.sqrt(one.weight / (one.weight + control)) for one in _tested(experiment)]
-    return Task(
-        lift=size if primary.direction == "increase" else -size,
-        alpha=analysis.alpha,
-        treatments=len(experiment.treatments),
-        critical=joint_critical_value(shared, alpha=analysis.alpha),
-        min_days=min(max(1, math.ceil(analysis.min_runtime / _DAY)), days),
-        max_days=days,
-        mde=primary.mde,
-    )
-
-
-def _tested(experiment: Experiment) -> list[Variant]:
-    """Return the treatments that get units at all."""
-    found = [one for one in experiment.treatments if one.weight > 0]
-    if not found or experiment.control.weight <= 0:
-        raise AnalysisError(
-            f"{experiment.key} gives units to one variant only; nothing can be compared",
-            remedy="give the control and a treatment a weight above 0",
-        )
-    return found
-
-
 def _share(experiment: Experiment, weight: float) -> float:
     return weight / sum(experiment.weights.values())
 
 
 def _least_weight(experiment: Experiment) -> float:
     """Return the weight of the treatment that gets the fewest units: it is found last."""
-    return min(one.weight for one in _tested(experiment))
+    return min(one.weight for one in tested(experiment))
 
 
 def _ramp_steps(experiment: Experiment) -> tuple[tuple[float, float], ...]:
@@ -295,22 +228,3 @@ def _ramp_steps(experiment: Experiment) -> tuple[tuple[float, float], ...]:
         steps.append((day, (step.traffic - before) / final))
         day, before = day + (step.hold or timedelta(0)) / _DAY, step.traffic
     return tuple(steps)
-
-
-def _plan_calendar(experiment: Experiment, run: Run, zone: ZoneInfo) -> Calendar:
-    """Return when it ends; a draft starts with the next workspace day, and meets the calendar."""
-    starts = run.started_at or _midnight(run.now + _DAY, zone)
-    if run.started_at is None:
-        run = replace(run, started_at=starts, calendar_at_start=run.calendar)
-    decides = decision_moment(experiment, run, zone) or starts + experiment.analysis.max_runtime
-    waiting = final_delay(experiment)
-    first = decides
-    if experiment.analysis.test != "fixed":
-        first = min(decides, starts + experiment.analysis.min_runtime)
-    return Calendar(starts, decides, first + waiting, decides + waiting, waiting)
-
-
-def _midnight(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the moment's workspace day began, in UTC."""
-    local = moment.astimezone(zone)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

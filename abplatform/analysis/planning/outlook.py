@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from abplatform.analysis.planning.growth import Growth, UnitFacts, grow_evenly
+from abplatform.analysis.planning.task import Task
 from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.power import (
     LookPlan,
@@ -27,71 +28,15 @@ from abplatform.stats.power import (
 )
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS
 from abplatform.stats.sequential.plan import (
-    DEFAULT_POWER,
     Plan,
     PlanKind,
-    anytime_plan,
-    fixed_plan,
     sequential_plan,
 )
 
-__all__ = ["HORIZON", "Forecast", "PlanOutlook", "Task", "look_at_plans"]
+__all__ = ["HORIZON", "Forecast", "PlanOutlook", "look_at_plans"]
 
 HORIZON = 366
 """Days beyond which nothing is searched: the longest runtime that YAML takes."""
-
-_LOOKS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What an experiment is asked to find.
-
-    Args:
-        lift: The relative lift to be found.
-        alpha: Two-sided error rate of the whole experiment.
-        treatments: How many treatments share it.
-        critical: Critical value of one look, for this many treatments.
-        min_days: Days before the first look.
-        max_days: Days to the last look.
-        mde: The lift that the YAML fixes the plan for; None where it names none.
-        power: Wanted probability of finding the lift.
-    """
-
-    lift: float
-    alpha: float
-    treatments: int
-    critical: float
-    min_days: int
-    max_days: int
-    mde: float | None
-    power: float = DEFAULT_POWER
-
-    @property
-    def drift(self) -> float:
-        """θ of the lift on the log scale."""
-        return math.log1p(self.lift)
-
-    def days(self, last: int) -> list[int]:
-        """Return the days of the looks of a plan that ends on a day."""
-        first = min(self.min_days, last)
-        # From some 60 looks on another one changes no figure that is shown, and takes its time.
-        return [*range(first, last, max(1, (last - first) // _LOOKS)), last]
-
-    def plan(self, kind: PlanKind, *, last_day: int | None = None) -> Plan:
-        """Return the plan of one treatment as a start would fix it; of several, each has its share.
-
-        Args:
-            kind: Which plan.
-            last_day: Of its looks; default max_days.
-        """
-        last = last_day or self.max_days
-        days, alpha = self.days(last), self.alpha / self.treatments
-        if kind is PlanKind.SEQUENTIAL:
-            return sequential_plan(alpha=alpha, days=days, mde=self.mde, power=self.power)
-        if kind is PlanKind.ANYTIME:
-            return anytime_plan(alpha=alpha, days=days, mde=self.mde, power=self.power)
-        return fixed_plan(alpha=alpha, day=last, mde=self.mde, power=self.power)
 
 
 @dataclass(frozen=True)

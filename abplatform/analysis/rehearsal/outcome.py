@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from abplatform.analysis.planning.forecast import task_of
 from abplatform.analysis.planning.past import PastRun, read_units
+from abplatform.analysis.planning.task import task_of
 from abplatform.analysis.rehearsal.crowd import Crowd, gather_crowd
 from abplatform.analysis.rehearsal.replay import Batch, Stage, replay
 from abplatform.analysis.scorecard import Warned

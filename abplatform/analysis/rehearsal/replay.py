@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from abplatform.analysis.planning.outlook import Task
+from abplatform.analysis.planning.task import Task
 from abplatform.analysis.rehearsal.crowd import FEATURES, Crowd, plant, running_totals
 from abplatform.domain.assignment import bucket_ranges, buckets
 from abplatform.domain.experiment import Experiment

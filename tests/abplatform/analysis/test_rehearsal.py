@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from abplatform.analysis.planning import PastRun
-from abplatform.analysis.planning.forecast import task_of
+from abplatform.analysis.planning import PastRun, task_of
 from abplatform.analysis.rehearsal import describe_rehearsal, rehearse
 from abplatform.analysis.rehearsal.crowd import gather_crowd, plant
 from abplatform.analysis.rehearsal.replay import Stage, replay
