@@ -8,7 +8,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.programme.attributes import learn_attributes
-from abplatform.analysis.programme.effects import ended_of, list_ended, measure_impact
+from abplatform.analysis.programme.effects import (
+    MeasuredEnd,
+    ended_of,
+    is_invalid,
+    list_ended,
+    measure_impact,
+)
 from abplatform.analysis.programme.holdout import measure_holdout
 from abplatform.analysis.programme.record import (
     AttributeEffect,
@@ -29,7 +35,7 @@ from abplatform.analysis.scorecard import (
 )
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.catalog import Lineage
-from abplatform.domain.experiment import Experiment, State, Verdict
+from abplatform.domain.experiment import Experiment, State
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.traffic.registry import RegisteredExperiment
 
@@ -69,25 +75,22 @@ def review_programme(
         advance: Told how many ended experiments are done.
     """
     ended = ended_of(registered)
-    ends, products, invalid = [], [], 0
+    ends: list[MeasuredEnd] = []
+    products: list[ProductComparison] = []
+    invalid = 0
     for done, one in enumerate(ended, start=1):
+        run = Run.of(one, now=now)
         scorecard = analyze(
-            warehouse,
-            one.experiment,
-            run=Run.of(one, now=now),
-            question=_FINAL,
-            lineage=lineage,
-            zone=zone,
+            warehouse, one.experiment, run=run, question=_FINAL, lineage=lineage, zone=zone
         )
         ends += list_ended(one, scorecard)
-        broken = one.verdict is Verdict.INVALID or scorecard.srm.verdict == "alarm"
-        invalid += broken
-        if not broken:
-            products += _compare(warehouse, one.experiment, lineage, zone)
+        if is_invalid(one, scorecard):
+            invalid += 1
+        else:
+            products += _compare(warehouse, one.experiment, run, lineage, zone=zone)
         if advance is not None:
             advance(done, len(ended))
     rows, impacts = measure_impact(ends)
-    scenes = {creative: how.scene for creative, how in lineage.items() if how.scene}
     programme = Programme(
         started=sum(one.state is not State.DRAFT for one in registered.values()),
         ended=len(ended),
@@ -97,7 +100,7 @@ def review_programme(
         rows=tuple(rows),
         impacts=tuple(impacts),
         holdout=measure_holdout(warehouse, planned_share=holdout),
-        attributes=learn_attributes(products, scenes),
+        attributes=learn_attributes(products, {key: how.scene for key, how in lineage.items()}),
     )
     return replace(programme, notes=tuple(_notes(programme)))
 
@@ -105,11 +108,15 @@ def review_programme(
 def _compare(
     warehouse: Warehouse,
     experiment: Experiment,
+    run: Run,
     lineage: Mapping[str, Lineage],
+    *,
     zone: ZoneInfo,
 ) -> list[ProductComparison]:
     if has_unit_rows(warehouse, experiment.key):
-        return compare_creatives(warehouse, scope_of(experiment, _FINAL, lineage))
+        excluded = run.excluded_sources
+        scope = scope_of(experiment, _FINAL, lineage, excluded_sources=excluded)
+        return compare_creatives(warehouse, scope)
     reports = read_reports(warehouse, [experiment.key], _FINAL, zone)
     return compare_aggregate_creatives(reports.creatives.get(experiment.key, ()))
 

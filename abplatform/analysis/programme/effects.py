@@ -26,7 +26,7 @@ from abplatform.stats.meta import Block, MetaFit, fit_meta, shrink_blocks
 from abplatform.stats.ratio import Undetermined, normal_critical_value
 from abplatform.traffic.registry import RegisteredExperiment
 
-__all__ = ["MeasuredEnd", "ended_of", "list_ended", "measure_impact"]
+__all__ = ["MeasuredEnd", "ended_of", "is_invalid", "list_ended", "measure_impact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ class MeasuredEnd:
     log_lift: float | None = None
     variance: float = 0.0
     control_share: float = 0.0
+
+
+def is_invalid(registered: RegisteredExperiment, scorecard: Scorecard) -> bool:
+    """Whether nothing can be learnt: it was called invalid, or its split is broken."""
+    decision = scorecard.decision
+    return Verdict.INVALID in {registered.verdict, decision.verdict if decision else None}
 
 
 def list_ended(registered: RegisteredExperiment, scorecard: Scorecard) -> list[MeasuredEnd]:
@@ -110,7 +116,7 @@ def _measure(
         ci_high=lift.ci_high,
         undetermined=lift.undetermined,
     )
-    if verdict is Verdict.INVALID or scorecard.srm.verdict == "alarm":
+    if is_invalid(registered, scorecard):
         reason = "invalid: units did not arrive in the planned shares, so no lift can be trusted"
         return MeasuredEnd(replace(row, won=False, shipped=False, undetermined=reason))
     return _with_error(row, lift, alpha=registered.experiment.analysis.alpha)
