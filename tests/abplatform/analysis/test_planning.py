@@ -37,6 +37,7 @@ from abplatform.errors import AnalysisError
 from abplatform.stats.power import unit_variance
 from abplatform.stats.ratio import RatioSums
 from abplatform.stats.undetermined import Undetermined
+from abplatform.workspace import CalendarStretch
 
 UTC = ZoneInfo("UTC")
 DAILY = Analysis(test="sequential", min_runtime=timedelta(days=7), max_runtime=timedelta(days=28))
@@ -320,6 +321,18 @@ def test_the_calendar_counts_windows_and_late_data(plan, show, seen):
     assert calendar.latest_verdict - calendar.decides_at == timedelta(hours=96)
     assert calendar.earliest_verdict - calendar.starts_at == timedelta(days=7 + 4)
     assert fixed.earliest_verdict == fixed.latest_verdict
+
+
+def test_a_draft_that_meets_the_calendar_lasts_whole_weeks(make, show, seen, run):
+    """A sale in the run makes ten days two weeks, and the plan is made for two weeks."""
+    sale = (run.now + timedelta(days=4)).date()
+    draft = replace(run, started_at=None, calendar=(CalendarStretch(sale, sale, "sale"),))
+    mine = make(key="new", analysis=replace(DAILY, max_runtime=timedelta(days=10)))
+    runs = {"old": PastRun(make(key="old"))}
+    with show(seen) as warehouse:
+        planning = plan_experiment(warehouse, mine, runs, run=draft, zone=UTC)
+        plain = plan_experiment(warehouse, mine, runs, run=replace(draft, calendar=()), zone=UTC)
+    assert (planning.task.max_days, plain.task.max_days) == (14, 10)
 
 
 def test_warnings_name_what_holds_it_back(plan, show, seen):

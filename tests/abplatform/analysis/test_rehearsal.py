@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from abplatform.analysis.planning import PastRun, task_of
+from abplatform.analysis.planning import Forecast, PastRun, look_at_plans, task_of
+from abplatform.analysis.planning.growth import grow
 from abplatform.analysis.rehearsal import describe_rehearsal, rehearse
 from abplatform.analysis.rehearsal.crowd import gather_crowd, plant
 from abplatform.analysis.rehearsal.replay import Stage, replay
@@ -108,6 +109,23 @@ def test_without_a_difference_the_plans_hold_their_error(trial):
     assert rates["anytime"] <= 0.05
     assert np.concatenate([batch.naive for batch in batches]).mean() > 0.1
     assert np.concatenate([batch.srm for batch in batches]).sum() <= 3
+
+
+def test_rehearsals_and_forecasts_agree(trial, unit_days):
+    """The power that planning forecasts for each plan is the one that 500 runs find."""
+    mde = PrimaryMetric("ctr", mde=0.22)
+    stage = trial(planted=0.22, primary=mde)
+    forecast = Forecast(grow(unit_days, days=DAYS), 1.0, 0.5, 0.5)
+    outlooks = look_at_plans(stage.task, forecast)
+    batches = list(replay(stage, runs=500, advance=silent))
+    for outlook in outlooks:
+        days = np.concatenate([batch.days[outlook.plan] for batch in batches])
+        assert 0.1 < outlook.power < 0.9
+        # Four standard errors, and a little for a lift that is not small.
+        assert (days > 0).mean() == pytest.approx(outlook.power, abs=4 * 0.0224 + 0.01)
+        assert np.where(days > 0, days, DAYS).mean() == pytest.approx(
+            outlook.days_with_effect, abs=0.5
+        )
 
 
 def test_planted_lifts_are_the_lifts_asked_for(trial):
