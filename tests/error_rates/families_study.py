@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from arrivals import CTR, draw_one_day, information_per_user
+from arrivals import CTR, draw_one_day
 from scipy.special import ndtri
 from seeds import generator
 from tallies import Row, Table, average, batches, share
@@ -13,6 +13,7 @@ from abplatform.stats.anytime import anytime_bound, mixture_variance
 from abplatform.stats.dunnett import JointTest, compare_with_control
 from abplatform.stats.ratio import Interval, RatioContrast, RatioSums, contrast
 from abplatform.stats.selection import CorrectedEffect, beyond, correct_selected
+from abplatform.stats.sequential import fixed_information
 
 __all__ = ["measure_curse", "measure_equivalence", "measure_guardrails", "measure_treatments"]
 
@@ -192,7 +193,8 @@ def _rejects_jointly(
 
 def _guardrail_runs(guardrails: int, lift: float, runs: int) -> tuple[list[bool], list[int]]:
     alpha, a_day = 0.025 / guardrails, 850
-    information = a_day * DAYS * information_per_user(generator("guardrails", "pilot"))
+    # As the scorecard tunes it: for the sample that finds a harm of 20 %.
+    information = fixed_information(alpha=2 * alpha, power=0.8, mde=0.2)
     tau2 = mixture_variance(alpha=alpha, information=information, one_sided=True)
     fired, when = [], []
     for place, count in batches(runs, 20, f"guardrails {guardrails} {lift:g}"):

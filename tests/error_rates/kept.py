@@ -27,7 +27,7 @@ class Result:
         study: Its name.
         runs: The runs asked of it.
         date: Day it was made, ISO.
-        seconds: How long it took.
+        seconds: Processor time it took.
         versions: Library to version.
         sources: Files of the statistics and of the study, to 12 digits of what they do.
         tables: What it found.

@@ -140,7 +140,7 @@ def _aim(one: Measured) -> str:
 
 
 def _made_from(results: Sequence[Result]) -> str:
-    lines = ["## Made from", "", "| study | runs | seconds | date | statistics |"]
+    lines = ["## Made from", "", "| study | runs | processor seconds | date | statistics |"]
     lines.append("|---|---:|---:|---|---|")
     for one in results:
         used = [
