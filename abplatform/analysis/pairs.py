@@ -160,8 +160,9 @@ def preference_pairs_many(
     """
     question = question or Question()
     chosen = {key: one for key, one in experiments.items() if key not in set(skip)}
-    days = final_days(warehouse, chosen.values(), runs=runs or {}, question=question, zone=zone)
-    reports = read_reports(warehouse, list(chosen), question, zone, days=days)
+    runs = runs or {}
+    days = final_days(warehouse, chosen.values(), runs=runs, question=question, zone=zone)
+    reports = read_reports(warehouse, list(chosen), question, zone, runs=runs, days=days)
     texts = _texts(warehouse)
 
     def rows() -> Iterator[dict[str, Any]]:

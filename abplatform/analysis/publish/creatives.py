@@ -109,7 +109,7 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
         experiment.key: running_days(experiment, runs.get(experiment.key), zone)
         for experiment, _ in judged
     }
-    reports = read_reports(shop.warehouse, reported, Question(), zone, days=days)
+    reports = read_reports(shop.warehouse, reported, Question(), zone, runs=runs, days=days)
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
             scope = scope_of(

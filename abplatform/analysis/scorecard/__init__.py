@@ -112,7 +112,9 @@ def measure(
     """
     question = question or Question()
     with known_then(warehouse, question) as version:
-        reports = read_reports(warehouse, [experiment.key], question, zone)
+        reports = read_reports(
+            warehouse, [experiment.key], question, zone, runs={experiment.key: run}
+        )
         if has_unit_rows(warehouse, experiment.key):
             scorecard = measure_units(
                 warehouse,
@@ -178,10 +180,11 @@ def measure_many(
     """
     question = question or Question()
     with known_then(warehouse, question) as version:
-        reports = read_reports(warehouse, list(experiments), question, zone)
+        known = {key: runs(key) for key in experiments}
+        reports = read_reports(warehouse, list(experiments), question, zone, runs=known)
         views = {
             key: view_reports(
-                warehouse, experiment, reports, run=runs(key), question=question, zone=zone
+                warehouse, experiment, reports, run=known[key], question=question, zone=zone
             )
             for key, experiment in experiments.items()
         }
@@ -189,7 +192,7 @@ def measure_many(
         yield measure_aggregates(
             experiment,
             views[key],
-            run=runs(key),
+            run=known[key],
             question=question,
             version=version,
             zone=zone,

@@ -45,6 +45,7 @@ from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dis
 from abplatform.analysis.scorecard.rulings import gather_facts, watch_guardrails
 from abplatform.analysis.scorecard.shrunken import shrink_reports
 from abplatform.analysis.scorecard.special_views import CalendarView
+from abplatform.analysis.scorecard.split import note_split
 from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
 from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
@@ -90,6 +91,7 @@ def measure_aggregates(
         judged = list(_compare(experiment, ruling, reports.ruling.inflations(key)))
     judged = decide_families(experiment, judged) if look.reached else judged
     impressions = _impressions(experiment, rows)
+    srm = _check_split(experiment, impressions)
     first_at = _start_of(min(row["first_day"] for row in rows), zone) if rows else None
     last_at = _start_of(max(row["last_day"] for row in rows), zone) if rows else None
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
@@ -100,7 +102,7 @@ def measure_aggregates(
         data_version=version,
         status="final" if look.reached else "provisional",
         units=sum(impressions.values()),
-        srm=_check_split(experiment, impressions),
+        srm=srm,
         lifts=carry_over(strata.compared, judged),
         warnings=(
             *_note_variance(experiment, reports.running),
@@ -109,6 +111,7 @@ def measure_aggregates(
             *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
             *(note_later() if look.reached and later else ()),
             *note_samples(shown),
+            *note_split(srm, run),
             *note_harm(harmed),
             *strata.warnings,
             *note_calendar(calendar, run),
@@ -123,6 +126,7 @@ def measure_aggregates(
         first_at=first_at,
         last_at=last_at,
         bayes=bayes,
+        excluded_sources=run.excluded_sources,
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, judged, decided=look.reached),
         corrected_lifts=correct_winners(experiment, judged) if look.reached else (),

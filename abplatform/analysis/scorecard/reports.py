@@ -95,6 +95,7 @@ def read_reports(
     question: Question,
     zone: ZoneInfo,
     *,
+    runs: Mapping[str, Run] | None = None,
     days: Mapping[str, Days] | None = None,
 ) -> Reports:
     """Read the reports of many experiments in a handful of queries.
@@ -104,6 +105,7 @@ def read_reports(
         keys: The experiments.
         question: ``as_of`` leaves out days that end after it.
         zone: Where a workspace day ends.
+        runs: Experiment to how it ran, which says whose reports a person has excluded.
         days: Experiment to the only days that count; missing where all do.
     """
     last = _last_whole_day(question.as_of, zone)
@@ -111,8 +113,10 @@ def read_reports(
     for key in keys:
         begin, end = (days or {}).get(key, (FIRST_DAY, LAST_DAY))
         bounds[key] = (begin, min(end, last))
-    watermarks = _watermarks(warehouse, keys, question)
-    return replace(_read(warehouse, bounds, design_effects=None), watermarks=watermarks)
+    excluded = _excluded(runs or {})
+    watermarks = _watermarks(warehouse, keys, question, excluded)
+    found = _read(warehouse, bounds, excluded=excluded, design_effects=None)
+    return replace(found, watermarks=watermarks)
 
 
 def view_reports(
@@ -148,7 +152,12 @@ def view_reports(
         if all(first <= row["first_day"] and row["last_day"] <= last_day for row in rows):
             return known
         bounds = {experiment.key: (first, last_day)}
-        found = _read(warehouse, bounds, design_effects=asked.design_effects)
+        found = _read(
+            warehouse,
+            bounds,
+            excluded=_excluded({experiment.key: run}),
+            design_effects=asked.design_effects,
+        )
         return replace(found, watermarks=asked.watermarks)
 
     running = between(until, asked)
@@ -192,7 +201,7 @@ def final_days(
         zone: Where a workspace day ends.
     """
     chosen = list(experiments)
-    marks = _watermarks(warehouse, [one.key for one in chosen], question)
+    marks = _watermarks(warehouse, [one.key for one in chosen], question, _excluded(runs))
     found = {}
     for one in chosen:
         first, last = running_days(one, runs.get(one.key), zone)
@@ -227,16 +236,25 @@ def note_dispersion(dispersion: Dispersion) -> Warned:
     return Warned("variance_assumes_independent_impressions", text)
 
 
+def _excluded(runs: Mapping[str, Run]) -> list[str]:
+    """Return the sources that people have excluded, as queries want them."""
+    found = [f"{key}/{name}" for key, run in runs.items() for name in run.excluded_sources]
+    # A list without an entry has no type.
+    return found or [""]
+
+
 def _read(
     warehouse: Warehouse,
     bounds: Mapping[str, Days],
     *,
+    excluded: list[str],
     design_effects: Mapping[str, float] | None,
 ) -> Reports:
     values = {
         "experiments": list(bounds) or [""],
         "from_days": [first for first, _ in bounds.values()] or [FIRST_DAY],
         "until_days": [last for _, last in bounds.values()] or [LAST_DAY],
+        "excluded": excluded,
     }
     totals = _by_experiment(warehouse.query("portable/aggregate_totals", **values))
     if not totals:
@@ -297,10 +315,12 @@ def _design_effects(warehouse: Warehouse) -> dict[str, float]:
 
 
 def _watermarks(
-    warehouse: Warehouse, keys: Sequence[str], question: Question
+    warehouse: Warehouse, keys: Sequence[str], question: Question, excluded: list[str]
 ) -> dict[str, datetime]:
     """Return the least watermark of each experiment's sources."""
-    sources = warehouse.query("portable/aggregate_sources", experiments=list(keys) or [""])
+    sources = warehouse.query(
+        "portable/aggregate_sources", experiments=list(keys) or [""], excluded=excluded
+    )
     if sources.is_empty():
         return {}
     if question.data_version is None:

@@ -296,6 +296,24 @@ def test_pairs_rest_on_days_in_which_it_ran(show):
     assert everything["impressions_chosen"].item() > clean["impressions_chosen"].item()
 
 
+def test_reports_of_an_excluded_source_do_not_count(show):
+    """A network that a person has excluded changes neither lifts nor pairs."""
+    strays = [{**row, "source": "double", "clicks": 900} for row in TWO]
+    run = replace(RUN, excluded_sources=("double",))
+    with show(TWO) as warehouse:
+        clean = analyze(warehouse, past_test(), run=RUN)
+        taught = preference_pairs(warehouse, past_test(), week="2026-W36")
+    with show(TWO + strays) as warehouse:
+        dirty = analyze(warehouse, past_test(), run=run)
+        (among_many,) = analyze_many(warehouse, {"e": past_test()}, runs=lambda _: run)
+        pairs = preference_pairs(warehouse, past_test(), week="2026-W36", run=run)
+    assert (dirty.lifts, dirty.srm) == (clean.lifts, clean.srm)
+    assert among_many == dirty
+    assert dirty.excluded_sources == ("double",)
+    assert "changed_after_the_fact" in {note.code for note in dirty.warnings}
+    assert pairs.equals(taught)
+
+
 def test_reports_wait_for_the_watermark_of_their_sources(show):
     """What a source has not reported yet cannot decide, however late the clock is."""
     experiment = past_test(

@@ -1,5 +1,6 @@
 -- One row per experiment, variant, product and creative of the newest reports: impressions (n) and
 -- clicks (k). Three lists of equal length name the experiments and the first and last day of each.
+-- Sources named in a fourth list, as experiment/source, do not count.
 SELECT
     a.experiment,
     a.variant,
@@ -16,6 +17,7 @@ JOIN (
         UNNEST($until_days) AS until_day
 ) AS asked ON asked.experiment = a.experiment
 WHERE a.day BETWEEN asked.from_day AND asked.until_day
+    AND a.experiment || '/' || a.source NOT IN (SELECT UNNEST($excluded))
     AND a.product_id IS NOT NULL
     AND a.creative_id IS NOT NULL
 GROUP BY a.experiment, a.variant, a.product_id, a.creative_id

@@ -1,6 +1,7 @@
 -- One row per experiment, variant, creative and day of the newest reports, of those creatives that
 -- were reported on two days or more in their variant: impressions, clicks, conversions. Three lists of
 -- equal length name the experiments and the first and last day of each.
+-- Sources named in a fourth list, as experiment/source, do not count.
 WITH days AS (
     SELECT
         a.experiment,
@@ -18,6 +19,7 @@ WITH days AS (
             UNNEST($until_days) AS until_day
     ) AS asked ON asked.experiment = a.experiment
     WHERE a.day BETWEEN asked.from_day AND asked.until_day
+        AND a.experiment || '/' || a.source NOT IN (SELECT UNNEST($excluded))
     GROUP BY a.experiment, a.variant, COALESCE(a.creative_id, ''), a.day
 )
 

@@ -1,6 +1,7 @@
 -- One row per experiment, variant and category of the newest reports: impressions, clicks,
 -- conversions, value and cost in micros, first and last day. Three lists of equal length name the
 -- experiments and the first and last day of each.
+-- Sources named in a fourth list, as experiment/source, do not count.
 SELECT
     a.experiment,
     a.variant,
@@ -20,5 +21,6 @@ JOIN (
         UNNEST($until_days) AS until_day
 ) AS asked ON asked.experiment = a.experiment
 WHERE a.day BETWEEN asked.from_day AND asked.until_day
+    AND a.experiment || '/' || a.source NOT IN (SELECT UNNEST($excluded))
 GROUP BY a.experiment, a.variant, a.category
 ORDER BY a.experiment, a.variant, a.category
