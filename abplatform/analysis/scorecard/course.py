@@ -73,7 +73,9 @@ def follow_plan(
     experiment = scope.experiment
     agenda = _agenda(scope, survey, run, zone)
     plan = plan_of(experiment, run, agenda)
-    ground = Ground(warehouse, scope, agenda, plan, history, flagged=survey.flagged)
+    # A request has no past that could explain anything of it.
+    known = None if scope.by_event else history
+    ground = Ground(warehouse, scope, agenda, plan, known, flagged=survey.flagged)
     past = question.as_of is not None or question.data_version is not None
     taken = take_due_looks(ground, recorded_looks(run, agenda, past=past))
     looks = settle(

@@ -44,18 +44,20 @@ analysis: {min_runtime: 3d, max_runtime: 8d}
 
 
 def wire_events(days, *, lift=0.1, users=120, rate=0.35, seed=5):
-    """Yield impressions and clicks of users of one day each."""
+    """Yield impressions and clicks of users of one day each, whose past tells of their taste."""
     rng = np.random.default_rng(seed)
     for day in days:
         for user in range(users):
             variant = ("baseline", "generated")[user % 2]
+            taste = (0.2, 1.0, 1.8)[user // 2 % 3]
             for turn in range(2):
                 ts = START + day * DAY + timedelta(hours=9, minutes=user, seconds=turn)
                 event_id = f"i{seed}-{day}-{user}-{turn}"
                 names = {"experiment": "lamps", "variant": variant, "unit_id": f"d{day}u{user}"}
                 names |= {"creative_id": variant, "product_id": "p", "category": "home"}
+                names |= {"attributes": {"past": taste}}
                 yield wire("impression", event_id, ts, **names)
-                if rng.random() < rate * (1 + lift if user % 2 else 1):
+                if rng.random() < rate * taste * (1 + lift if user % 2 else 1):
                     clicked = ts + timedelta(seconds=9)
                     yield wire("click", f"c{event_id}", clicked, impression_id=event_id)
 
@@ -148,6 +150,25 @@ def test_looks_are_written_once_and_shown_as_written(shop):
     assert len(look_rows(shop)) == 6
     assert last.looks[:3] == first.looks
     assert last.looks[-1].decides
+
+
+def test_looks_are_adjusted_by_the_past_where_the_yaml_says_so(shop):
+    """The last look's z is that of the adjusted lift, with more information than the raw one."""
+    found = {}
+    for name, cuped in (("raw", ""), ("adjusted", ", cuped: {numerator: past}")):
+        folder = shop / name
+        (folder / "experiments").mkdir(parents=True)
+        (folder / "abp.yaml").write_text("{}\n")
+        text = SPEC.replace("8d}", f"8d{cuped}}}")
+        (folder / "experiments" / "lamps.yaml").write_text(text)
+        Registry(workspace_at(folder, START)).start("lamps", at=START, who="growth")
+        found[name] = look_plainly(folder, START + 40 * DAY, [*wire_events(range(8), lift=0.0)])
+    raw, adjusted = (found[key].looks[-1].row for key in ("raw", "adjusted"))
+    lift = found["adjusted"].lifts[0]
+    assert adjusted.z == pytest.approx(lift.absolute_lift / lift.se_absolute, rel=1e-9)
+    assert adjusted.z != pytest.approx(raw.z, rel=1e-3)
+    assert adjusted.information > 1.1 * raw.information
+    assert len(found["adjusted"].looks) == 6
 
 
 def test_what_comes_later_changes_no_look_and_no_verdict(shop):
