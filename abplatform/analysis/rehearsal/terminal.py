@@ -52,8 +52,12 @@ def print_rehearsal(rehearsal: Rehearsal, *, console: Console | None = None) -> 
         )
     )
     console.print(_table(rehearsal))
-    told = "* the plan of the YAML; naive: a p-value by impression, read every day"
-    console.print(Text(told if rehearsal.naive else told.partition(";")[0], style="dim"))
+    told = "* the plan of the YAML"
+    if rehearsal.naive is not None:
+        told += "; naive: a p-value by impression, read every day"
+        if rehearsal.kind == "power":
+            told += ", which also cries wolf as `simulate aa` shows"
+    console.print(Text(told, style="dim"))
     console.print(
         Text(
             f"{rehearsal.units:,} units over {rehearsal.days} days: {rehearsal.told}; primary "
