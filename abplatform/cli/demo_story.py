@@ -121,7 +121,7 @@ class Story:
             f"[/], wrong in [bold red]{peeking.wrong}[/]; this platform ships "
             f"[bold]{platform.shipped}[/], wrong in [bold green]{platform.wrong}[/]."
         )
-        self.say("[dim]Both read the same rows, bots left out.[/]")
+        self.say("[dim]Both look every day at the same rows, bots left out.[/]")
 
     def faults(self, faults: Iterable[Fault]) -> None:
         """Show what was planted and where it was caught."""

@@ -43,7 +43,7 @@ variants:
 metrics:
   primary: {{metric: ctr, direction: increase, mde: 3%}}
 breakdowns: [{{by: category, level: 1, correction: bh}}]
-analysis: {{test: fixed, min_runtime: 7d, max_runtime: 7d}}   # one look, at its end
+analysis: {{min_runtime: 3d, max_runtime: 7d}}   # a look a day from the third on
 verdict:
   ship: primary.wins and guardrails.hold
   reject: primary.loses
@@ -65,7 +65,7 @@ variants:
 metrics:
   primary: {{metric: ctr, direction: increase, mde: 5%}}
 breakdowns: [{{by: category, level: 1, correction: bh}}]
-analysis: {{test: fixed, min_runtime: 7d, max_runtime: 7d}}
+analysis: {{min_runtime: 3d, max_runtime: 7d}}
 learning: {{retrain: never}}
 """
 

@@ -79,7 +79,7 @@ def test_the_demos_yaml_is_valid_and_stays_as_edited(tmp_path):
     (tmp_path / "catalog" / "products.csv").write_text("")
     assert write_world(tmp_path, products=1, per_product=3, seed=1)
     found = read_experiments(tmp_path / "experiments")
-    assert {one.analysis.test for one in found.values()} == {"fixed"}
+    assert {one.analysis.test for one in found.values()} == {"sequential"}
     assert len(found) == 7
     path = tmp_path / "experiments" / f"{demo_keys('2026-W38')['creatives']}.yaml"
     path.write_text(path.read_text().replace("mde: 3%", "mde: 4%"))
