@@ -19,10 +19,10 @@ SPEC := pyproject.toml constraints.txt abplatform/__init__.py
 CODE := abplatform generators reward dashboards tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak reference pictures clean packages-test
+.PHONY: help demo test check lint format bench error-rates soak reference pictures clean packages-test
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo  ## Install what the demo needs and run two simulated weeks in ./demo
 	$(BIN)/abp demo --out demo
@@ -45,6 +45,9 @@ format: $(VENV)/.installed-test  ## Format the code
 
 bench: $(VENV)/.installed-test  ## Print the tables of speed and memory
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+error-rates: $(VENV)/.installed-test  ## Simulate the error rates at full counts (under 30 minutes) and write docs/error-rates.md
+	$(BIN)/python tests/error_rates/run.py --out docs/error-rates.md
 
 soak: $(VENV)/.installed-test packages-test  ## Repeat every test that kills or races processes
 	$(BIN)/python -m pytest -n 2 -m fault --repeat 20
