@@ -24,7 +24,7 @@ def draw_contrast(seed):
 
 
 @pytest.mark.parametrize("increase", [True, False])
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_normal_posterior_is_prior_times_likelihood(seed, increase):
     """Probability, losses and interval equal quadrature over prior times likelihood."""
     found = draw_contrast(seed)
@@ -101,16 +101,16 @@ def test_the_beta_posterior_is_that_of_adaptive_quadrature(control, treatment):
     assert found.loss_treatment == pytest.approx(loss / ours.mean(), rel=1e-8)
     assert found.loss_control == pytest.approx(gain / ours.mean(), rel=1e-8)
     draws = np.random.default_rng(1)
-    size = 400_000
+    size = 100_000
     p_c, p_t = ours.rvs(size, random_state=draws), theirs.rvs(size, random_state=draws)
-    assert found.p_better == pytest.approx((p_t > p_c).mean(), abs=4e-3)
+    assert found.p_better == pytest.approx((p_t > p_c).mean(), abs=8e-3)
     ratio = p_t / p_c - 1
     for level, value in (
         (0.025, found.credible.low),
         (0.5, found.median),
         (0.975, found.credible.high),
     ):
-        assert (ratio <= value).mean() == pytest.approx(level, abs=2e-3)
+        assert (ratio <= value).mean() == pytest.approx(level, abs=4e-3)
 
 
 def test_equal_counts_are_even():
