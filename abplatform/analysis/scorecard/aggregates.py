@@ -130,6 +130,7 @@ def measure_aggregates(
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, judged, decided=look.reached),
         corrected_lifts=correct_winners(experiment, judged) if look.reached else (),
+        harmed=harmed,
     )
 
 
