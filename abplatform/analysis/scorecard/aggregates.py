@@ -22,6 +22,7 @@ from abplatform.analysis.scorecard.creatives import (
     compare_with_control,
 )
 from abplatform.analysis.scorecard.families import decide_families
+from abplatform.analysis.scorecard.harm import watch_guardrails
 from abplatform.analysis.scorecard.lifts import Compared, carry_over, compare_levels
 from abplatform.analysis.scorecard.looks import Question, Run, find_fixed_look
 from abplatform.analysis.scorecard.notes import (
@@ -42,7 +43,7 @@ from abplatform.analysis.scorecard.record import (
     Warned,
 )
 from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dispersion
-from abplatform.analysis.scorecard.rulings import gather_facts, watch_guardrails
+from abplatform.analysis.scorecard.rulings import gather_facts
 from abplatform.analysis.scorecard.shrunken import shrink_reports
 from abplatform.analysis.scorecard.special_views import CalendarView
 from abplatform.analysis.scorecard.split import note_split

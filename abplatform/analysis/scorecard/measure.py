@@ -22,6 +22,7 @@ from abplatform.analysis.scorecard.comparisons import compare_all, find_silent
 from abplatform.analysis.scorecard.course import Course, follow_plan
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
 from abplatform.analysis.scorecard.families import watch_families
+from abplatform.analysis.scorecard.harm import watch_guardrails
 from abplatform.analysis.scorecard.histories import History, read_history
 from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.looks import Question, Run
@@ -44,7 +45,6 @@ from abplatform.analysis.scorecard.outcomes import (
 from abplatform.analysis.scorecard.pairwise import carry_pairs, compare_treatments
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import BayesFact, Look, PairwiseLift, Scorecard, Warned
-from abplatform.analysis.scorecard.rulings import watch_guardrails
 from abplatform.analysis.scorecard.shrunken import Strata, shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.survey import Survey, read_survey

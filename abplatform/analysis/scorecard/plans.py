@@ -16,11 +16,11 @@ from typing import TypeVar
 import numpy as np
 
 from abplatform.analysis.scorecard.adjusted import adjust_with
+from abplatform.analysis.scorecard.harm import find_harm
 from abplatform.analysis.scorecard.histories import History, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, compare_levels, event_of
 from abplatform.analysis.scorecard.looks import Agenda, Run
 from abplatform.analysis.scorecard.moments import read_day_moments
-from abplatform.analysis.scorecard.rulings import find_harm
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.analysis.scorecard.totals import Scope, read_totals
 from abplatform.domain.experiment import Experiment

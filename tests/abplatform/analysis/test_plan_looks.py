@@ -250,6 +250,20 @@ def test_harm_is_told_before_a_look_may_decide(show, plan, run):
     assert find_closed_gate(sound, ("srm", "guardrails")) is None
 
 
+def test_a_guardrail_that_vanishes_is_harmed(show, plan, run):
+    """With next to no event left there is no ratio to bound; the collapse is seen all the same."""
+    rows = draw_days([0.0] * 3, users=500)
+    for row in rows:
+        bought = row["variant"] == "baseline" and hash_share(row) < 0.6
+        row["conversions"] = int(row["clicked"] and bought)
+    windows = replace(plan().events, conversion_window=DAY)
+    experiment = plan(guardrails=(Guardrail("cvr", non_inferiority_margin=0.05),), events=windows)
+    with show(rows, watermark=START + 3 * DAY + FINAL + DAY) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    assert scorecard.looks[0].harmed["cvr"].startswith("guardrail cvr is harmed: 0 of ")
+    assert scorecard.decision.verdict == "reject"
+
+
 def hash_share(row):
     """A share of 0 … 1 that belongs to a unit's row, without a generator."""
     return (int(row["unit_id"].partition("u")[2]) * 7919 + row["ts"].day * 104729) % 1000 / 1000
