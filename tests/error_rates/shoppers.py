@@ -150,12 +150,12 @@ def sums_of(n: np.ndarray, k: np.ndarray) -> list[RatioSums]:
 def true_lift(metric: str, factor: float, rates: Rates) -> np.ndarray:
     """Return the relative lift of each run that ``Rates.lifted(factor)`` means for a metric.
 
-    Of iroas, which compares with break-even, the value less 1. Clicks cost money, so that cost
-    rises by the factor and value by its square.
+    Of iroas, which compares with break-even, the value less 1. A user is shown more, clicks more of
+    it and buys more: the cost of a user rises by the factor's square, the value by its cube.
 
     Args:
         metric: Its name.
-        factor: What every rate is multiplied by; a metric of increments needs one other than 1.
+        factor: What every rate is multiplied by.
         rates: Of the control.
     """
     price = PRICE_CENTS * np.exp(PRICE_SIGMA**2 / 2)
@@ -165,7 +165,7 @@ def true_lift(metric: str, factor: float, rates: Rates) -> np.ndarray:
         "rpm": factor**2 - 1,
         "cpa": 1 / factor - 1,
         "roi": (factor * value_over_cost - 1) / (value_over_cost - 1) - 1,
-        "iroas": (factor + 1) * value_over_cost - 1,
+        "iroas": (factor**2 + factor + 1) / (factor + 1) * value_over_cost - 1,
     }
     return np.broadcast_to(lifts.get(metric, factor - 1), value_over_cost.shape)
 
