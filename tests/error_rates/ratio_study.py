@@ -177,14 +177,14 @@ def _large_table(rows: list[Row]) -> Table:
         (
             (
                 "In the A/A runs coverage is one less the false positives by construction: p and "
-                "interval are the same test. “Coverage at +20 %” comes from as many further runs in "
-                "which every rate is 20 % higher."
+                "interval are the same test. “Coverage at +20 %” comes from as many further runs "
+                "in which every rate is 20 % higher."
             ),
             (
-                "An event unit is a user with at least one click (conversion, feedback, shown decision "
-                "…). A run belongs here if both variants have at least 50 clicking users and 50 event "
-                "units, and else to the next table. A line is held to the aim of 4-5.8 % where 9 of 10 "
-                "runs of its world belong here, and to 7 % where fewer do."
+                "An event unit is a user with at least one click (conversion, feedback, shown "
+                "decision …). A run belongs here if both variants have at least 50 clicking users "
+                "and 50 event units, and else to the next table. A line is held to the aim of "
+                "4-5.8 % where 9 of 10 runs of its world belong here, and to 7 % where fewer do."
             ),
         ),
     )
@@ -201,9 +201,10 @@ def _small_table(rows: list[Row]) -> Table:
         "7 %.",
         (
             (
-                "`small_sample` marks fewer than 50 event units. Coverage and match rate have an event "
-                "for nearly every user, so that 300 users are not marked, although the busiest few "
-                "make most of the impressions: 300 such users count like 80 equal ones."
+                "`small_sample` marks fewer than 50 event units. Coverage and match rate have an "
+                "event for nearly every user, so that 300 users are not marked, although the "
+                "busiest few make most of the impressions: 300 such users count like 80 equal "
+                "ones."
             ),
         ),
     )
@@ -219,9 +220,10 @@ def _money_table(rows: list[Row]) -> Table:
         "time; with few buyers it rather misses effects.",
         (
             (
-                "Orders are log-normal with a spread of 1.3. At +20 % every rate is 20 % higher, so "
-                "that the cost of an impression rises by 20 % and its revenue by 44 %. iroas is tested "
-                "against break-even (1); its interval exists where the treatment costs more."
+                "Orders are log-normal with a spread of 1.3. At +20 % every rate is 20 % higher, "
+                "so that the cost of an impression rises by 20 % and its revenue by 44 %. iroas "
+                "is tested against break-even (1); its interval exists where the treatment costs "
+                "more."
             ),
         ),
     )
