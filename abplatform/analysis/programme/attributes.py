@@ -9,7 +9,8 @@ value) is one covariate of a meta-regression over these differences:
 with the sampling covariance of :mod:`abplatform.stats.pairs` (design effect by category, users who
 saw several creatives). The product's own level drops out, as only differences within a product
 enter. τ² is all that the word does not say of a creative: one lucky creative is no evidence.
-Words that always come together cannot be told apart. p-values are adjusted over all rows shown.
+Words that always come together cannot be told apart. Counts are skewed and few products tell of a
+word, so that only their comparisons are degrees of freedom. p-values are adjusted over all rows.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class _Family:
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     products: int = 0
+    comparisons: int = 0
     creatives: int = 0
     clicks: int = 0
     clicks_without: int = 0
@@ -134,6 +136,7 @@ def _weigh(word: Word, families: Iterable[_Family]) -> _Evidence:
             continue
         total = _Evidence(
             products=total.products + 1,
+            comparisons=total.comparisons + len(having) - 1,
             creatives=total.creatives + int(having.sum()),
             clicks=total.clicks + int(family.clicks[having].sum()),
             clicks_without=total.clicks_without + int(family.clicks[~having].sum()),
@@ -155,6 +158,7 @@ def _block(family: _Family, words: Sequence[Word]) -> Block:
 
 
 def _row(category: str | None, word: Word, evidence: _Evidence, fit: MetaFit) -> AttributeEffect:
+    fit = replace(fit, df=min(fit.df, evidence.comparisons - 1))
     interval, p = fit.interval(), fit.p_values()[0]
     effect = math.expm1(fit.coefficients[0])
     low, high = math.expm1(interval.low), math.expm1(interval.high)
