@@ -13,13 +13,13 @@ from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.looks import Agenda, Question, Run, find_look, make_agenda
 from abplatform.analysis.scorecard.outcomes import in_order, settle
 from abplatform.analysis.scorecard.plans import (
-    Ground,
     LooksOf,
     plan_of,
     recorded_looks,
     take_due_looks,
 )
 from abplatform.analysis.scorecard.record import Look, TakenLook
+from abplatform.analysis.scorecard.sight import Ground
 from abplatform.analysis.scorecard.survey import Survey
 from abplatform.analysis.scorecard.totals import Scope
 from abplatform.logs.store.warehouse import Warehouse
