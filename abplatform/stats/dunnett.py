@@ -27,7 +27,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -129,7 +129,7 @@ def joint_critical_value(shared: Sequence[float], *, alpha: float) -> float:
     if len(shared) == 1 or log_tail(least, shared) <= math.log(alpha):
         return least
     wanted = math.log(alpha)
-    return float(brentq(lambda c: log_tail(c, shared) - wanted, least, most + 1e-9, xtol=1e-12))
+    return float(brentq(lambda c: log_tail(c, shared) - wanted, least, most + 1e-9, xtol=1e-10))
 
 
 def log_tail(c: float, shared: Sequence[float]) -> float:
@@ -139,6 +139,12 @@ def log_tail(c: float, shared: Sequence[float]) -> float:
         c: The critical value, not negative.
         shared: λ_j, 0 … 1. Where several are 1, these treatments have one and the same z.
     """
+    return _log_tail(c, tuple(shared))
+
+
+# A scorecard asks for the same tail when it judges and again when it corrects winners.
+@lru_cache(maxsize=1024)
+def _log_tail(c: float, shared: tuple[float, ...]) -> float:
     from scipy.special import log_ndtr
 
     # Treatments without an error of their own share one z, which is -u itself: one of them counts.
