@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from abplatform.analysis.scorecard import (
 )
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment, Verdict
-from abplatform.domain.verdict_rules import parse_rule
+from abplatform.domain.verdict_rules import Rule, parse_rule
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["SURE", "Decision", "analyze", "analyze_many", "judge"]
@@ -181,9 +182,23 @@ def _apply(facts: TreatmentFacts, experiment: Experiment) -> Verdict:
         (rules.ship, Verdict.SHIP),
         (rules.no_difference, Verdict.NO_DIFFERENCE),
     ):
-        if _rule(text).holds(known):
+        if _holds(_rule(text), known, decided=facts.decided):
             return verdict
     return Verdict.CONTINUE
+
+
+def _holds(rule: Rule, known: Mapping[str, bool], *, decided: bool) -> bool:
+    """Whether a rule holds; before the decision, whether it does so whatever will be decided.
+
+    Only harm is known by then. That a test has not rejected yet is no finding, so that no rule with
+    a ``not`` may rest on it.
+    """
+    harmed = {"guardrails.harmed", "guardrails.hold"} if known["guardrails.harmed"] else set()
+    open_facts = [] if decided else sorted(rule.facts - harmed)
+    return all(
+        rule.holds({**known, **dict(zip(open_facts, answers, strict=True))})
+        for answers in product((False, True), repeat=len(open_facts))
+    )
 
 
 def _combine(verdicts: list[Verdict]) -> Verdict:

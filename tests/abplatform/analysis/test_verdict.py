@@ -101,6 +101,22 @@ def test_several_treatments_combine(card, make, first, second, verdict):
 
 
 @pytest.mark.parametrize(
+    ("rules", "harmed", "verdict"),
+    [
+        (VerdictRules(no_difference="not primary.wins and not primary.loses"), False, "continue"),
+        (VerdictRules(reject="not primary.wins"), False, "continue"),
+        (VerdictRules(ship="primary.wins or not guardrails.harmed"), False, "continue"),
+        (VerdictRules(reject="primary.loses or not guardrails.hold"), True, "reject"),
+        (VerdictRules(reject="guardrails.harmed and not primary.wins"), True, "continue"),
+    ],
+)
+def test_what_is_not_decided_yet_is_no_finding(card, make, rules, harmed, verdict):
+    """Before the decision a rule with a `not` waits, unless harm settles it whatever comes."""
+    open_still = replace(facts(guards=[(False, True)] if harmed else []), decided=False)
+    assert judge(replace(card, facts=(open_still,)), make(verdict=rules)).verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("p_win", "verdict"), [(0.99, "better"), (0.5, "unclear"), (0.974, "unclear"), (0.01, "worse")]
 )
 def test_creatives_are_called_only_when_sure(card, make, p_win, verdict):
