@@ -220,7 +220,7 @@ def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
     """Load what is sealed, lock the workspace, open the store and find the experiment."""
     from abplatform.analysis.publish import open_shelf
 
-    with open_store(workspace, f"analyze {key}") as store:
+    with open_store(workspace, f"analyze {key}", read_sources=True) as store:
         experiment, shelf = store.find(key), open_shelf(workspace)
         yield _Case(workspace, store.warehouse, experiment, store.run(key), shelf, store.registered)
 

@@ -1,4 +1,4 @@
-"""The store opened for questions that change nothing, not even what counts as final."""
+"""The store opened for a question about experiments, with everything sealed loaded first."""
 
 from __future__ import annotations
 
@@ -79,15 +79,18 @@ class OpenStore:
 
 
 @contextmanager
-def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
+def open_store(
+    workspace: Workspace, job: str, *, read_sources: bool = False
+) -> Iterator[OpenStore]:
     """Lock the workspace and open a store that holds everything sealed.
 
-    Sealed segments that are not loaded yet are loaded first. Without any, nothing is written: an
-    ingest would raise the watermarks, and rows would become final because somebody asked.
+    Sealed segments that are not loaded yet are loaded first.
 
     Args:
         workspace: Whose store.
         job: What is done with it, for whoever waits.
+        read_sources: Whether this counts as reading every source up to now, as an ingest does, so
+            that rows become final. Who only asks leaves that alone.
     """
     from abplatform.logs.facts import ExperimentFacts
     from abplatform.logs.load import ingest
@@ -102,10 +105,12 @@ def open_store(workspace: Workspace, job: str) -> Iterator[OpenStore]:
         )
         for name, one in registered.items()
     }
-    if _is_behind(workspace, job):
+    if read_sources or _is_behind(workspace, job):
         with progress("loading what is sealed") as advance:
             ingest(workspace, facts, advance=advance)
     with workspace.lock(job), Warehouse.open(workspace) as warehouse:
+        # Read again: somebody may have started, stopped or looked while this waited for the lock.
+        registered, problems = Registry(workspace).usable()
         declared = declared_experiments(warehouse)
         yield OpenStore(workspace, warehouse, registered, declared, tuple(problems))
 

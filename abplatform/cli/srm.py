@@ -88,7 +88,7 @@ def srm(
     }
     act = _one_of(chosen, why=why, asks=wants_diagnosis or as_of_text is not None)
     workspace = open_workspace(folder)
-    with open_store(workspace, f"srm {key}") as store:
+    with open_store(workspace, f"srm {key}", read_sources=True) as store:
         case = SplitCase.of(store, key)
         done = None
         if act is not None:
