@@ -233,7 +233,7 @@ def _course(detail: Mapping[str, Any], treatment: str | None) -> tuple[CoursePoi
             high=look["anytime_high"],
             z_needed=look["boundary"],
             information=look["information"],
-            decided=look["crossed"] or look["last"],
+            mark="decided" if look["crossed"] else "last look" if look["last"] else "",
         )
         for look in detail.get("looks") or []
         if look["treatment"] == treatment and look["relative_lift"] is not None

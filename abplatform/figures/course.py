@@ -26,7 +26,7 @@ class CoursePoint:
         high: Upper end, likewise.
         z_needed: How large the statistic z must be to decide; None where nothing can.
         information: One over the variance of the log-lift.
-        decided: Whether this day decided.
+        mark: A word for a day that stands out, such as the one that decided; else empty.
     """
 
     day: date
@@ -35,7 +35,7 @@ class CoursePoint:
     high: float | None = None
     z_needed: float | None = None
     information: float | None = None
-    decided: bool = False
+    mark: str = ""
 
 
 def course_plot(points: Sequence[CoursePoint], *, metric: str) -> str:
@@ -63,7 +63,7 @@ def course_plot(points: Sequence[CoursePoint], *, metric: str) -> str:
         title=f"Cumulative lift of {metric} by day",
         x_axis="end of day",
         y_axis=f"lift of {metric} since the start",
-        marks=[Mark(day, "decided") for day, p in zip(days, points, strict=True) if p.decided],
+        marks=[Mark(day, p.mark) for day, p in zip(days, points, strict=True) if p.mark],
         write_x=lambda day: f"{date.fromordinal(int(day)):%d %b}",
         least_step=1,
     )
