@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from abplatform.analysis.scorecard.lifts import Compared, families
 from abplatform.domain.experiment import Experiment
-from abplatform.domain.metrics import METRICS
+from abplatform.domain.metrics import METRICS, Metric
 from abplatform.stats.categories import Correction, adjust, reject_by_e_values
 from abplatform.stats.dunnett import JointTest, compare_with_control
 from abplatform.stats.ratio import RatioContrast, Undetermined
 
-__all__ = ["decide_families", "judge_treatments", "watch_families"]
+__all__ = ["decide_families", "judge_contrasts", "judge_treatments", "watch_families"]
 
 
 def decide_families(experiment: Experiment, compared: Sequence[Compared]) -> list[Compared]:
@@ -74,14 +74,30 @@ def judge_treatments(family: Sequence[Compared], *, alpha: float) -> JointTest |
         family: One metric, everything together, one comparison per treatment.
         alpha: Error rate of the family.
     """
-    contrasts = [
-        one.contrast if isinstance(one.contrast, RatioContrast) else None for one in family
-    ]
-    known = [one for one in contrasts if one is not None]
+    metric = METRICS[family[0].lift.metric]
+    return judge_contrasts(metric, [one.contrast for one in family], alpha=alpha)
+
+
+def judge_contrasts(
+    metric: Metric, contrasts: Sequence[RatioContrast | Undetermined], *, alpha: float
+) -> JointTest | Undetermined:
+    """Return the joint test of contrasts with one control.
+
+    The two sides of an incremental contrast are differences from the control, so that what it
+    shares with the others cannot be read off them. It counts as sharing nothing, which costs a
+    little power and no error rate (Šidák's inequality).
+
+    Args:
+        metric: What is measured.
+        contrasts: One per treatment.
+        alpha: Error rate of the family.
+    """
+    known = [one for one in contrasts if isinstance(one, RatioContrast)]
+    shared = 0.0 if metric.incremental or not known else known[0].control.variance
     return compare_with_control(
-        [None if one is None else one.z for one in contrasts],
-        [0.0 if one is None else one.treatment.variance for one in contrasts],
-        control_variance=known[0].control.variance if known else 0.0,
+        [one.z if isinstance(one, RatioContrast) else None for one in contrasts],
+        [one.treatment.variance if isinstance(one, RatioContrast) else 0.0 for one in contrasts],
+        control_variance=shared,
         alpha=alpha,
     )
 
@@ -89,9 +105,6 @@ def judge_treatments(family: Sequence[Compared], *, alpha: float) -> JointTest |
 def _decide_treatments(family: Sequence[Compared], *, alpha: float) -> list[Compared]:
     if len(family) == 1:
         return _decide_levels(family, correction="none", alpha=alpha)
-    if METRICS[family[0].lift.metric].incremental:
-        # Differences from the control's totals have no variance of the treatment's own.
-        return _decide_levels(family, correction="holm", alpha=alpha)
     test = judge_treatments(family, alpha=alpha)
     if isinstance(test, Undetermined):
         return list(family)

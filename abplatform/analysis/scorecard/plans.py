@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from abplatform.analysis.scorecard.families import judge_contrasts
 from abplatform.analysis.scorecard.harm import find_harm
 from abplatform.analysis.scorecard.looks import Agenda, Run
 from abplatform.analysis.scorecard.sight import Ground, Sight, see
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import Experiment
+from abplatform.domain.metrics import METRICS
 from abplatform.stats.anytime import monitor
-from abplatform.stats.dunnett import compare_with_control
 from abplatform.stats.ratio import RatioContrast, Undetermined
 from abplatform.stats.sequential import (
     LookRow,
@@ -153,15 +154,7 @@ def _share_control(plan: Plan, sight: Sight) -> Plan:
     contrasts = [
         sight.series(variant.name).points[-1].contrast for variant in experiment.treatments
     ]
-    told = [one for one in contrasts if isinstance(one, RatioContrast)]
-    if not told:
-        return plan
-    joint = compare_with_control(
-        [one.z for one in told],
-        [one.treatment.variance for one in told],
-        control_variance=told[0].control.variance,
-        alpha=plan.alpha,
-    )
+    joint = judge_contrasts(METRICS[experiment.primary.metric], contrasts, alpha=plan.alpha)
     return plan if isinstance(joint, Undetermined) else replace(plan, alpha=joint.alpha)
 
 

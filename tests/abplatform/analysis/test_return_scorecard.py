@@ -1,5 +1,6 @@
 """Returns on extra cost, and beliefs, from rows to the scorecard."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from abplatform.analysis.verdict import analyze
-from abplatform.domain.experiment import Cuped, Guardrail, PrimaryMetric
+from abplatform.domain.experiment import Cuped, Guardrail, PrimaryMetric, Variant
 from abplatform.stats.bayes import beta_posterior, normal_posterior
 from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.ratio import RatioSums, contrast
@@ -156,3 +157,22 @@ def unit_contrast(rows):
         mine = [total for (variant, _), total in totals.items() if variant == name]
         sides.append(RatioSums.of_units(*zip(*mine, strict=True)))
     return contrast(*sides, share=True)
+
+
+def test_returns_of_several_treatments_share_alpha_whatever_they_cost(show, make, run, start):
+    """Noisy costs are no shared control: three returns of 1 are held against Šidák's value."""
+    rng, rows = np.random.default_rng(4), []
+    names = ("baseline", "a", "b", "c")
+    for user in range(800):
+        cost = rng.gamma(2, 10)
+        money = {"cost_micros": int(cost * MILLION), "net_value_micros": int(20 * MILLION)}
+        name = names[user % 4]
+        rows.append({"variant": name, "unit_id": f"u{user}", "ts": start, "clicked": 1, **money})
+    variants = tuple(Variant(name, 25, control=name == "baseline") for name in names)
+    with show(rows) as warehouse:
+        experiment = make(primary=PrimaryMetric("iroas"), variants=variants)
+        scorecard = analyze(warehouse, experiment, run=run)
+    expected = 1 - 0.95 ** (1 / 3)
+    for look, lift in zip(scorecard.looks, scorecard.lifts[:3], strict=True):
+        assert math.erfc(look.boundary / math.sqrt(2)) == pytest.approx(expected, rel=1e-6)
+        assert lift.p_adjusted == pytest.approx(1 - (1 - lift.p_value) ** 3, rel=1e-6)
