@@ -14,7 +14,7 @@ from abplatform.analysis.scorecard.totals import conversion_delay
 from abplatform.domain.experiment import Analysis, Experiment, Phase
 from abplatform.domain.metrics import METRICS
 from abplatform.traffic.registry import RegisteredExperiment
-from abplatform.traffic.registry.look_days import LookDay, end_of_day, last_moment, look_days
+from abplatform.traffic.registry.look_days import LookDay, last_moment, look_days, start_of_day
 from abplatform.traffic.registry.look_plan import extend
 from abplatform.traffic.registry.lookbook import RecordedLook
 from abplatform.workspace import CalendarStretch
@@ -237,8 +237,7 @@ def _agenda_of_log(
     """All days of a log are due at once; the last one is the last look, however short the log."""
     if first is None or last is None:
         return Agenda(external=True)
-    began = end_of_day(first - timedelta(days=1), zone)
-    days = look_days(analysis, began, zone, until=last)
+    days = look_days(analysis, start_of_day(first, zone), zone, until=last)
     return Agenda(days, days, first.astimezone(zone).date(), external=True)
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from abplatform.domain.experiment import Analysis
 
-__all__ = ["LookDay", "end_of_day", "last_moment", "look_days"]
+__all__ = ["LookDay", "end_of_day", "last_moment", "look_days", "start_of_day"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ def _midnights(first: datetime, last: datetime, zone: ZoneInfo) -> Iterator[date
 def end_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the end of the workspace day in which a moment lies, in UTC."""
     return _start_of(moment.astimezone(zone).date() + timedelta(days=1), zone)
+
+
+def start_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return the start of the workspace day in which a moment lies, in UTC."""
+    return _start_of(moment.astimezone(zone).date(), zone)
 
 
 def _start_of(day: date, zone: ZoneInfo) -> datetime:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 
 from abplatform.analysis.scorecard import Run
 from abplatform.analysis.scorecard.kept import records_of
+from abplatform.analysis.scorecard.looks import make_agenda
 from abplatform.analysis.verdict import analyze
 from abplatform.cli.ramp_gates import find_closed_gate
 from abplatform.domain.experiment import Analysis, Guardrail, PrimaryMetric, Variant
@@ -312,6 +313,18 @@ def test_a_day_of_another_length_is_one_look(show, plan, run, month, hours):
         scorecard = analyze(warehouse, plan(analysis=analysis), run=run, zone=zone)
     assert [look.row.day for look in scorecard.looks] == [5, 6, 7]
     assert [look.at for look in scorecard.looks] == [day.at for day in days]
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 30), date(2026, 10, 26)])
+def test_a_log_that_begins_after_clocks_change_begins_on_its_first_day(plan, run, day):
+    """Half an hour into the day after a short or a long one, day 1 is that day."""
+    zone = ZoneInfo("Europe/Berlin")
+    first = datetime.combine(day, time(0, 30), tzinfo=zone).astimezone(UTC)
+    last = datetime.combine(day + 5 * DAY, time(), tzinfo=zone).astimezone(UTC)
+    external = plan(assignment="external", analysis=Analysis(min_runtime=DAY, max_runtime=9 * DAY))
+    agenda = make_agenda(external, run, known_until=last, log=(first, last), zone=zone)
+    assert agenda.first_day == day
+    assert [look.day for look in agenda.days] == [day + passed * DAY for passed in range(5)]
 
 
 def test_flags_of_later_days_change_no_look(show, plan, run):
