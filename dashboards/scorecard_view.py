@@ -37,7 +37,7 @@ __all__ = [
 
 _UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _PER_IMPRESSION = "variance_assumes_independent_impressions"
-_GAPS = {"not_built", "plan_not_built"}
+_GAPS = {"not_applicable"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,7 @@ def make_detail(creatives):
         },
         "warnings": [
             {"code": "mixed_units", "message": "12 units were seen in two variants"},
-            {"code": "not_built", "message": "null in every lift: shrunken_lift"},
+            {"code": "not_applicable", "message": "null in every lift: shrunken_lift"},
         ],
         "verdict": {"by_category": by_category, "by_creative": by_creative},
     }

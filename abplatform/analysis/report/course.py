@@ -28,7 +28,7 @@ def course_section(scorecard: Scorecard, experiment: Experiment) -> str:
                 high=look.anytime_high,
                 z_needed=look.boundary,
                 information=look.information,
-                mark="decided" if look.crossed else "last look" if look.last else "",
+                mark="decided" if look.row.crossed else "last look" if look.row.last else "",
             )
             for look in scorecard.looks
             if look.treatment == variant.name and look.relative_lift is not None

@@ -14,6 +14,7 @@ from abplatform.analysis.report.wording import (
     between,
     describe_srm,
     headline,
+    interval_that_counts,
     lines,
     primary_lifts,
     rate_text,
@@ -131,12 +132,13 @@ def _forest_row(line: Line, scorecard: Scorecard, experiment: Experiment) -> For
     lift = line.lift
     units = lift.units_control + lift.units_treatment
     why = line.why if lift.relative_lift is None else None
+    low, high = interval_that_counts(lift)
     return ForestRow(
         label=line.label,
         note=f"{units:,} {unit_noun(scorecard, experiment)}",
         estimate=lift.relative_lift,
-        low=lift.ci_low,
-        high=lift.ci_high,
+        low=low,
+        high=high,
         tone=line.tone,
         why=why.partition(": ")[2] or why if why else None,
         strong=lift.breakdown is None,

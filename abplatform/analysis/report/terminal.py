@@ -10,6 +10,7 @@ from rich.text import Text
 from abplatform.analysis.report.wording import MISSING, Line, describe_srm, headline, lines
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment, Verdict
+from abplatform.figures import percent
 
 __all__ = ["print_scorecard"]
 
@@ -20,6 +21,8 @@ _COLOURS = {
     Verdict.NO_DIFFERENCE: "white",
     Verdict.CONTINUE: "cyan",
 }
+_WIDE = 100
+"""Columns from which on a table has room for shrunken lifts."""
 _TONES = {"better": "bold green", "worse": "bold red", "open": "", "missing": "dim"}
 
 
@@ -34,11 +37,11 @@ def print_scorecard(
         console: Where to print; default the terminal.
     """
     console = console or Console()
-    for part in _parts(scorecard, experiment):
+    for part in _parts(scorecard, experiment, wide=console.width >= _WIDE):
         console.print(part)
 
 
-def _parts(scorecard: Scorecard, experiment: Experiment) -> list[RenderableType]:
+def _parts(scorecard: Scorecard, experiment: Experiment, *, wide: bool) -> list[RenderableType]:
     decision = scorecard.decision
     verdict = decision.verdict if decision else Verdict.CONTINUE
     colour = _COLOURS[verdict]
@@ -51,15 +54,17 @@ def _parts(scorecard: Scorecard, experiment: Experiment) -> list[RenderableType]
             title_align="left",
             border_style=colour,
         ),
-        _lift_table(scorecard, experiment),
+        _lift_table(scorecard, experiment, wide=wide),
     ]
     others = list(dict.fromkeys(lift.metric for lift in scorecard.lifts))[1:]
     if others:
         parts.append(_guardrail_table(scorecard, experiment, others))
     parts.append(Text(f"SRM {describe_srm(scorecard)}", style=_srm_style(scorecard)))
     parts += [
-        Text(f"{note.code}: {note.message}", style="dim" if note.code == "not_built" else "yellow")
+        Text(f"{note.code}: {note.message}", style="yellow")
         for note in scorecard.warnings
+        # Why which field is null stands beside the fields, in the JSON and on the page.
+        if note.code != "not_applicable"
     ]
     parts.append(
         Text(
@@ -71,10 +76,12 @@ def _parts(scorecard: Scorecard, experiment: Experiment) -> list[RenderableType]
     return parts
 
 
-def _lift_table(scorecard: Scorecard, experiment: Experiment) -> Table:
-    table = _new_table(f"{experiment.primary.metric} by category")
-    for line in lines(scorecard, experiment):
-        _add(table, line)
+def _lift_table(scorecard: Scorecard, experiment: Experiment, *, wide: bool) -> Table:
+    shown = lines(scorecard, experiment)
+    shrunken = wide and any(line.lift.shrunken_lift is not None for line in shown)
+    table = _new_table(f"{experiment.primary.metric} by category", shrunken=shrunken)
+    for line in shown:
+        _add(table, line, shrunken=shrunken)
     return table
 
 
@@ -87,15 +94,16 @@ def _guardrail_table(scorecard: Scorecard, experiment: Experiment, metrics: list
     return table
 
 
-def _new_table(first: str) -> Table:
+def _new_table(first: str, *, shrunken: bool = False) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(first, no_wrap=True)
-    for name in ("control", "treatment", "lift", "95 % interval", "p adj.", "units"):
+    pulled = ["shrunken"] if shrunken else []
+    for name in ("control", "treatment", "lift", "95 % interval", *pulled, "p", "units"):
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def _add(table: Table, line: Line, *, label: str | None = None) -> None:
+def _add(table: Table, line: Line, *, label: str | None = None, shrunken: bool = False) -> None:
     style = _TONES[line.tone]
     units = f"{line.lift.units_control + line.lift.units_treatment:,}"
     interval = line.interval
@@ -103,12 +111,15 @@ def _add(table: Table, line: Line, *, label: str | None = None) -> None:
         interval = line.why.partition(":")[0]
     name = label or line.label
     summary = line.lift.breakdown is None and label is None
+    lift = line.lift.shrunken_lift
+    pulled = [MISSING if lift is None else percent(lift)] if shrunken else []
     table.add_row(
         Text(name, style="bold" if summary else ""),
         line.control,
         line.treatment,
         Text(line.relative, style=style),
         Text(interval, style="dim" if interval != line.interval else ""),
+        *pulled,
         line.p,
         units,
     )

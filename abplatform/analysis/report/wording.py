@@ -17,8 +17,10 @@ __all__ = [
     "describe_check",
     "describe_srm",
     "headline",
+    "interval_that_counts",
     "lines",
     "p_text",
+    "p_that_counts",
     "primary_lifts",
     "rate_text",
     "tone_of",
@@ -45,7 +47,7 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
     if lift is None:
         return "Nothing to say yet: the experiment has no treatment to compare."
     if verdict is Verdict.CONTINUE:
-        return _open_sentence(scorecard, lift, plan_built="plan_not_built" not in codes)
+        return _open_sentence(scorecard, lift)
     if verdict is Verdict.NO_DIFFERENCE:
         return (
             f"No difference worth having: {_nearness(scorecard, experiment, lift)}, "
@@ -151,7 +153,7 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
     label = lift.level or ("all" if lift.breakdown else "All traffic")
     if lift.breakdown and lift.breakdown != "category":
         label = f"{lift.breakdown}: {label}"
-    p = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
+    known = lift.p_value is not None
     return Line(
         lift=lift,
         label=f"{label} · {lift.treatment}" if treatments else label,
@@ -159,16 +161,40 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
         control=rate_text(lift.metric, lift.rate_control),
         treatment=rate_text(lift.metric, lift.rate_treatment),
         relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
-        interval=MISSING if lift.p_value is None else _range(lift),
-        p=p_text(p),
+        interval=_open_ended(*interval_that_counts(lift)) if known else MISSING,
+        p=p_text(p_that_counts(lift)),
         why=lift.undetermined or "",
     )
+
+
+def interval_that_counts(lift: LiftEstimate) -> tuple[float | None, float | None]:
+    """Return the ends of the lift's interval: one that allows for every look, where there is one.
+
+    The plan's own for the lift that it tests, else that of a fixed horizon.
+    """
+    if lift.sequential_low is not None or lift.sequential_high is not None:
+        return lift.sequential_low, lift.sequential_high
+    if lift.look is not None and lift.anytime_low is not None:
+        return lift.anytime_low, lift.anytime_high
+    return lift.ci_low, lift.ci_high
+
+
+def p_that_counts(lift: LiftEstimate) -> float | None:
+    """Return the p-value by which the lift is judged, or that of a fixed horizon before it is."""
+    if lift.p_adjusted is not None:
+        return lift.p_adjusted
+    if lift.sequential_p is not None:
+        return lift.sequential_p
+    return lift.p_value if lift.look is None else lift.anytime_p
 
 
 def p_text(p: float | None) -> str:
     """Write a p-value, a dash where there is none."""
     if p is None:
         return MISSING
+    if p >= 1:
+        # The sequential p-value is only searched for below this; see stats/sequential.
+        return "> 0.6"
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
@@ -177,10 +203,6 @@ def between(low: float | None, high: float | None) -> str:
     if low is None and high is None:
         return MISSING
     return _open_ended(low, high)
-
-
-def _range(lift: LiftEstimate) -> str:
-    return _open_ended(lift.ci_low, lift.ci_high)
 
 
 def _open_ended(low: float | None, high: float | None) -> str:
@@ -232,9 +254,10 @@ def _movement(lift: LiftEstimate) -> str:
 
 
 def _interval(lift: LiftEstimate) -> str:
-    if lift.ci_low is None or lift.ci_high is None:
+    low, high = interval_that_counts(lift)
+    if low is None or high is None:
         return "(the interval is unbounded)"
-    return f"(likely between {percent(lift.ci_low)} and {percent(lift.ci_high)})"
+    return f"(likely between {percent(low)} and {percent(high)})"
 
 
 def _evidence(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) -> str:
@@ -255,12 +278,10 @@ def _harm(scorecard: Scorecard, verdict: Verdict, treatment: str) -> str:
     return f" Harmed: {', '.join(dict.fromkeys(harmed))}." if harmed else ""
 
 
-def _open_sentence(scorecard: Scorecard, lift: LiftEstimate, *, plan_built: bool) -> str:
+def _open_sentence(scorecard: Scorecard, lift: LiftEstimate) -> str:
     if lift.p_value is None:
         return f"Nothing to say yet: {_plain(lift.undetermined)}."
     so_far = f"{lift.treatment}: {_movement(lift)} {_interval(lift)} so far"
-    if not plan_built:
-        return f"Keep running; {so_far}, but the sequential test that may decide is not built yet."
     if not scorecard.look.reached:
         return f"Keep running; {so_far}; {scorecard.look.sentence}."
     return f"Undecided; {so_far}, and the data allow neither a win, a loss nor a draw."

@@ -203,7 +203,7 @@ def _sentence(one: Compared, look: TakenLook | None, *, within: bool, mde: float
     )
     text = (
         f"{lift.metric} of {lift.treatment} against {lift.control}: {percent(lift.relative_lift)}, "
-        f"{kind} {interval}, p = {p:.2g}"
+        f"{kind} {interval}, {f'p = {p:.2g}' if p < 1 else 'p above 0.6'}"
     )
     if within and mde is not None:
         text += f", within {mde:.1%} of the control either way"
