@@ -8,7 +8,9 @@ value) is one covariate of a meta-regression over these differences:
 
 with the sampling covariance of :mod:`abplatform.stats.pairs` (design effect by category, users who
 saw several creatives). The product's own level drops out, as only differences within a product
-enter. τ² is all that the word does not say of a creative: one lucky creative is no evidence.
+enter. τ² is all that the word does not say of a creative: one lucky creative is no evidence, nor is
+it in the next experiment, where it is the same u_j; what experiments say of the same creatives is
+pooled first.
 Words that always come together cannot be told apart. Counts are skewed and few products tell of a
 word, so that only their comparisons are degrees of freedom. p-values are adjusted over all rows.
 """
@@ -16,7 +18,7 @@ word, so that only their comparisons are degrees of freedom. p-values are adjust
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,13 +47,23 @@ Word = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Family:
-    """The creatives of one product in one experiment that have a scene."""
+    """The creatives of one product that met each other, whatever the experiments.
 
+    Args:
+        product_id: The product.
+        category: The top of its category.
+        creatives: K of them, those with a scene.
+        differences: Log-CTR of each but the first, less that of the first, shape (K - 1,).
+        covariance: Of ``differences``, shape (K - 1, K - 1).
+        clicks: Of each creative, shape (K,).
+    """
+
+    product_id: str
     category: str
-    log_rates: Matrix
+    creatives: tuple[str, ...]
+    differences: Matrix
     covariance: Matrix
     clicks: Matrix
-    scenes: tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +96,91 @@ def learn_attributes(
     ]
     if len(tops) > 1:
         slices.insert(0, (None, families))
-    rows = [row for category, mine in slices for row in _fit_words(category, mine)]
+    rows = [row for category, mine in slices for row in _fit_words(category, mine, scenes)]
     return tuple(sorted(_shrink(_adjust(rows)), key=lambda row: (row.p_value, row.attribute)))
 
 
 def _families(
     products: Iterable[ProductComparison], scenes: Mapping[str, Mapping[str, str]]
-) -> Iterable[_Family]:
+) -> Iterator[_Family]:
+    """Yield one family per product and set of creatives that some experiments connect."""
+    met: dict[tuple[str, str], list[_Family]] = {}
     for product in products:
         kept = [at for at, creative in enumerate(product.creatives) if scenes.get(creative)]
         if len(kept) < 2:
             continue
-        yield _Family(
+        apart = _apart(len(kept))
+        family = _Family(
+            product_id=product.product_id,
             category=(product.category or "unknown").split("/")[0],
-            log_rates=product.log_rates[kept],
-            covariance=product.covariance[np.ix_(kept, kept)],
+            creatives=tuple(product.creatives[at] for at in kept),
+            differences=apart @ product.log_rates[kept],
+            covariance=apart @ product.covariance[np.ix_(kept, kept)] @ apart.T,
             clicks=np.array([product.sums[at].k for at in kept], dtype=float),
-            scenes=tuple(scenes[product.creatives[at]] for at in kept),
         )
+        met.setdefault((family.category, family.product_id), []).append(family)
+    for mine in met.values():
+        yield from (_pool(group) for group in _connect(mine))
 
 
-def _fit_words(category: str | None, families: Sequence[_Family]) -> list[AttributeEffect]:
-    evidence = {word: _weigh(word, families) for word in _words(families)}
+def _connect(met: Iterable[_Family]) -> list[list[_Family]]:
+    """Group what one product's creatives did by the creatives that come up again."""
+    groups: list[tuple[set[str], list[_Family]]] = []
+    for one in met:
+        names = set(one.creatives)
+        touching = [group for group in groups if group[0] & names]
+        groups = [group for group in groups if not group[0] & names]
+        names = names.union(*(known for known, _ in touching))
+        groups.append((names, [*(old for _, group in touching for old in group), one]))
+    return [group for _, group in groups]
+
+
+def _pool(met: Sequence[_Family]) -> _Family:
+    """Return what several experiments say of the same creatives, by generalised least squares.
+
+    A creative is one draw of u_j however often it runs: as many draws as experiments would make
+    one lucky creative good evidence.
+    """
+    if len(met) == 1:
+        return met[0]
+    names = tuple(dict.fromkeys(name for one in met for name in one.creatives))
+    places = {name: at for at, name in enumerate(names)}
+    precision = np.zeros((len(names) - 1, len(names) - 1))
+    weighted, clicks = np.zeros(len(names) - 1), np.zeros(len(names))
+    for one in met:
+        at = [places[name] for name in one.creatives]
+        design = (_apart(len(at)) @ np.eye(len(names))[at])[:, 1:]
+        pulled = np.linalg.solve(one.covariance, design).T
+        precision += pulled @ design
+        weighted += pulled @ one.differences
+        clicks[at] += one.clicks
+    covariance = np.linalg.inv(precision)
+    return replace(
+        met[0],
+        creatives=names,
+        differences=covariance @ weighted,
+        covariance=(covariance + covariance.T) / 2,
+        clicks=clicks,
+    )
+
+
+def _apart(size: int) -> Matrix:
+    """Return differences from the first; which one is first does not matter."""
+    differences: Matrix = np.eye(size)[1:] - np.eye(size)[:1]
+    return differences
+
+
+def _fit_words(
+    category: str | None, families: Sequence[_Family], scenes: Mapping[str, Mapping[str, str]]
+) -> list[AttributeEffect]:
+    words = sorted(
+        {item for family in families for name in family.creatives for item in scenes[name].items()}
+    )
+    evidence = {word: _weigh(word, families, scenes) for word in words}
     words = [word for word, found in evidence.items() if found.suffices]
     if not words:
         return []
-    fits = fit_each([_block(family, words) for family in families])
+    fits = fit_each([_block(family, words, scenes) for family in families])
     return [
         _row(category, word, evidence[word], fit)
         for word, fit in zip(words, fits, strict=True)
@@ -117,25 +188,25 @@ def _fit_words(category: str | None, families: Sequence[_Family]) -> list[Attrib
     ]
 
 
-def _words(families: Iterable[_Family]) -> list[Word]:
-    return sorted(
-        {item for family in families for scene in family.scenes for item in scene.items()}
-    )
+def _having(
+    family: _Family, word: Word, scenes: Mapping[str, Mapping[str, str]]
+) -> npt.NDArray[np.bool_]:
+    """Return which of a family's creatives have the word, shape (K,)."""
+    return np.array([scenes[name].get(word[0]) == word[1] for name in family.creatives])
 
 
-def _has(scene: Mapping[str, str], word: Word) -> bool:
-    return scene.get(word[0]) == word[1]
-
-
-def _weigh(word: Word, families: Iterable[_Family]) -> _Evidence:
+def _weigh(
+    word: Word, families: Iterable[_Family], scenes: Mapping[str, Mapping[str, str]]
+) -> _Evidence:
     """Count what can be compared: products whose creatives differ in the word."""
-    total = _Evidence()
+    total, products = _Evidence(), set()
     for family in families:
-        having = np.array([_has(scene, word) for scene in family.scenes])
+        having = _having(family, word, scenes)
         if having.all() or not having.any():
             continue
+        products.add(family.product_id)
         total = _Evidence(
-            products=total.products + 1,
+            products=len(products),
             comparisons=total.comparisons + len(having) - 1,
             creatives=total.creatives + int(having.sum()),
             clicks=total.clicks + int(family.clicks[having].sum()),
@@ -144,16 +215,16 @@ def _weigh(word: Word, families: Iterable[_Family]) -> _Evidence:
     return total
 
 
-def _block(family: _Family, words: Sequence[Word]) -> Block:
-    """Differences from the product's first creative; which one is first does not matter."""
-    size = len(family.log_rates)
-    differences = np.eye(size)[1:] - np.eye(size)[:1]
-    design = np.array([[float(_has(scene, word)) for word in words] for scene in family.scenes])
+def _block(
+    family: _Family, words: Sequence[Word], scenes: Mapping[str, Mapping[str, str]]
+) -> Block:
+    apart = _apart(len(family.creatives))
+    design = np.stack([_having(family, word, scenes) for word in words], axis=1).astype(float)
     return Block(
-        effects=differences @ family.log_rates,
-        covariance=differences @ family.covariance @ differences.T,
-        design=differences @ design,
-        spread=differences @ differences.T,
+        effects=family.differences,
+        covariance=family.covariance,
+        design=apart @ design,
+        spread=apart @ apart.T,
     )
 
 

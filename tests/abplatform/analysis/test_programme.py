@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -213,6 +214,52 @@ def test_words_without_effect_are_hardly_called():
     raw = np.mean([row.p_value <= 0.05 for world in worlds for row in world])
     assert discoveries <= 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 40)
     assert 0.02 <= raw <= 0.09
+
+
+def test_one_lucky_creative_is_no_evidence_however_often_it_runs():
+    """Words without effect: creatives that run six times are called no more often than once."""
+    rng = np.random.default_rng(12)
+    called = []
+    for _ in range(150):
+        products, scenes = [], {}
+        for number in range(10):
+            luck = rng.normal(0, 0.15, 2)
+            for _ in range(6):
+                mine = [{"mood": "calm"}, {"mood": "bold"}]
+                seen = luck + rng.normal(0, 0.04, 2)
+                one, own = product(number, seen, [0.04**2] * 2, mine)
+                products.append(one)
+                scenes |= own
+        called.append(learn_attributes(products, scenes)[0].p_value <= 0.05)
+    assert np.mean(called) <= 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_experiments_with_the_same_creatives_are_pooled():
+    """A word's effect and error are those of one fit to all experiments with a draw a creative."""
+    scenes = {f"c{at}": {"mood": ("calm", "bold", "wild")[at % 3]} for at in range(30)}
+    rng = np.random.default_rng(3)
+    products, effects, variances, pairs = [], [], [], np.zeros((30, 30))
+    for number in range(10):
+        for step, places in enumerate(((0, 1), (1, 2), (0, 1))):
+            y, v = rng.normal(-3, 0.1, 2), rng.uniform(0.001, 0.01, 2)
+            at = [3 * number + place for place in places]
+            one, _ = product(number, y, v, [{}, {}])
+            products.append(replace(one, creatives=tuple(f"c{place}" for place in at)))
+            effects.append(y[1] - y[0])
+            variances.append(v.sum())
+            pairs[3 * number + step, at] = -1, 1
+    found = next(row for row in learn_attributes(products, scenes) if row.value == "bold")
+    x = pairs @ np.array([at % 3 == 1 for at in range(30)], dtype=float)
+
+    def fit(tau2):
+        precision = np.linalg.inv(np.diag(variances) + tau2 * pairs @ pairs.T)
+        return x @ precision @ effects / (x @ precision @ x), (x @ precision @ x) ** -0.5
+
+    fits = [fit(tau2) for tau2 in [0, *np.geomspace(1e-6, 1, 4000)]]
+    beta, error = min(fits, key=lambda one: abs(one[1] - found.standard_error))
+    assert found.products == 10
+    assert error == pytest.approx(found.standard_error, rel=1e-3)
+    assert beta == pytest.approx(np.log1p(found.relative_effect), abs=1e-4)
 
 
 def test_products_own_level_drops_out():
