@@ -161,3 +161,51 @@ def test_every_study_has_a_kept_result():
     assert {name: runs for name, runs in listed.items() if name not in {"asos", "upworthy"}} == {
         name: runs for name, runs in kept.items() if name not in {"asos", "upworthy"}
     }
+
+
+def a_result(sources):
+    """A small result, as a study gives it."""
+    tallies = import_module("tallies")
+    measured = (tallies.share([True, False, False, False], high=0.5), tallies.Measured(None))
+    row = tallies.Row(("ctr",), measured, 4)
+    table = tallies.Table("Title", ("metric",), ("false positives", "other"), (row,), "Meaning.")
+    return import_module("kept").Result(
+        "small", 4, "2026-11-22", 1.5, {"numpy": "2"}, sources, (table,)
+    )
+
+
+def test_a_kept_result_comes_back_as_it_was(tmp_path):
+    """What is kept is read again to the last digit that is printed."""
+    kept = import_module("kept")
+    result = a_result({})
+    kept.write(result, tmp_path)
+    back = kept.read("small", tmp_path)
+    assert study("page:render")([back]) == study("page:render")([result])
+    assert "| ctr | 25.00 ± 21.65 % | - | 4 | PASS |" in study("page:render")([back])
+    assert kept.read("other", tmp_path) is None
+
+
+def test_only_what_a_file_does_makes_a_result_stale(tmp_path, monkeypatch):
+    """A comment or another sentence leaves a result as it is; another number makes it stale."""
+    kept = import_module("kept")
+    monkeypatch.setattr(kept, "REPOSITORY", tmp_path)
+    source = tmp_path / "statistic.py"
+    prose = "A sentence for people that is longer than the names of streams."
+    source.write_text(f'"""{prose}"""\nLEVEL = 0.05\n')
+    result = a_result({"statistic.py": kept._digest(source)})
+    assert not result.stale
+    source.write_text(f'"""{prose} More."""\n\n# Why this level\nLEVEL = 0.05\n')
+    assert not result.stale
+    source.write_text(f'"""{prose}"""\nLEVEL = 0.06\n')
+    assert result.stale
+
+
+def test_a_number_beyond_its_aim_fails():
+    """A line fails as soon as one of its numbers lies beyond its aim, slack included."""
+    measured = import_module("tallies").Measured
+    assert measured(0.051, 0.002, high=0.05).holds() is False
+    assert measured(0.051, 0.002, high=0.05, slack=3).holds()
+    assert measured(0.058, 0.002, high=0.05, slack=3).holds() is False
+    assert measured(0.039, 0.002, low=0.04, high=0.058).holds() is False
+    assert measured(0.039, 0.002, low=0.04, high=0.058).holds(widened=0.002)
+    assert measured(None, None, low=0.04).holds() is False
