@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from abplatform.analysis.scorecard.lifts import SHARES, Compared
 from abplatform.domain.experiment import Experiment, Guardrail
-from abplatform.domain.metrics import METRICS
+from abplatform.domain.metrics import METRICS, Metric
 from abplatform.figures import percent
 from abplatform.stats.anytime import (
     ANYTIME_EVENT_UNITS,
@@ -54,14 +54,14 @@ def find_harm(
         experiment: Names the guardrails.
         compared: Comparisons without a breakdown.
         treatment: The variant.
-        provisional: Whether conversions may still come in. They are missing from both variants
-            alike, but a rate of them lies below its absolute bound until they have come.
+        provisional: Whether clicks and conversions may still come in. They are missing from both
+            variants alike, but a rate of them lies below its absolute bound until they have come.
     """
     overall = [one for one in compared if one.cut is None and one.lift.treatment == treatment]
     alpha = HARM_ALPHA / max(sum(_count_bounds(one) for one in experiment.guardrails), 1)
     found = {}
     for guardrail in experiment.guardrails:
-        if provisional and METRICS[guardrail.metric].needs_conversions:
+        if provisional and _comes_late(METRICS[guardrail.metric]):
             guardrail = replace(guardrail, min=None)  # noqa: PLW2901 - what is left of it
             if guardrail.non_inferiority_margin is None:
                 continue
@@ -87,6 +87,11 @@ def watch_guardrails(
         for variant in experiment.treatments
     }
     return {name: harmed for name, harmed in found.items() if harmed}
+
+
+def _comes_late(metric: Metric) -> bool:
+    """Whether what a rate counts is logged after what it is divided by."""
+    return metric.needs_conversions or metric.numerator == "clicked_impressions"
 
 
 def _count_bounds(guardrail: Guardrail) -> int:

@@ -270,6 +270,16 @@ def hash_share(row):
     return (int(row["unit_id"].partition("u")[2]) * 7919 + row["ts"].day * 104729) % 1000 / 1000
 
 
+def test_clicks_that_have_not_come_yet_harm_no_guardrail(show, plan, run):
+    """Impressions are loaded before their clicks: a CTR of 0 is below its least, and no alarm."""
+    rows = [{**row, "clicked": 0} for row in draw_days([0.0] * 2, users=400)]
+    guarded = plan(guardrails=(Guardrail("ctr", min=0.1),))
+    with show(rows, watermark=START + 2 * DAY) as warehouse:
+        assert not analyze(warehouse, guarded, run=run).harmed
+    with show(rows, watermark=START + 2 * DAY + FINAL) as warehouse:
+        assert analyze(warehouse, guarded, run=run).harmed
+
+
 def test_an_absolute_bound_is_watched_like_a_relative_one(show, plan, run):
     """A match of the rate with its least is no harm; far below it is, at the first look."""
     rows = draw_days([0.0] * 8, users=400)
