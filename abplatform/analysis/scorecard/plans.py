@@ -105,7 +105,7 @@ def _look(sight: Sight, treatment: str, before: Sequence[TakenLook]) -> TakenLoo
     interval = p = None
     if plan.kind is PlanKind.SEQUENTIAL:
         interval = _known(repeated_interval(point.contrast, rows[-1].boundary))
-        p = _known(sequential_p(plan, rows, series))
+        p = _least(_known(sequential_p(plan, rows, series)), before)
     sequence = _known(
         monitor(point.contrast, event_units=point.event_units, alpha=plan.alpha, tau2=plan.tau2)
     )
@@ -125,6 +125,12 @@ def _look(sight: Sight, treatment: str, before: Sequence[TakenLook]) -> TakenLoo
         harmed=harmed,
         estimate=_estimate(sight, treatment, plan, rows, series) if decides else None,
     )
+
+
+def _least(p: float | None, before: Sequence[TakenLook]) -> float | None:
+    """Return the p-value, which never rises, though later rows move the correlation a little."""
+    told = [p, before[-1].sequential_p if before else None]
+    return min((one for one in told if one is not None), default=None)
 
 
 def _estimate(

@@ -138,6 +138,20 @@ def test_the_last_look_calls_it_even_or_leaves_it_open(show, plan, run, mde, ver
     assert scorecard.decision.verdict == verdict
 
 
+def test_a_sequential_p_that_was_shown_never_rises(show, plan, run):
+    """Whatever later data make of the looks' correlation, a p-value in the journal is kept."""
+    rows = draw_days([0.0] * 4)
+    with show(rows, watermark=START + 3 * DAY + FINAL) as warehouse:
+        first = analyze(warehouse, plan(), run=run).looks[0]
+    shown = replace(first, sequential_p=0.06)
+    kept = replace(run, looks=tuple(records_of([shown], "0" * 12)))
+    with show(rows, watermark=START + 4 * DAY + FINAL) as warehouse:
+        second = analyze(warehouse, plan(), run=kept).looks[-1]
+    assert first.sequential_p > 0.06
+    assert second.sequential_p == 0.06
+    assert not second.row.crossed
+
+
 def test_over_running_ends_early_and_under_running_at_the_end(show, plan, run):
     """Much more information than planned ends the plan at once, much less on its last day."""
     rows = draw_days([0.0] * 8)
