@@ -10,16 +10,16 @@ clicks are drawn. How they come:
                      heavier half in the second, so that information can fall from day to day
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from integers import exact
 from shoppers import (
     ACTIVITY_MEAN,
-    ACTIVITY_SIGMA,
     BUSY_CLICK_LESS,
     TASTE,
+    draw_activity,
     draw_beta,
 )
 
@@ -72,8 +72,8 @@ class Daily:
         daily = UnitMoments(
             kinds=("k", "n", "u"),
             places=places,
-            sums=_exact(flat.sum(axis=0)).reshape(shape),
-            products=_exact(flat.T @ flat).reshape(*shape, *shape),
+            sums=exact(flat.sum(axis=0)).reshape(shape),
+            products=exact(flat.T @ flat).reshape(*shape, *shape),
             counts=counts,
         )
         return daily.cumulated(counts)
@@ -84,7 +84,7 @@ def draw_one_day(
 ) -> Daily:
     """Draw a variant whose users never come back."""
     shape = (runs, days, users_a_day)
-    relative = _activity(rng, shape)
+    relative = draw_activity(rng, shape)
     n = 1 + rng.poisson(ACTIVITY_MEAN * relative)
     k = rng.binomial(n, draw_beta(rng, ctr * relative**BUSY_CLICK_LESS, TASTE, shape))
     daily = _table(np.full((runs, days), users_a_day), n, k, axis=2)
@@ -102,7 +102,7 @@ def draw_returning(
 ) -> Daily:
     """Draw a variant whose users keep coming back."""
     shape = (runs, users)
-    relative = _activity(rng, shape)
+    relative = draw_activity(rng, shape)
     total = 1 + rng.poisson(ACTIVITY_MEAN * relative)
     taste = draw_beta(rng, ctr * relative**BUSY_CLICK_LESS, TASTE, shape).ravel()
     first = _entry_days(rng, entry, relative, days).ravel()
@@ -122,10 +122,6 @@ def information_per_user(rng: np.random.Generator, *, ctr: float = CTR) -> float
     """Return the information that one more user of one day in each variant adds."""
     many = draw_one_day(rng, runs=1, users_a_day=1_000_000, days=1, ctr=ctr).sums(0, 0)
     return (many.k / many.n) ** 2 / (2 * many.variance) / many.units
-
-
-def _activity(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
-    return np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
 
 
 def _entry_days(
@@ -167,11 +163,6 @@ def _one_day_moments(
         for b, second in enumerate(kinds):
             pair = "".join(sorted(first + second)).replace("uu", "u")
             pair = pair.replace("ku", "k").replace("nu", "n")
-            products[a, :, b, :] = _exact(table[:, column[pair]])[earlier]
-    sums = np.stack([_exact(table[:, column[kind]]) for kind in kinds])
+            products[a, :, b, :] = exact(table[:, column[pair]])[earlier]
+    sums = np.stack([exact(table[:, column[kind]]) for kind in kinds])
     return UnitMoments(kinds, places, sums, products, counts)
-
-
-def _exact(values: np.ndarray) -> np.ndarray:
-    """Return Python integers; sums of these totals stay far below 2^53."""
-    return np.rint(values).astype(np.int64).astype(object)

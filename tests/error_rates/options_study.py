@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+from integers import exact
 from ratio_study import COVERAGE, FALSE_POSITIVES, LOOSE
 from seeds import generator
 from shoppers import (
     ACTIVITY_MEAN,
-    ACTIVITY_SIGMA,
     BUSY_CLICK_LESS,
     MOOD,
     TASTE,
     Rates,
+    draw_activity,
     draw_beta,
     draw_users,
     sums_of,
@@ -139,7 +140,7 @@ def _cuped_runs(metric: str, users: int, runs: int) -> tuple[list[bool], list[bo
 def _with_past(rng: np.random.Generator, metric: str, runs: int, users: int) -> np.ndarray:
     """Return k, n and the same of the pre-period for each user, shape (4, runs, users)."""
     shape = (runs, users)
-    relative = np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
+    relative = draw_activity(rng, shape)
     if metric == "ctr":
         taste = draw_beta(rng, 0.03 * relative**BUSY_CLICK_LESS, TASTE, shape)
     else:
@@ -154,7 +155,6 @@ def _moments(totals: np.ndarray) -> UnitMoments:
     users = totals.shape[1]
     k, n, past_k, past_n = totals.astype(float)
     rows = np.stack([k, n, np.ones(users), past_k, past_n])
-    exact = np.vectorize(int, otypes=[object])
     return UnitMoments(
         kinds=("k", "n", "u", "xk", "xn"),
         places=("all",),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from seeds import generator
-from shoppers import ACTIVITY_MEAN, ACTIVITY_SIGMA, TASTE, draw_beta, sums_of
+from shoppers import ACTIVITY_MEAN, TASTE, draw_activity, draw_beta, sums_of
 from tallies import Measured, Row, Table, batches
 
 from abplatform.stats.pairs import TAU_SCALE, ProductCounts, design_effect, win_probabilities
@@ -85,7 +85,7 @@ def _draw(rng: np.random.Generator, theta: np.ndarray) -> tuple[list[ProductCoun
     counts, sums = [], []
     base = rng.uniform(0.01, 0.05)
     for own in theta:
-        relative = np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, (USERS, 1)))
+        relative = draw_activity(rng, (USERS, 1))
         seen = rng.poisson(ACTIVITY_MEAN / CREATIVES * relative, (USERS, CREATIVES))
         taste = draw_beta(rng, base, TASTE, (USERS, 1))
         clicks = rng.binomial(seen, np.minimum(taste * np.exp(own), 1.0))

@@ -14,13 +14,24 @@ with p, q, c, m and the share of good scores drawn from beta distributions for e
 multiplies the mean of a beta distribution, so that the true ratio of two variants is known exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from abplatform.stats.ratio import RatioSums
 
-__all__ = ["METRICS", "SHARES", "Rates", "Users", "draw_beta", "draw_users", "sums_of", "true_lift"]
+__all__ = [
+    "METRICS",
+    "SHARES",
+    "Rates",
+    "Users",
+    "draw_activity",
+    "draw_beta",
+    "draw_users",
+    "sums_of",
+    "true_lift",
+]
 
 ACTIVITY_MEAN = 8.0
 ACTIVITY_SIGMA = 1.2
@@ -102,10 +113,15 @@ class Users:
         return self.value - self.cost
 
 
+def draw_activity(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+    """Draw each user's activity over its mean: log-normal with mean 1."""
+    return np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
+
+
 def draw_users(rng: np.random.Generator, rates: Rates, *, runs: int, users: int) -> Users:
     """Draw the users of one variant in many runs at once."""
     shape = (runs, users)
-    relative = np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
+    relative = draw_activity(rng, shape)
     decisions = 1 + rng.poisson(ACTIVITY_MEAN * relative)
     impressions = rng.binomial(decisions, draw_beta(rng, rates.shown, MOOD, shape))
     taste = draw_beta(rng, rates.ctr * relative**BUSY_CLICK_LESS, TASTE, shape)

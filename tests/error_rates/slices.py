@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from shoppers import ACTIVITY_MEAN, ACTIVITY_SIGMA, BUSY_CLICK_LESS, TASTE, draw_beta
+from integers import exact
+from shoppers import ACTIVITY_MEAN, BUSY_CLICK_LESS, TASTE, draw_activity, draw_beta
 
 from abplatform.stats.moments import Counts, UnitMoments
 from abplatform.stats.ratio import RatioSums
@@ -77,8 +78,8 @@ class Sliced:
         return UnitMoments(
             kinds=("k", "n", "u"),
             places=tuple(str(place) for place in range(places)),
-            sums=_exact(flat.sum(axis=0)).reshape(shape),
-            products=_exact(flat.T @ flat).reshape(*shape, *shape),
+            sums=exact(flat.sum(axis=0)).reshape(shape),
+            products=exact(flat.T @ flat).reshape(*shape, *shape),
             counts=tuple(Counts(row[0], row[6], row[7]) for row in rows),
         )
 
@@ -91,7 +92,7 @@ def draw_sliced(rng: np.random.Generator, world: World, *, runs: int, users: int
     """Draw one variant."""
     size = len(world.shares)
     shape = (runs, users)
-    relative = np.exp(rng.normal(-(ACTIVITY_SIGMA**2) / 2, ACTIVITY_SIGMA, shape))
+    relative = draw_activity(rng, shape)
     total = 1 + rng.poisson(ACTIVITY_MEAN * relative)
     taste = draw_beta(rng, world.ctr * relative**BUSY_CLICK_LESS, TASTE, shape).ravel()
     favourite = _categories(rng, world.shares, total.size)
@@ -116,8 +117,3 @@ def _categories(rng: np.random.Generator, shares: Sequence[float], size: int) ->
     slots = (np.arange(65_536) + 0.5) / 65_536
     lookup = np.searchsorted(np.cumsum(shares)[:-1], slots)
     return lookup[rng.integers(0, 65_536, size, dtype=np.uint16)]
-
-
-def _exact(values: np.ndarray) -> np.ndarray:
-    """Return Python integers; sums of these totals stay far below 2^53."""
-    return np.rint(values).astype(np.int64).astype(object)
