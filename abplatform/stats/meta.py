@@ -42,8 +42,8 @@ __all__ = [
     "Shrunken",
     "fit_each",
     "fit_meta",
-    "paule_mandel",
     "shrink_blocks",
+    "solve_tau2",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -216,7 +216,7 @@ def _fit(y: Array, x: Array, d: Array) -> MetaFit | Undetermined:
 
     df = count - covariates
     statistic = _misfit(y, x, d, 0.0)
-    tau2 = _solve_tau2(y, x, d)
+    tau2 = solve_tau2(y, x, d)
     beta, covariance = _least_squares(y, x, 1 / (1 + tau2 * d))
     return MetaFit(
         coefficients=beta,
@@ -228,16 +228,6 @@ def _fit(y: Array, x: Array, d: Array) -> MetaFit | Undetermined:
         p_value=float(chdtrc(df, statistic)),
         i2=max(0.0, 1 - df / statistic) if statistic > 0 else 0.0,
     )
-
-
-def paule_mandel(effects: Array, covariance: Array) -> float:
-    """Return τ̂² of estimates around one mean: Q(τ²) = N - 1, truncated at zero.
-
-    Args:
-        effects: y, shape (N,), N of at least two.
-        covariance: V, shape (N, N), positive definite.
-    """
-    return _solve_tau2(*_rotate([Block(effects, covariance)]))
 
 
 def shrink_blocks(blocks: Sequence[Block], fit: MetaFit) -> Shrunken:
@@ -301,8 +291,16 @@ def _misfit(y: Array, x: Array, d: Array, tau2: float) -> float:
     return float(weight @ (y - x @ beta) ** 2)
 
 
-def _solve_tau2(y: Array, x: Array, d: Array) -> float:
-    """Q falls as τ² grows, so that the root is bracketed and then closed in on."""
+def solve_tau2(y: Array, x: Array, d: Array) -> float:
+    """Return τ̂² of independent estimates: Q(τ²) = N - p, truncated at zero (Paule & Mandel 1982).
+
+    Q falls as τ² grows, so that the root is bracketed and then closed in on.
+
+    Args:
+        y: The estimates, shape (N,).
+        x: Their covariates, shape (N, p).
+        d: Estimate j has the variance 1 + τ²·d_j, shape (N,).
+    """
     from scipy.optimize import brentq
 
     wanted = len(y) - x.shape[1]

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abplatform.stats.joint import JointLifts, steady_covariance
+from abplatform.stats.meta import solve_tau2
 from abplatform.stats.ratio import Undetermined, normal_critical_value
 
 __all__ = ["TAU_SCALE", "ShrunkenLifts", "paule_mandel", "shrink"]
@@ -84,7 +85,7 @@ def shrink(joint: JointLifts, *, alpha: float = 0.05) -> ShrunkenLifts | Undeter
     model = _Rotated.of(joint)
     if model is None:
         return Undetermined("no_variance: every unit has the same rates")
-    tau2 = _root(model)
+    tau2 = model.tau2
     at_root = model.at(np.array([tau2]))
     grid = _grid()
     over_grid = model.at(grid**2)
@@ -117,14 +118,13 @@ def paule_mandel(joint: JointLifts) -> float | Undetermined:
     model = _Rotated.of(joint)
     if model is None:
         return Undetermined("no_variance: every unit has the same rates")
-    return _root(model)
+    return model.tau2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Posterior:
-    """At G values of τ²: misfit Q, restricted log-likelihood, μ̂, and E and Var of every θ."""
+    """At G values of τ²: restricted log-likelihood, μ̂, and E and Var of every θ."""
 
-    misfit: Vector  # (G,)
     log_likelihood: Vector  # (G,)
     common: Vector  # (G,)
     mean: Vector  # (G, C)
@@ -151,12 +151,12 @@ class _Rotated:
         values = np.maximum(values, _LEAST_VARIANCE * largest)
         return cls(values, vectors, y, vectors.T @ y, vectors.sum(axis=0))
 
-    def misfit(self, tau2: float) -> float:
-        """Return Q(τ²), the generalised sum of squares around the mean."""
-        precision = 1 / (self.values + tau2)
-        mass = (precision * self.ones**2).sum()
-        mean = (precision * self.ones * self.turned).sum() / mass
-        return float((precision * (self.turned - mean * self.ones) ** 2).sum())
+    @property
+    def tau2(self) -> float:
+        """Paule and Mandel's τ², of estimates divided by their own errors."""
+        deviation = np.sqrt(self.values)
+        ones = (self.ones / deviation)[:, None]
+        return solve_tau2(self.turned / deviation, ones, 1 / self.values)
 
     def at(self, tau2: Vector) -> _Posterior:
         precision = 1 / (self.values + tau2[:, None])  # (G, C)
@@ -171,20 +171,7 @@ class _Rotated:
         loose = (kept * self.ones) @ self.vectors.T
         inside = (tau2[:, None] * kept) @ (self.vectors.T**2)
         variance = inside + loose**2 / mass[:, None]
-        return _Posterior(misfit, log_likelihood, common, mean, variance)
-
-
-def _root(model: _Rotated) -> float:
-    from scipy.optimize import brentq
-
-    wanted = len(model.y) - 1
-    if model.misfit(0.0) <= wanted:
-        return 0.0
-    # Q(τ²) ≤ Σ(y - ȳ)²/τ², so that the root lies below this.
-    high = float(((model.y - model.y.mean()) ** 2).sum()) / wanted
-    if model.misfit(high) >= wanted:
-        return high
-    return float(brentq(lambda t: model.misfit(t) - wanted, 0.0, high, xtol=1e-15, rtol=1e-13))
+        return _Posterior(log_likelihood, common, mean, variance)
 
 
 def _grid() -> Vector:

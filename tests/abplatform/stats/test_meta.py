@@ -11,7 +11,6 @@ from abplatform.stats.meta import (
     Block,
     fit_each,
     fit_meta,
-    paule_mandel,
     shrink_blocks,
 )
 from abplatform.stats.ratio import Undetermined
@@ -63,7 +62,7 @@ def test_it_agrees_with_statsmodels(seed, size):
 def test_tau2_solves_its_equation(seed):
     """At τ̂² the weighted squared residuals add up to their degrees of freedom, to 1e-9."""
     effects, variances = draw(seed, 15, tau=0.2)
-    tau2 = paule_mandel(effects, np.diag(variances))
+    tau2 = fit_meta([Block(effects, np.diag(variances))]).tau2
     ones, eye = np.ones((15, 1)), np.eye(15)
     assert tau2 > 0
     assert dense_q(tau2, effects, np.diag(variances), ones, eye)[0] == pytest.approx(14, rel=1e-9)
