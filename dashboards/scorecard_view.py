@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
+from abplatform.domain.experiment import UNIT_NOUNS
 from abplatform.domain.metrics import Direction
 from abplatform.figures import CoursePoint
 from abplatform.logs.store.published import Published
@@ -35,7 +36,6 @@ __all__ = [
     "scorecard_view",
 ]
 
-_UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _PER_IMPRESSION = "variance_assumes_independent_impressions"
 _GAPS = {"not_applicable"}
 
@@ -242,7 +242,7 @@ def _course(detail: Mapping[str, Any], treatment: str | None) -> tuple[CoursePoi
 
 def _units(facts: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     codes = {note["code"] for note in detail.get("warnings") or []}
-    return "impressions" if _PER_IMPRESSION in codes else _UNITS.get(facts["unit"], "units")
+    return "impressions" if _PER_IMPRESSION in codes else UNIT_NOUNS.get(facts["unit"], "units")
 
 
 def _headlines(

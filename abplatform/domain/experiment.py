@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import Literal
 
 from abplatform.domain.catalog import CreativeSource
-from abplatform.domain.metrics import Direction
+from abplatform.domain.metrics import METRICS, Direction
 
 __all__ = [
+    "UNIT_NOUNS",
     "Analysis",
     "Assigned",
     "Breakdown",
@@ -46,6 +47,13 @@ Assigned = Literal["platform", "external"]
 Test = Literal["sequential", "anytime", "fixed"]
 BreakdownBy = Literal["category", "segment", "channel", "country", "bots"]
 Gate = Literal["srm", "guardrails"]
+
+UNIT_NOUNS: Mapping[str, str] = {
+    "user_id": "users",
+    "request_id": "requests",
+    "product_id": "products",
+}
+"""What people call units, in the plural."""
 
 
 class State(StrEnum):
@@ -334,6 +342,16 @@ class Experiment:
     def weights(self) -> dict[str, float]:
         """Variant to percent of units, in the YAML's order."""
         return {variant.name: variant.weight for variant in self.variants}
+
+    def direction_of(self, metric: str) -> Direction:
+        """Return what is better: as the YAML says of its primary metric, else as the metric says.
+
+        Args:
+            metric: A name in :data:`abplatform.domain.metrics.METRICS`.
+        """
+        if metric == self.primary.metric:
+            return self.primary.direction
+        return METRICS[metric].direction
 
     @property
     def own_layer(self) -> Layer:

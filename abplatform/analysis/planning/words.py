@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from abplatform.analysis.planning.forecast import Planning
 from abplatform.analysis.planning.outlook import HORIZON, PlanOutlook
+from abplatform.domain.experiment import UNIT_NOUNS
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
 from abplatform.stats.sequential.plan import PlanKind
@@ -23,7 +24,6 @@ __all__ = [
     "say_units",
 ]
 
-_UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 _DAY = timedelta(days=1)
 
 
@@ -110,7 +110,7 @@ def noun_of(planning: Planning) -> str:
     """Return what is counted as a unit, in the plural."""
     if planning.traffic.origin == "reports":
         return "impressions"
-    return _UNITS[planning.experiment.unit]
+    return UNIT_NOUNS[planning.experiment.unit]
 
 
 def say_units(outlook: PlanOutlook) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from abplatform.analysis.scorecard import LiftEstimate, Scorecard, SrmCheck
-from abplatform.domain.experiment import Experiment, Verdict
-from abplatform.domain.metrics import METRICS
+from abplatform.domain.experiment import UNIT_NOUNS, Experiment, Verdict
 from abplatform.figures import Tone, percent
 
 __all__ = [
@@ -28,8 +27,6 @@ __all__ = [
 ]
 
 MISSING = "\N{EM DASH}"
-
-_UNITS = {"user_id": "users", "request_id": "requests", "product_id": "products"}
 
 
 def headline(scorecard: Scorecard, experiment: Experiment) -> str:
@@ -65,7 +62,7 @@ def unit_noun(scorecard: Scorecard, experiment: Experiment) -> str:
     codes = {note.code for note in scorecard.warnings}
     if "variance_assumes_independent_impressions" in codes:
         return "impressions"
-    return _UNITS[experiment.unit]
+    return UNIT_NOUNS[experiment.unit]
 
 
 def tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
@@ -74,11 +71,8 @@ def tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
         return "missing"
     if not lift.significant:
         return "open"
-    primary = experiment.primary
-    direction = (
-        primary.direction if lift.metric == primary.metric else METRICS[lift.metric].direction
-    )
-    return "better" if (lift.absolute_lift > 0) == (direction == "increase") else "worse"
+    rises = experiment.direction_of(lift.metric) == "increase"
+    return "better" if (lift.absolute_lift > 0) == rises else "worse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.record import BayesFact
 from abplatform.domain.experiment import Experiment
-from abplatform.domain.metrics import METRICS
 from abplatform.stats.bayes import (
     LOG_LIFT_SIGMA,
     PosteriorLift,
@@ -51,12 +50,12 @@ def believe_lifts(
 
 
 def _believe(experiment: Experiment, one: Compared) -> PosteriorLift | Undetermined:
-    metric, primary = METRICS[one.lift.metric], experiment.primary
+    metric = one.lift.metric
     if isinstance(one.contrast, Undetermined):
         return one.contrast
-    direction = primary.direction if metric.name == primary.metric else metric.direction
-    alpha, increase = experiment.analysis.alpha, direction == "increase"
-    if experiment.unit == "request_id" and metric.name == "ctr":
+    increase = experiment.direction_of(metric) == "increase"
+    alpha = experiment.analysis.alpha
+    if experiment.unit == "request_id" and metric == "ctr":
         sides = [(side.k, side.n) for side in (one.control, one.treatment)]
         return beta_posterior(*sides, alpha=alpha, increase=increase)
     return normal_posterior(one.contrast, alpha=alpha, increase=increase)

@@ -163,9 +163,7 @@ def _fill(
 ) -> Iterator[tuple[int, Compared]]:
     if isinstance(shrunken, Undetermined):
         return
-    name = family[0].lift.metric
-    primary = experiment.primary
-    direction = primary.direction if name == primary.metric else METRICS[name].direction
+    rises = experiment.direction_of(family[0].lift.metric) == "increase"
     places = {level: place for place, level in enumerate(shrunken.names)}
     for one in family:
         place = places.get(one.lift.level or "")
@@ -177,7 +175,7 @@ def _fill(
             shrunken_lift=float(shrunken.lift[place]),
             shrunken_low=float(shrunken.low[place]),
             shrunken_high=float(shrunken.high[place]),
-            p_better=positive if direction == "increase" else 1 - positive,
+            p_better=positive if rises else 1 - positive,
         )
         yield id(one), replace(one, lift=lift)
 
