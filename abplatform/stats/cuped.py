@@ -16,9 +16,12 @@ single column, such as a prediction that knows nothing of the assignment, is CUP
 given reference population: it shifts both rates alike and leaves their difference, and p, alone.
 
 Units without a pre-period have totals of zero, which is a value like any other: it costs some of
-the gain and no validity. A covariate that never varies, or that the others already say, is left out
-with the reason. Everything is computed from exact sums (:mod:`abplatform.stats.moments`), also for
-the running totals of daily looks, and the adjusted scores stay linear in the units' totals.
+the gain and no validity, as long as they are as many in every variant. A covariate whose means
+differ between variants by more than chance (p < 0.0001 by chi-square, pooled variance) was not
+known before the assignment, or is not logged alike, and would carry that difference into the lift:
+it is left out with the reason, and so is one that never varies, or that the others already say.
+Everything is computed from exact sums (:mod:`abplatform.stats.moments`), also for the running
+totals of daily looks, and the adjusted scores stay linear in the units' totals.
 
 References:
     Deng, A., Xu, Y., Kohavi, R., Walker, T. (2013). Improving the sensitivity of online controlled
@@ -43,10 +46,20 @@ from abplatform.stats.moments import Score, UnitMoments, score_products
 from abplatform.stats.ratio import find_obstacle, is_small
 from abplatform.stats.undetermined import Undetermined
 
-__all__ = ["MIN_UNITS", "Adjustment", "adjust_rates", "contrast_adjusted", "variance_reduction"]
+__all__ = [
+    "MIN_UNITS",
+    "UNBALANCED_P",
+    "Adjustment",
+    "adjust_rates",
+    "contrast_adjusted",
+    "variance_reduction",
+]
 
 MIN_UNITS = 50
 """Below this many units in total there is no adjustment: θ would be mostly noise."""
+
+UNBALANCED_P = 1e-4
+"""Below this p-value the variants' means of a covariate do not differ by chance."""
 
 _LEAST_UNEXPLAINED = 1e-9
 """A covariate of whose variance the others leave no more than this says nothing new."""
@@ -209,6 +222,8 @@ def _fit(
     for at, name in enumerate(covariates):
         if gram[at, at] <= 0:
             left_out.append(f"{name} never varies")
+        elif _imbalance(moments, name, place=place, spread=gram[at, at]) < UNBALANCED_P:
+            left_out.append(f"{name} differs between variants, so it is not from before them")
         elif _unexplained(gram, kept, at) <= _LEAST_UNEXPLAINED:
             others = " and ".join(covariates[other] for other in kept)
             left_out.append(f"{name} follows from {others}")
@@ -218,6 +233,27 @@ def _fit(
     return dict(
         zip((covariates[at] for at in kept), _solve(gram, slope, kept), strict=True)
     ), reason
+
+
+def _imbalance(
+    moments: Mapping[str, UnitMoments], name: str, *, place: int, spread: Fraction
+) -> float:
+    """Return the p-value of equal means of a covariate: chi-square with a degree a further variant.
+
+    Args:
+        moments: Of every variant.
+        name: The covariate.
+        place: Up to which place units count.
+        spread: Its sum of squares within variants.
+    """
+    from scipy.special import chdtrc
+
+    units = [one.counts[place].units for one in moments.values()]
+    sums = [int(one.sums[one.at(name), place]) for one in moments.values()]
+    between = sum((Fraction(s * s, u) for s, u in zip(sums, units, strict=True)), Fraction(0))
+    between -= Fraction(sum(sums) ** 2, sum(units))
+    statistic = between * (sum(units) - len(units)) / spread
+    return float(chdtrc(len(units) - 1, float(statistic))) if len(units) > 1 else 1.0
 
 
 def _centred_gram(moments: UnitMoments, covariates: Sequence[str], place: int) -> npt.NDArray[Any]:

@@ -235,6 +235,22 @@ def test_useless_covariates_are_left_out_with_the_reason(change, kept, said):
         assert variance_reduction(found, moments, **PAIR) == 0
 
 
+def test_a_covariate_that_one_variant_does_not_log_is_left_out():
+    """Zeros in the place of a prediction would be a lift of their own; the raw rates stand."""
+    rng, pair = np.random.default_rng(6), {}
+    for name in ("c", "t"):
+        rate, n = rng.beta(2, 30, 300), rng.integers(5, 30, 300)
+        told = np.rint(1e6 * rate).astype(int) if name == "c" else np.zeros(300, dtype=int)
+        pair[name] = {"k": rng.binomial(n, rate), "n": n, "x1": told}
+    moments = {name: moments_of(units) for name, units in pair.items()}
+    found = adjust_rates(moments, covariates=("x1",))
+    assert found.theta == {}
+    assert "x1 differs between variants" in found.reason
+    adjusted = contrast_adjusted(found, moments, **PAIR)
+    raw = contrast(*(moments[name].ratio_sums(0) for name in ("c", "t")))
+    assert adjusted.z == pytest.approx(raw.z, rel=1e-12)
+
+
 def test_few_units_are_not_adjusted():
     """Below fifty units θ would be noise: the raw rates stand, and the reason is said."""
     rng = np.random.default_rng(4)
