@@ -92,19 +92,13 @@ def open_store(
         read_sources: Whether this counts as reading every source up to now, as an ingest does, so
             that rows become final. Who only asks leaves that alone.
     """
-    from abplatform.logs.facts import ExperimentFacts
     from abplatform.logs.load import ingest
     from abplatform.logs.load.declared import declared_experiments
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import Registry
 
     registered, problems = Registry(workspace).usable()
-    facts = {
-        name: ExperimentFacts.of(
-            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
-        )
-        for name, one in registered.items()
-    }
+    facts = {name: one.facts for name, one in registered.items()}
     if read_sources or _is_behind(workspace, job):
         with progress("loading what is sealed") as advance:
             ingest(workspace, facts, advance=advance)

@@ -37,15 +37,9 @@ class _Moment(click.ParamType[datetime]):
 
 def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
     """Return what the registry knows, in the form that the logs take it."""
-    from abplatform.logs.facts import ExperimentFacts
     from abplatform.traffic.registry import Registry
 
-    return {
-        key: ExperimentFacts.of(
-            one.experiment, started_at=one.started_at, ended_at=one.ended_at, phases=one.phases
-        )
-        for key, one in Registry(workspace).experiments().items()
-    }
+    return {key: one.facts for key, one in Registry(workspace).experiments().items()}
 
 
 @click.command()

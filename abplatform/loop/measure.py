@@ -24,7 +24,6 @@ from abplatform.creatives import read_lineage
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import State, Verdict
 from abplatform.durable import replace_durably
-from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import sealed_segments
 from abplatform.logs.load import ingest
 from abplatform.logs.store.warehouse import Warehouse
@@ -61,15 +60,8 @@ def scorecard_path(workspace: Workspace, week: str, key: str) -> Path:
 
 def ingest_week(brief: Brief) -> Json:
     """Load what has landed; the receipt is the result."""
-    facts = {
-        key: ExperimentFacts.of(
-            registered.experiment,
-            started_at=registered.started_at,
-            ended_at=registered.ended_at,
-            phases=registered.phases,
-        )
-        for key, registered in Registry(brief.workspace).experiments().items()
-    }
+    known = Registry(brief.workspace).experiments()
+    facts = {key: registered.facts for key, registered in known.items()}
     receipt = ingest(brief.workspace, facts, advance=brief.advance)
     return dict(receipt.to_json())
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
+from abplatform.logs.facts import ExperimentFacts
 from abplatform.traffic.journal import JournalRow
 from abplatform.traffic.registry.lookbook import LOOK, RecordedLook, read_look
 from abplatform.traffic.registry.remedies import Remedies
@@ -69,6 +70,16 @@ class RegisteredExperiment:
     def key(self) -> str:
         """The experiment's key."""
         return self.experiment.key
+
+    @property
+    def facts(self) -> ExperimentFacts:
+        """What the logs are told about it."""
+        return ExperimentFacts.of(
+            self.experiment,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            phases=self.phases,
+        )
 
     @property
     def traffic(self) -> float:
