@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from abplatform.analysis.scorecard.histories import History, with_history
+from abplatform.analysis.scorecard.histories import History, Known, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of, fill
 from abplatform.analysis.scorecard.record import CupedFact, Warned
 from abplatform.analysis.scorecard.totals import Scope, Slice
@@ -21,6 +21,7 @@ from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.cuped import (
     MIN_UNITS,
+    UNBALANCED_P,
     Adjustment,
     adjust_rates,
     contrast_adjusted,
@@ -83,10 +84,12 @@ def _adjust(
         history=history,
         place="all",
     )
-    found = adjust_with(moments, history=history, known=known)
+    found = adjust_with(moments, history=history, known=known[-1])
     told = {}
     for one in chosen:
-        fact = _fact(found, moments, one, history=history, known=known[-1], scale=metric.scale)
+        fact = _fact(
+            found, moments, one, history=history, known=sum(known[-1].values()), scale=metric.scale
+        )
         swapped = one
         if found.theta:
             alpha = scope.experiment.analysis.alpha
@@ -96,23 +99,47 @@ def _adjust(
 
 
 def adjust_with(
-    moments: Mapping[str, UnitMoments], *, history: History, known: Sequence[int], place: int = -1
+    moments: Mapping[str, UnitMoments], *, history: History, known: Known, place: int = -1
 ) -> Adjustment:
-    """Adjust rates by a history, unless too few units have one.
+    """Adjust rates by a history, unless too few units have one or variants do not have it alike.
+
+    A unit without a history counts as one that did nothing, which is fair as long as histories
+    are missing alike; where one variant does not log them, that would be a lift of its own.
 
     Args:
         moments: With the covariates, of :func:`with_history`.
         history: The pre-period totals.
-        known: How many units up to each place have a history.
+        known: How many units of each variant up to that place have a history.
         place: Up to which place totals count.
     """
-    if known[place] >= MIN_UNITS:
+    units = {name: one.counts[place].units for name, one in moments.items()}
+    reason = _why_no_history(known, units)
+    if reason is None:
         return adjust_rates(moments, covariates=history.covariates, place=place)
-    reason = (
-        f"few_units_with_history: {known[place]:,} units have pre-period totals, {MIN_UNITS} are "
-        "needed"
-    )
     return replace(adjust_rates(moments, covariates=(), place=place, theta={}), reason=reason)
+
+
+def _why_no_history(known: Known, units: Mapping[str, int]) -> str | None:
+    total, whole = sum(known.values()), sum(units.values())
+    if total < MIN_UNITS:
+        return (
+            f"few_units_with_history: {total:,} units have pre-period totals, {MIN_UNITS} are "
+            "needed"
+        )
+    share, present = total / whole, {name: size for name, size in units.items() if size}
+    if share == 1 or len(present) < 2:
+        return None
+    from scipy.special import chdtrc
+
+    apart = {name: (known[name] - share * size) ** 2 / size for name, size in present.items()}
+    p_value = float(chdtrc(len(present) - 1, sum(apart.values()) / (share * (1 - share))))
+    if p_value >= UNBALANCED_P:
+        return None
+    told = ", ".join(f"{known[name] / size:.1%} of {name}" for name, size in present.items())
+    return (
+        f"history_differs: {told} have pre-period totals (p = {p_value:.2g}), so they are not "
+        "logged alike and adjust nothing"
+    )
 
 
 def note_adjustment(compared: Sequence[Compared]) -> list[Warned]:

@@ -19,10 +19,13 @@ from abplatform.logs.histories import HISTORY_SCHEMA, read_histories
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.moments import UnitMoments
 
-__all__ = ["COVARIATES", "History", "read_history", "with_history"]
+__all__ = ["COVARIATES", "History", "Known", "read_history", "with_history"]
 
 COVARIATES = ("x1", "x2")
 """Kinds that hold the pre-period totals of the numerator and the denominator."""
+
+Known = Mapping[str, int]
+"""Variant to how many of its units have a history."""
 
 _MILLIONTHS = 1e6
 
@@ -90,7 +93,7 @@ def with_history(
     moments: Mapping[str, UnitMoments],
     history: History,
     place: Literal["day", "all"] = "day",
-) -> tuple[dict[str, UnitMoments], list[int]]:
+) -> tuple[dict[str, UnitMoments], list[Known]]:
     """Return moments of running totals with the covariates as further kinds.
 
     Args:
@@ -103,7 +106,7 @@ def with_history(
         place: Whether the moments' places are days.
 
     Returns:
-        The moments, and how many units up to each place have a history.
+        The moments, and how many units of each variant have a history up to each place.
     """
     with warehouse.stage("histories", history.units):
         frame = warehouse.query(
@@ -120,9 +123,14 @@ def with_history(
         name: _widen(one, frame.filter(variant=name), history.covariates)
         for name, one in moments.items()
     }
-    known = dict(frame.group_by("first_place").agg(pl.col("units_with_history").sum()).iter_rows())
-    places = next(iter(moments.values())).places
-    return found, list(accumulate(int(known.get(place, 0)) for place in places))
+    counted = frame.group_by("variant", "first_place").agg(pl.col("units_with_history").sum())
+    known = {(variant, place): int(units) for variant, place, units in counted.iter_rows()}
+    running = {
+        name: list(accumulate(known.get((name, place), 0) for place in one.places))
+        for name, one in moments.items()
+    }
+    places = range(len(next(iter(moments.values())).places))
+    return found, [{name: units[at] for name, units in running.items()} for at in places]
 
 
 def _widen(moments: UnitMoments, rows: pl.DataFrame, covariates: Sequence[str]) -> UnitMoments:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from abplatform.analysis.scorecard.adjusted import adjust_with
-from abplatform.analysis.scorecard.histories import History, with_history
+from abplatform.analysis.scorecard.histories import History, Known, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, compare_levels, event_of
 from abplatform.analysis.scorecard.looks import Agenda
 from abplatform.analysis.scorecard.moments import read_day_moments
@@ -74,13 +74,13 @@ class Sight:
         ground: What it rests on.
         day: The look.
         moments: Variant to moments of running totals, one place a look up to and including it.
-        units_with_history: How many units have pre-period totals, by look.
+        units_with_history: How many units of each variant have pre-period totals, by look.
     """
 
     ground: Ground
     day: LookDay
     moments: Mapping[str, UnitMoments]
-    units_with_history: Sequence[int] = ()
+    units_with_history: Sequence[Known] = ()
 
     @cached_property
     def days(self) -> list[int]:
@@ -111,7 +111,9 @@ class Sight:
         if history is None:
             return build_series(control, treated, days=self.days, share=share)
         found = [
-            adjust_with(self.moments, history=history, known=self.units_with_history, place=place)
+            adjust_with(
+                self.moments, history=history, known=self.units_with_history[place], place=place
+            )
             for place in places
         ]
         contrasts = [
@@ -194,7 +196,7 @@ def _read_sight(ground: Ground, day: LookDay) -> Sight:
     every = [first + timedelta(days=passed) for passed in range(ground.number(day))]
     scope, metric = ground.scope_at(day), METRICS[ground.experiment.primary.metric]
     moments = read_day_moments(ground.warehouse, scope, metric, days=every)
-    known: Sequence[int] = [0] * len(every)
+    known: Sequence[Known] = [{}] * len(every)
     if ground.history is not None:
         moments, known = with_history(
             ground.warehouse, scope, metric, moments=moments, history=ground.history

@@ -272,6 +272,24 @@ def test_attributes_of_the_first_exposure_adjust_likewise(store, make, run, star
     check(scorecard, *expected, names=list(fields.values()))
 
 
+def test_attributes_that_one_variant_does_not_log_adjust_nothing(store, make, run, start):
+    """A service that sends no past for half of the treated units makes no lift of its own."""
+    log = Log(start)
+
+    def attributes(user, ts):
+        silent = log.treated[user] and user % 4 < 2
+        return {} if silent else {"past_views": 5 + user % 7}
+
+    log.fill(attributes)
+    plain, experiment = make(), with_cuped(make, denominator="past_views")
+    with store(experiment, log.events) as warehouse:
+        raw = analyze(warehouse, plain, run=run)
+        scorecard = analyze(warehouse, experiment, run=run)
+    assert scorecard.lifts == raw.lifts
+    assert scorecard.looks == raw.looks
+    assert scorecard.cuped[0].reason.startswith("history_differs: 100.0% of baseline, ")
+
+
 def test_looks_have_the_history_of_the_units_seen_by_then(store, make, run, start):
     """The moments of daily looks carry covariates that equal those of units one by one."""
     log = Log(start).fill()
@@ -290,9 +308,10 @@ def test_looks_have_the_history_of_the_units_seen_by_then(store, make, run, star
             history=history,
         )
     entered = np.cumsum(log.n, axis=1) > 0
-    assert known == (entered & (log.before[:, [1]] > 0)).sum(axis=0).tolist()
     for name, side in (("baseline", False), ("generated", True)):
         chosen = log.treated == side
+        with_past = (entered & (log.before[:, [1]] > 0))[chosen]
+        assert [one[name] for one in known] == with_past.sum(axis=0).tolist()
         first = (np.cumsum(log.n, axis=1) > 0) & (np.cumsum(log.n, axis=1) == log.n)
         totals = {"k": log.k, "n": log.n, "u": first * 1}
         totals |= {x: first * log.before[:, [at]] for at, x in enumerate(("x1", "x2"))}
