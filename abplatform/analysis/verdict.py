@@ -130,16 +130,9 @@ def judge(scorecard: Scorecard, experiment: Experiment) -> Decision:
 def _mismatch(scorecard: Scorecard) -> tuple[str, ...]:
     """Say how the split is broken."""
     srm = scorecard.srm
-    seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
-    plan = ", ".join(
-        f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
-    )
-    told = [f"p = {srm.p_value:.2g}"]
-    if srm.e_value is not None:
-        told.append(f"e = {srm.e_value:.3g}")
     where = f" in segment {', '.join(srm.segments)}" if srm.segments and not srm.fired_on else ""
     return (
-        f"sample ratio mismatch{where}: seen {seen}; planned {plan} ({', '.join(told)})",
+        f"sample ratio mismatch{where}: {srm.sentence}",
         "no lift can be trusted; check how the variant that stands out is assigned and logged",
         f"`abp srm {scorecard.experiment} --diagnose` names the likely stage and a remedy",
     )

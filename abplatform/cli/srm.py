@@ -143,11 +143,10 @@ def _to_json(
 
 
 def _print(case: SplitCase, view: SplitView, done: str | None, diagnosis: Diagnosis | None) -> None:
-    from abplatform.analysis.report.wording import describe_check
 
     if done is not None:
         click.echo(done)
-    click.echo(f"{case.key}: {describe_check(view.check)}")
+    click.echo(f"{case.key}: {view.check.verdict}: {view.check.sentence}")
     for line in _tell(case.remedies, view.check):
         click.echo(f"  {line}")
     if view.days and diagnosis is None and done is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from abplatform.analysis.scorecard import LiftEstimate, Scorecard, SrmCheck
+from abplatform.analysis.scorecard import LiftEstimate, Scorecard
 from abplatform.domain.experiment import UNIT_NOUNS, Experiment, Verdict
 from abplatform.figures import Tone, percent
 
@@ -13,7 +13,6 @@ __all__ = [
     "MISSING",
     "Line",
     "between",
-    "describe_check",
     "describe_srm",
     "headline",
     "interval_that_counts",
@@ -127,19 +126,7 @@ def rate_text(metric: str, value: float | None) -> str:
 
 def describe_srm(scorecard: Scorecard) -> str:
     """Say how units arrived against the plan."""
-    return describe_check(scorecard.srm)
-
-
-def describe_check(srm: SrmCheck) -> str:
-    """Say the same of a check alone."""
-    seen = ", ".join(f"{name} {count:,}" for name, count in srm.observed.items())
-    if srm.p_value is None:
-        return f"unavailable: {seen or 'nothing seen'}"
-    plan = ", ".join(
-        f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in srm.expected.items()
-    )
-    e_value = "" if srm.e_value is None else f", e = {srm.e_value:.3g}"
-    return f"{srm.verdict}: seen {seen}; planned {plan} (p = {srm.p_value:.2g}{e_value})"
+    return f"{scorecard.srm.verdict}: {scorecard.srm.sentence}"
 
 
 def _line(lift: LiftEstimate, experiment: Experiment) -> Line:

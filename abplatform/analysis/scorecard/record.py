@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -71,6 +71,18 @@ class SrmCheck:
     fired_on: date | None = None
     segments: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What came and what was planned, with the numbers behind the verdict."""
+        seen = ", ".join(f"{name} {count:,}" for name, count in self.observed.items())
+        if self.p_value is None:
+            return seen or "nothing seen"
+        plan = ", ".join(
+            f"{name} {f'{count:,.1f}'.removesuffix('.0')}" for name, count in self.expected.items()
+        )
+        e_value = "" if self.e_value is None else f", e = {self.e_value:.3g}"
+        return f"seen {seen}; planned {plan} (p = {self.p_value:.2g}{e_value})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the public object."""
@@ -247,7 +259,7 @@ class BayesFact:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of the scorecard's ``bayes``."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,16 +288,7 @@ class CupedFact:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of the scorecard's ``cuped``."""
-        return {
-            "metric": self.metric,
-            "treatment": self.treatment,
-            "theta": dict(self.theta),
-            "variance_reduction": self.variance_reduction,
-            "units_with_history": self.units_with_history,
-            "rate_control": self.rate_control,
-            "rate_treatment": self.rate_treatment,
-            "reason": self.reason,
-        }
+        return {**asdict(self), "theta": dict(self.theta)}
 
 
 @dataclass(frozen=True, slots=True)
