@@ -19,7 +19,7 @@ from abplatform.analysis.scorecard.creatives import (
 from abplatform.analysis.scorecard.kept import keep_scorecard_looks
 from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
-from abplatform.analysis.scorecard.notes import note_aggregates
+from abplatform.analysis.scorecard.notes import note_ignored_reports
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
     Decision,
@@ -125,7 +125,7 @@ def measure(
                 lineage=lineage or {},
                 zone=zone,
             )
-            ignored = note_aggregates(ignored=True) if experiment.key in reports.totals else []
+            ignored = note_ignored_reports() if experiment.key in reports.totals else []
             return replace(scorecard, warnings=(*scorecard.warnings, *ignored))
         views = view_reports(warehouse, experiment, reports, run=run, question=question, zone=zone)
         return measure_aggregates(

@@ -13,11 +13,11 @@ from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
 __all__ = [
-    "note_aggregates",
     "note_changed_after",
     "note_exclusions",
     "note_fixed",
     "note_harm",
+    "note_ignored_reports",
     "note_later",
     "note_no_traffic",
     "note_outside",
@@ -158,16 +158,10 @@ def note_harm(harmed: Mapping[str, Mapping[str, str]]) -> list[Warned]:
     ]
 
 
-def note_aggregates(*, ignored: bool) -> list[Warned]:
-    """Say what pre-aggregated reports cannot tell, or that they were ignored beside unit rows."""
-    if ignored:
-        text = "pre-aggregated reports of this experiment are ignored, since it has unit rows"
-        return [Warned("aggregates_ignored", text)]
-    text = (
-        "pre-aggregated reports give no unit rows: unit-level variance is unavailable, each "
-        "impression counts as independent, and intervals may be too narrow"
-    )
-    return [Warned("variance_assumes_independent_impressions", text)]
+def note_ignored_reports() -> list[Warned]:
+    """Say that pre-aggregated reports do not count beside unit rows."""
+    text = "pre-aggregated reports of this experiment are ignored, since it has unit rows"
+    return [Warned("aggregates_ignored", text)]
 
 
 def note_no_traffic(experiment: Experiment, variants: Iterable[str]) -> list[Warned]:
