@@ -120,7 +120,7 @@ def _beyond_margin(one: Compared, *, margin: float, alpha: float, tau2: float) -
     rises = METRICS[one.lift.metric].direction == "increase"
     bound = anytime_bound(
         one.contrast,
-        event_units=_event_units(one),
+        event_units=one.event_units,
         alpha=alpha,
         tau2=tau2,
         side="high" if rises else "low",
@@ -185,7 +185,7 @@ def _return_below(one: Compared, least: float) -> tuple[float, float] | None:
         return None
     cost, variance = found.rate_control, found.treatment.variance
     variance += least**2 * found.control.variance - 2 * least * found.covariance
-    if least <= 0 or variance <= 0 or _event_units(one) < ANYTIME_EVENT_UNITS:
+    if least <= 0 or variance <= 0 or one.event_units < ANYTIME_EVENT_UNITS:
         return None
     distance = (least * cost - found.rate_treatment) / math.sqrt(variance)
     return distance, (least * cost) ** 2 / variance
@@ -207,8 +207,3 @@ def _distance_below(
         variance = least * (1 - least) * sums.nn / sums.n**2 * inflation
         return (least - rate) / math.sqrt(variance), least**2 / variance
     return None
-
-
-def _event_units(one: Compared) -> int:
-    sides = (one.control.sums, one.treatment.sums)
-    return min(0 if isinstance(side, Undetermined) else side.k_units for side in sides)

@@ -61,6 +61,12 @@ class Compared:
     cut: Breakdown | None = None
     cuped: CupedFact | None = None
 
+    @property
+    def event_units(self) -> int:
+        """Units with an event in the variant that has fewer of them; 0 where nobody knows."""
+        sides = (self.control.sums, self.treatment.sums)
+        return min(0 if isinstance(side, Undetermined) else side.k_units for side in sides)
+
 
 def compare_levels(
     experiment: Experiment, totals: Totals, metrics: Sequence[Metric], breakdown: Breakdown | None

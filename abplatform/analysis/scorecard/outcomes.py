@@ -252,10 +252,9 @@ def _monitored(one: Compared, experiment: Experiment, plan: Plan) -> Compared:
     lift = one.lift
     primary = one.cut is None and lift.metric == experiment.primary.metric
     shared = primary and plan.kind is not PlanKind.FIXED
-    sides = (one.control.sums, one.treatment.sums)
     view = monitor(
         one.contrast,
-        event_units=min(0 if isinstance(side, Undetermined) else side.k_units for side in sides),
+        event_units=one.event_units,
         alpha=plan.alpha if shared else experiment.analysis.alpha,
         tau2=plan.tau2,
     )
