@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import polars as pl
 
-from abplatform.analysis.scorecard.totals import FOREVER
+from abplatform.analysis.scorecard.totals import BEGINNING, FOREVER, naive
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, RampStep
 from abplatform.domain.metrics import METRICS
@@ -23,17 +23,24 @@ from abplatform.logs.attribution import MOST_A_DAY, MOST_A_MINUTE, MOST_AN_HOUR
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.store.warehouse import Warehouse
 
-__all__ = ["Origin", "PastRun", "PastTraffic", "reach_of", "read_past", "read_units"]
+__all__ = [
+    "LEAST_EVENT_UNITS",
+    "LEAST_UNITS",
+    "Origin",
+    "PastRun",
+    "PastTraffic",
+    "reach_of",
+    "read_past",
+    "read_units",
+]
 
 Origin = Literal["own", "experiment", "impressions", "assumed"]
 
-MIN_UNITS = 100
+LEAST_UNITS = 100
 """A log with fewer units tells nothing that one could plan with."""
 
-MIN_EVENT_UNITS = 20
+LEAST_EVENT_UNITS = 20
 """Nor does one with fewer units that have an event."""
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +160,8 @@ def _sources(
         "portable/past_variants",
         **_admitted(experiment),
         bots=experiment.events.bots == "include",
-        until=_naive(until),
-        flagged_until=_naive(until),
+        until=naive(until),
+        flagged_until=naive(until),
     )
     seen = set(zip(found["experiment"], found["variant"], strict=True))
     # The rows come with the most units first; its own log goes before all others.
@@ -221,7 +228,7 @@ def _read(
     run: PastRun,
     variants: list[str],
     *,
-    since: datetime = _BEGINNING,
+    since: datetime = BEGINNING,
     until: datetime = FOREVER,
 ) -> pl.DataFrame:
     metric = METRICS[experiment.primary.metric]
@@ -234,9 +241,9 @@ def _read(
         denominator=metric.denominator,
         by_event=experiment.unit == "request_id",
         bots=experiment.events.bots == "include",
-        since=_naive(since),
-        until=_naive(until),
-        flagged_until=_naive(until),
+        since=naive(since),
+        until=naive(until),
+        flagged_until=naive(until),
         excluded_sources=list(run.excluded_sources) or [""],
     )
 
@@ -252,12 +259,12 @@ def _traffic(origin: Origin, told: str, frame: pl.DataFrame, *, share: float) ->
 
 def _is_enough(unit_days: pl.DataFrame) -> bool:
     with_event = unit_days.filter(pl.col("k") != 0)["unit"].n_unique()
-    return unit_days["unit"].n_unique() >= MIN_UNITS and with_event >= MIN_EVENT_UNITS
+    return unit_days["unit"].n_unique() >= LEAST_UNITS and with_event >= LEAST_EVENT_UNITS
 
 
 def _steady_since(phases: tuple[Phase, ...]) -> datetime:
     """Return since when the newest allocation has been in force, pauses included."""
-    since = _BEGINNING
+    since = BEGINNING
     for phase in reversed(phases):
         newest = phases[-1]
         if (phase.exposure, dict(phase.weights)) != (newest.exposure, dict(newest.weights)):
@@ -281,7 +288,3 @@ def _pattern(allowed: tuple[str, ...], *, end: str) -> str:
 
 def _width(ranges: tuple[BucketRange, ...]) -> float:
     return sum(held.high - held.low for held in ranges) / BUCKETS
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

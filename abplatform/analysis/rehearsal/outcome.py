@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from abplatform.analysis.planning.past import PastRun, read_units
+from abplatform.analysis.planning.past import LEAST_EVENT_UNITS, LEAST_UNITS, PastRun, read_units
 from abplatform.analysis.planning.task import task_of
 from abplatform.analysis.rehearsal.crowd import Crowd, gather_crowd
 from abplatform.analysis.rehearsal.replay import Batch, Stage, replay
@@ -172,8 +172,8 @@ def rehearse(
     past = read_units(warehouse, experiment, runs)
     if past is None:
         raise AnalysisError(
-            f"no log of {experiment.key} or of like experiments has 100 units, 20 of them with an "
-            "event",
+            f"no log of {experiment.key} or of like experiments has {LEAST_UNITS} units, "
+            f"{LEAST_EVENT_UNITS} of them with an event",
             remedy="ingest a log first, or reckon without one: `abp power KEY --rate 2% "
             "--units-per-day 5000`",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -12,7 +12,7 @@ from abplatform.analysis.scorecard.looks import Run
 from abplatform.analysis.scorecard.notes import note_changed_after
 from abplatform.analysis.scorecard.record import SrmCheck, Warned
 from abplatform.analysis.scorecard.split_counts import Split, read_split
-from abplatform.analysis.scorecard.totals import FOREVER, Scope
+from abplatform.analysis.scorecard.totals import FOREVER, Scope, naive
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import FIRES_AT, e_value_of
@@ -154,8 +154,8 @@ def count_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> tuple[int,
             variants=[name for name, _ in owned],
             lows=[held.low for _, held in owned],
             highs=[held.high for _, held in owned],
-            starts_at=_naive(phase.starts_at),
-            ends_at=_naive(ends_at),
+            starts_at=naive(phase.starts_at),
+            ends_at=naive(ends_at),
         ).row(0, named=True)
         checked = True
         units += int(row["units"])
@@ -178,7 +178,3 @@ def note_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> list[Warned
 def _ends(run: Run) -> list[datetime]:
     """A phase lasts until the next one begins."""
     return [phase.starts_at for phase in run.phases[1:]] + [FOREVER][: len(run.phases)]
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from abplatform.analysis.scorecard.looks import Run
-from abplatform.analysis.scorecard.totals import FOREVER, Scope
+from abplatform.analysis.scorecard.totals import BEGINNING, FOREVER, Scope, naive
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
@@ -141,16 +141,13 @@ def read_split(warehouse: Warehouse, scope: Scope, run: Run) -> Split:
         cells = warehouse.query(
             "portable/first_exposure_counts",
             **values,
-            starts_at=starts_at.astimezone(UTC).replace(tzinfo=None),
-            ends_at=ends_at.astimezone(UTC).replace(tzinfo=None),
+            starts_at=naive(starts_at),
+            ends_at=naive(ends_at),
         )
         phases.append(SplitPhase(weights, cells))
     names = dict.fromkeys(variant.name for variant in scope.experiment.variants)
     names |= dict.fromkeys(name for phase in phases for name in phase.cells["variant"].to_list())
     return Split(tuple(names), tuple(phases))
-
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _stretches(
@@ -166,6 +163,6 @@ def _stretches(
             stretches[-1] = (starts_at, phase.starts_at, weights)
         stretches.append((phase.starts_at, FOREVER, phase.weights))
     if not stretches:
-        return [(_BEGINNING, FOREVER, experiment.weights)]
+        return [(BEGINNING, FOREVER, experiment.weights)]
     first, last, weights = stretches[0]
-    return [(min(first, _BEGINNING), last, weights), *stretches[1:]]
+    return [(min(first, BEGINNING), last, weights), *stretches[1:]]

@@ -14,6 +14,7 @@ from abplatform.stats.ratio import RatioSums, Undetermined
 
 __all__ = [
     "ALL",
+    "BEGINNING",
     "FOREVER",
     "ReportRow",
     "Scope",
@@ -21,6 +22,7 @@ __all__ = [
     "Totals",
     "column_of",
     "conversion_delay",
+    "naive",
     "path_pattern",
     "read_aggregates",
     "read_totals",
@@ -31,6 +33,9 @@ ReportRow = Mapping[str, Any]
 
 ALL = ""
 """The level that holds everything, where there is no breakdown."""
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""Earlier than every event."""
 
 FOREVER = datetime(2262, 1, 1, tzinfo=UTC)
 """Later than every event."""
@@ -79,11 +84,11 @@ class Scope:
         """Return what every query over exposures binds."""
         return {
             "experiment": self.experiment.key,
-            "until": _naive(self.until),
-            "known": _naive(self.known),
+            "until": naive(self.until),
+            "known": naive(self.known),
             "final": self.final,
             "bots": self.bots,
-            "flagged_until": _naive(self.flagged_until or self.until),
+            "flagged_until": naive(self.flagged_until or self.until),
             # A list without an entry has no type.
             "excluded_sources": sorted(self.excluded_sources) or [""],
         }
@@ -217,7 +222,8 @@ def read_aggregates(
     )
 
 
-def _naive(moment: datetime) -> datetime:
+def naive(moment: datetime) -> datetime:
+    """Return a moment as queries bind it: in UTC, without saying so."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
