@@ -57,6 +57,9 @@ __all__ = ["measure_units", "scope_of"]
 
 _MOMENT = timedelta(microseconds=1)
 
+_STILL_GROWING = timedelta(days=7)
+"""A log whose last row is no older than this may have more rows tomorrow."""
+
 
 def measure_units(
     warehouse: Warehouse,
@@ -192,6 +195,7 @@ def _note_plan_and_rows(
         *note_plan(experiment, course.state, course.taken, reasons=shown.strata.reasons),
         *note_exclusions(survey.row, bots=scope.bots),
         *_note_later_rows(course.state, survey.last_at),
+        *_note_growing_log(experiment, survey),
         *note_samples(shown.compared),
         *note_adjustment(shown.compared),
         *note_harm(shown.harmed),
@@ -201,3 +205,19 @@ def _note_plan_and_rows(
 
 def _note_later_rows(look: Look, last_at: datetime | None) -> list[Warned]:
     return note_later() if look.reached and look.at and last_at and last_at >= look.at else []
+
+
+def _note_growing_log(experiment: Experiment, survey: Survey) -> list[Warned]:
+    """Warn of a log of others that may still grow: each of its ends would be a last look."""
+    first, last, known = survey.first_at, survey.last_at, survey.known_until
+    if experiment.assignment != "external" or first is None or last is None or known is None:
+        return []
+    if known - last > _STILL_GROWING or last - first >= experiment.analysis.max_runtime:
+        return []
+    text = (
+        "the log is shorter than max_runtime and may still grow, and its last day counts as the "
+        "decision look, which spends all of alpha; analysed again as it grows, it rejects far more "
+        "often than alpha says: decide at an end that was planned before, or by anytime_low and "
+        "anytime_high, which hold whenever one looks"
+    )
+    return [Warned("log_may_grow", text)]

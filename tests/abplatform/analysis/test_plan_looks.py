@@ -204,6 +204,17 @@ def test_the_log_of_others_is_looked_at_up_to_its_end(show, plan, run):
         )
 
 
+@pytest.mark.parametrize(
+    ("days", "later", "codes"),
+    [(4, 1, {"log_may_grow"}), (4, 26, set()), (8, 1, {"log_may_grow"}), (9, 1, set())],
+)
+def test_a_log_that_may_grow_says_that_its_end_moves(show, plan, days, later, codes):
+    """Each end of a live feed would be a last look; an old log, or a whole run, has one end."""
+    with show(draw_days([0.0] * days), watermark=START + (days + later) * DAY) as warehouse:
+        scorecard = analyze(warehouse, plan(assignment="external"), run=Run(now=DONE))
+    assert {note.code for note in scorecard.warnings} & {"log_may_grow"} == codes
+
+
 def test_several_treatments_share_alpha_and_are_decided_one_by_one(show, plan, run):
     """Each of two treatments may spend half; the decided one is looked at no more."""
     names = ("baseline", "generated", "other")
