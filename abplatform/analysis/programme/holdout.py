@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from abplatform.analysis.programme.record import HoldoutLift
+from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.logs.holdout import read_holdout
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
@@ -15,7 +16,6 @@ from abplatform.stats.srm import chi_square
 __all__ = ["measure_holdout"]
 
 _SUMS = ("units", "n", "k", "nn", "kk", "kn", "n_units", "k_units")
-_EMPTY = RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
 
 _NOTE = (
     "everyone else saw whatever was live: shipped creatives and every variant of running "
@@ -93,7 +93,7 @@ def _note(planned_share: float, held: int, others: int) -> str:
 
 
 def _sums(row: dict[str, Any] | None) -> RatioSums:
-    return RatioSums(*(int(row[name]) for name in _SUMS)) if row else _EMPTY
+    return RatioSums(*(int(row[name]) for name in _SUMS)) if row else NOBODY
 
 
 def _moment(micros: int | None) -> datetime | None:

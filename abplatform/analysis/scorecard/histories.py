@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from abplatform.analysis.scorecard.looks import Run
-from abplatform.analysis.scorecard.totals import Scope, column_of, conversion_delay
+from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import Metric
 from abplatform.logs.histories import HISTORY_SCHEMA, read_histories
@@ -111,13 +111,8 @@ def with_history(
     with warehouse.stage("histories", history.units):
         frame = warehouse.query(
             "portable/history_products",
-            **scope.values(),
-            extra=conversion_delay(scope.experiment, metric),
-            by_event=scope.by_event,
+            **scope.metric_values(metric),
             place=place,
-            numerator=column_of(metric.numerator),
-            denominator=column_of(metric.denominator),
-            matched=sorted(scope.matched or ()) or [""],
         )
     found = {
         name: _widen(one, frame.filter(variant=name), history.covariates)

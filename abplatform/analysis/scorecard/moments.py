@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from abplatform.analysis.scorecard.totals import Scope, column_of, conversion_delay, path_pattern
+from abplatform.analysis.scorecard.totals import Scope, path_pattern
 from abplatform.domain.experiment import Breakdown
 from abplatform.domain.metrics import Metric
 from abplatform.logs.store.warehouse import Warehouse
@@ -127,16 +127,11 @@ def _read(
 ) -> pl.DataFrame:
     return warehouse.query(
         "portable/unit_products",
-        **scope.values(),
-        extra=conversion_delay(scope.experiment, metric),
-        by_event=scope.by_event,
+        **scope.metric_values(metric),
         place=place,
         days=list(days) or [date.min],
         other=other,
         category_pattern=path_pattern(level),
-        numerator=column_of(metric.numerator),
-        denominator=column_of(metric.denominator),
-        matched=sorted(scope.matched or ()) or [""],
     )
 
 

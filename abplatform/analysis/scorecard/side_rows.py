@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from abplatform.analysis.scorecard.lifts import SHARES, event_of
 from abplatform.analysis.scorecard.special_views import CalendarRow, NoveltyRow
+from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.domain.metrics import Metric
 from abplatform.stats.moments import UnitMoments
 from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
@@ -48,5 +49,5 @@ def fill_row(
 def sums_at(moments: UnitMoments, place: str) -> RatioSums:
     """Return a place's sums, all zero where the variant has no row there."""
     if place not in moments.places:
-        return RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
+        return NOBODY
     return moments.ratio_sums(moments.places.index(place))

@@ -16,16 +16,17 @@ __all__ = [
     "ALL",
     "BEGINNING",
     "FOREVER",
+    "NOBODY",
     "ReportRow",
     "Scope",
     "Slice",
     "Totals",
-    "column_of",
     "conversion_delay",
     "naive",
     "path_pattern",
     "read_aggregates",
     "read_totals",
+    "sums_of",
 ]
 
 ReportRow = Mapping[str, Any]
@@ -40,7 +41,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(2262, 1, 1, tzinfo=UTC)
 """Later than every event."""
 
-_COLUMNS: dict[Total, str] = {
+_COLUMNS: Mapping[Total, str] = {
     "impressions": "impressions",
     "clicked_impressions": "clicked",
     "conversions": "conversions",
@@ -53,6 +54,7 @@ _COLUMNS: dict[Total, str] = {
     "feedbacks": "feedbacks",
     "matched_impressions": "matched",
 }
+"""The columns in which queries give totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,22 @@ class Scope:
             "excluded_sources": sorted(self.excluded_sources) or [""],
         }
 
+    def metric_values(self, metric: Metric) -> dict[str, Any]:
+        """Return what queries over one metric's numerator and denominator bind besides."""
+        return {
+            **self.values(),
+            "extra": conversion_delay(self.experiment, metric),
+            "by_event": self.by_event,
+            "numerator": _COLUMNS[metric.numerator],
+            "denominator": _COLUMNS[metric.denominator],
+            "matched": self.matched_creatives,
+        }
+
+    @property
+    def matched_creatives(self) -> list[str]:
+        """``matched`` as queries bind it: a list without an entry has no type."""
+        return sorted(self.matched or ()) or [""]
+
     @property
     def by_event(self) -> bool:
         """Whether each impression stands alone instead of each unit."""
@@ -123,7 +141,10 @@ class Slice:
         return cls(sums.units, sums.n, sums.k, sums)
 
 
-EMPTY = Slice.of(RatioSums(0, 0, 0, 0, 0, 0, 0, 0))
+NOBODY = RatioSums(0, 0, 0, 0, 0, 0, 0, 0)
+"""The sums over no units."""
+
+_EMPTY = Slice.of(NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +159,7 @@ class Totals:
 
     def at(self, level: str, variant: str, metric: str) -> Slice:
         """Return one slice."""
-        return self.slices.get((level, variant, metric), EMPTY)
+        return self.slices.get((level, variant, metric), _EMPTY)
 
     @property
     def levels(self) -> list[str]:
@@ -180,7 +201,7 @@ def read_totals(
             by_event=scope.by_event,
             breakdown=breakdown.by if breakdown else "all",
             category_pattern=path_pattern(breakdown.level if breakdown else 1),
-            matched=sorted(scope.matched or ()) or [""],
+            matched=scope.matched_creatives,
         )
         for row in frame.iter_rows(named=True):
             for metric in chosen:
@@ -227,32 +248,37 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def column_of(total: Total) -> str:
-    """Return the column in which queries give a total."""
-    return _COLUMNS[total]
-
-
 def path_pattern(level: int) -> str:
     """Return the regular expression that cuts a category path at a depth."""
     return rf"^[^/]+(/[^/]+){{0,{level - 1}}}"
 
 
 def _slice(row: Mapping[str, Any], metric: Metric, scope: Scope) -> Slice:
-    top, bottom = column_of(metric.numerator), column_of(metric.denominator)
+    top, bottom = _COLUMNS[metric.numerator], _COLUMNS[metric.denominator]
     units, n, k = int(row["units"]), int(row[bottom]), int(row[top])
     if metric.numerator == "matched_impressions" and scope.matched is None:
         return Slice(units, n, k, Undetermined("no_lineage: no creative's lineage is known"))
-    sums = RatioSums(
-        units=units,
-        n=n,
-        k=k,
+    return Slice.of(sums_of(row, top, bottom))
+
+
+def sums_of(row: Mapping[str, Any], top: str, bottom: str) -> RatioSums:
+    """Return the sums over units that a row of a totals query holds.
+
+    Args:
+        row: With ``units`` and, of each column, itself, ``_sq``, ``_units`` and ``top_x_bottom``.
+        top: The numerator's column.
+        bottom: The denominator's column.
+    """
+    return RatioSums(
+        units=int(row["units"]),
+        n=int(row[bottom]),
+        k=int(row[top]),
         nn=int(row[f"{bottom}_sq"]),
         kk=int(row[f"{top}_sq"]),
         kn=int(row[f"{top}_x_{bottom}"]),
         n_units=int(row[f"{bottom}_units"]),
         k_units=int(row[f"{top}_units"]),
     )
-    return Slice.of(sums)
 
 
 _NO_UNITS = "no_unit_rows: pre-aggregated reports do not show how {} varies from unit to unit"
