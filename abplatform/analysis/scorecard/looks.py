@@ -28,6 +28,7 @@ __all__ = [
     "find_fixed_look",
     "find_look",
     "make_agenda",
+    "slowest_conversion",
 ]
 
 
@@ -121,9 +122,13 @@ class Agenda:
 def final_delay(experiment: Experiment) -> timedelta:
     """Return how long after an impression its last event may still arrive."""
     windows = experiment.events
+    return windows.attribution_window + windows.late_data + slowest_conversion(experiment)
+
+
+def slowest_conversion(experiment: Experiment) -> timedelta:
+    """Return how much longer than a click the last event of any listed metric may take."""
     names = [experiment.primary.metric, *(guard.metric for guard in experiment.guardrails)]
-    slowest = max(conversion_delay(experiment, METRICS[name]) for name in names)
-    return windows.attribution_window + windows.late_data + slowest
+    return max(conversion_delay(experiment, METRICS[name]) for name in names)
 
 
 def decision_moment(experiment: Experiment, run: Run, zone: ZoneInfo) -> datetime | None:

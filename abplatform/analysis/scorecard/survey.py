@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from abplatform.analysis.scorecard.looks import final_delay
+from abplatform.analysis.scorecard.looks import slowest_conversion
 from abplatform.analysis.scorecard.totals import Scope
 from abplatform.logs.store.warehouse import Warehouse
 
@@ -55,10 +55,10 @@ def read_survey(warehouse: Warehouse, scope: Scope) -> Survey:
         warehouse: The open store.
         scope: Which rows count.
     """
-    windows = scope.experiment.events
-    slowest = final_delay(scope.experiment) - windows.attribution_window - windows.late_data
     values = {name: value for name, value in scope.values().items() if name != "final"}
-    frame = warehouse.query("portable/exposure_overview", **values, extra=slowest)
+    frame = warehouse.query(
+        "portable/exposure_overview", **values, extra=slowest_conversion(scope.experiment)
+    )
     row = frame.row(0, named=True)
     watermark = _aware(row["watermark_low"])
     return Survey(
