@@ -6,9 +6,9 @@ workspace's own units show; SRM compares impressions with the weights; the test 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.calendar import (
@@ -37,6 +37,7 @@ from abplatform.analysis.scorecard.pairwise import compare_treatments
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
+    Look,
     Scorecard,
     SrmCheck,
     TreatmentFacts,
@@ -75,54 +76,27 @@ def measure_aggregates(
         version: The store's ``data_version``.
         zone: Where a workspace day ends.
     """
-    rows, ruling = (
-        found.totals.get(experiment.key, ()) for found in (reports.running, reports.ruling)
-    )
     key, as_of = experiment.key, question.as_of or run.now
+    rows = reports.running.totals.get(key, ())
     known_until = min(as_of, reports.asked.watermarks.get(key, as_of)) if rows else None
     look = find_fixed_look(experiment, run, known_until=known_until, zone=zone)
-    shown, bayes = believe_lifts(
-        experiment, list(_compare(experiment, rows, reports.running.inflations(key)))
-    )
-    strata = shrink_reports(experiment, shown)
-    harmed = watch_guardrails(experiment, shown, provisional=not look.reached)
-    later = _shown(ruling) < _shown(rows)
-    judged = shown
-    if later:
-        judged = list(_compare(experiment, ruling, reports.ruling.inflations(key)))
-    judged = decide_families(experiment, judged) if look.reached else judged
+    compared, bayes = believe_lifts(experiment, _compare(experiment, reports.running))
+    strata = shrink_reports(experiment, compared)
+    judged = _judge(experiment, reports, compared, look)
     impressions = _impressions(experiment, rows)
-    srm = _check_split(experiment, impressions)
-    first_at = _start_of(min(row["first_day"] for row in rows), zone) if rows else None
-    last_at = _start_of(max(row["last_day"] for row in rows), zone) if rows else None
+    first_at, last_at = _ends(rows, zone)
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
-    calendar = CalendarView(days) if days else None
-    return Scorecard(
-        experiment=experiment.key,
+    card = Scorecard(
+        experiment=key,
         as_of=as_of,
         data_version=version,
         status="final" if look.reached else "provisional",
         units=sum(impressions.values()),
-        srm=srm,
+        srm=_check_split(experiment, impressions),
         lifts=carry_over(strata.compared, judged),
-        warnings=(
-            *_note_variance(experiment, reports.running),
-            *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
-            *note_fixed(look, reasons=strata.reasons),
-            *note_outside(_shown(reports.asked.totals.get(experiment.key, ())) - _shown(rows)),
-            *(note_later() if look.reached and later else ()),
-            *note_samples(shown),
-            *note_split(srm, run),
-            *note_harm(harmed),
-            *strata.warnings,
-            *note_calendar(calendar, run),
-            *note_part_week(experiment, run, zone),
-        ),
+        warnings=(),
         look=look,
-        calendar=calendar,
-        facts=_cautious(gather_facts(experiment, judged), reports.ruling, experiment)
-        if look.reached
-        else (),
+        calendar=CalendarView(days) if days else None,
         creatives=_compare_creatives(experiment, reports.running),
         first_at=first_at,
         last_at=last_at,
@@ -130,21 +104,70 @@ def measure_aggregates(
         excluded_sources=run.excluded_sources,
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, judged, decided=look.reached),
-        corrected_lifts=correct_winners(experiment, judged) if look.reached else (),
-        harmed=harmed,
+        harmed=watch_guardrails(experiment, compared, provisional=not look.reached),
     )
+    if look.reached:
+        card = replace(
+            card,
+            facts=_cautious(gather_facts(experiment, judged), reports.ruling, experiment),
+            corrected_lifts=correct_winners(experiment, judged),
+        )
+    notes = (
+        *_note_rows(experiment, reports, impressions, look, reasons=strata.reasons),
+        *note_samples(compared),
+        *note_split(card.srm, run),
+        *note_harm(card.harmed),
+        *strata.warnings,
+        *note_calendar(card.calendar, run),
+        *note_part_week(experiment, run, zone),
+    )
+    return replace(card, warnings=notes)
 
 
-def _compare(
-    experiment: Experiment, rows: Sequence[ReportRow], inflations: Mapping[str, float]
-) -> Iterator[Compared]:
-    metrics = listed_metrics(experiment)
+def _judge(
+    experiment: Experiment, reports: ReportViews, compared: list[Compared], look: Look
+) -> list[Compared]:
+    """Return what the verdict rests on, families adjusted once the look has come."""
+    judged = compared
+    if _has_later(experiment, reports):
+        judged = _compare(experiment, reports.ruling)
+    return decide_families(experiment, judged) if look.reached else judged
+
+
+def _has_later(experiment: Experiment, reports: ReportViews) -> bool:
+    """Whether days after the decision look are shown."""
+    return _shown(experiment, reports.ruling) < _shown(experiment, reports.running)
+
+
+def _note_rows(
+    experiment: Experiment,
+    reports: ReportViews,
+    impressions: Mapping[str, int],
+    look: Look,
+    *,
+    reasons: Iterable[str],
+) -> list[Warned]:
+    """Say what the reports cannot tell, and which of them do not count."""
+    outside = _shown(experiment, reports.asked) - _shown(experiment, reports.running)
+    return [
+        *_note_variance(experiment, reports.running),
+        *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
+        *note_fixed(look, reasons=reasons),
+        *note_outside(outside),
+        *(note_later() if look.reached and _has_later(experiment, reports) else ()),
+    ]
+
+
+def _compare(experiment: Experiment, reports: Reports) -> list[Compared]:
+    rows = reports.totals.get(experiment.key, ())
+    inflations, metrics = reports.inflations(experiment.key), listed_metrics(experiment)
     whole = read_aggregates(rows, metrics, level=None, inflations=inflations)
-    yield from compare_levels(experiment, whole, metrics, None)
+    compared = compare_levels(experiment, whole, metrics, None)
     for cut in experiment.breakdowns:
         if cut.by == "category":
             totals = read_aggregates(rows, metrics, level=cut.level, inflations=inflations)
-            yield from compare_levels(experiment, totals, metrics, cut)
+            compared += compare_levels(experiment, totals, metrics, cut)
+    return compared
 
 
 def _note_variance(experiment: Experiment, reports: Reports) -> list[Warned]:
@@ -175,8 +198,8 @@ def _impressions(experiment: Experiment, rows: Sequence[ReportRow]) -> dict[str,
     return found
 
 
-def _shown(rows: Sequence[ReportRow]) -> int:
-    return sum(int(row["impressions"]) for row in rows)
+def _shown(experiment: Experiment, reports: Reports) -> int:
+    return sum(int(row["impressions"]) for row in reports.totals.get(experiment.key, ()))
 
 
 def _check_split(experiment: Experiment, impressions: Mapping[str, int]) -> SrmCheck:
@@ -196,5 +219,10 @@ def _compare_creatives(experiment: Experiment, reports: Reports) -> tuple[Creati
     return compare_with_control(products, experiment.control.name)
 
 
-def _start_of(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), tzinfo=zone)
+def _ends(rows: Sequence[ReportRow], zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    """Return when the first and the last reported day begin."""
+    if not rows:
+        return None, None
+    first, last = min(row["first_day"] for row in rows), max(row["last_day"] for row in rows)
+    begins, ends = (datetime.combine(day, time(), tzinfo=zone) for day in (first, last))
+    return begins, ends
