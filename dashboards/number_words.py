@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from abplatform.figures import percent
+from abplatform.domain.metrics import METRICS
+from abplatform.figures import interval_text, percent
 
 __all__ = [
     "MINUS",
@@ -25,7 +26,6 @@ __all__ = [
 
 MISSING = "—"
 MINUS = "\N{MINUS SIGN}"
-_NO_SHARES = {"rpm", "cpa", "roi", "iroas", "satisfaction"}
 _UNKNOWN = "not computed"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -68,8 +68,7 @@ def rate(value: float | None, why: str | None = None, *, metric: str = "ctr") ->
     """Return a metric's rate: a share as ``2.31%``, money and scores as ``12.4``."""
     if value is None:
         return Shown.missing(why)
-    text = f"{value:,.3g}" if metric in _NO_SHARES else f"{value:.2%}"
-    return Shown(text.replace("-", MINUS))
+    return Shown(METRICS[metric].write(value).replace("-", MINUS))
 
 
 def lift(value: float | None, why: str | None = None) -> Shown:
@@ -81,9 +80,7 @@ def interval(low: float | None, high: float | None, why: str | None = None) -> S
     """Return an interval of relative lifts; an open end is written as infinity."""
     if low is None and high is None:
         return Shown.missing(why)
-    left = f"{MINUS}∞" if low is None else percent(low)
-    right = "+∞" if high is None else percent(high)
-    return Shown(f"{left} … {right}")
+    return Shown(interval_text(low, high))
 
 
 def p_value(value: float | None, log10: float | None = None, why: str | None = None) -> Shown:

@@ -37,6 +37,7 @@ class Metric:
         direction: What is better.
         needs_conversions: Whether a row is final only after the conversion windows as well.
         incremental: Whether the metric compares differences per assigned unit (iroas).
+        amount: Whether people read it as an amount, such as money, instead of as a percentage.
     """
 
     name: str
@@ -46,6 +47,16 @@ class Metric:
     direction: Direction = "increase"
     needs_conversions: bool = False
     incremental: bool = False
+    amount: bool = False
+
+    @property
+    def title(self) -> str:
+        """What people call it: ``CTR``, ``match rate``."""
+        return self.name.upper() if len(self.name) <= 5 else self.name.replace("_", " ")
+
+    def write(self, rate: float) -> str:
+        """Write a rate in the metric's scale for people: ``2.31%``, or ``12.4`` for an amount."""
+        return f"{rate:,.3g}" if self.amount else f"{rate:.2%}"
 
 
 METRICS: dict[str, Metric] = {
@@ -55,7 +66,14 @@ METRICS: dict[str, Metric] = {
         Metric("cvr", "conversions", "clicked_impressions", needs_conversions=True),
         Metric("ctcvr", "conversions", "impressions", needs_conversions=True),
         # Money is kept in millionths: 1e-6 brings it back to units, 1e3 makes it per thousand.
-        Metric("rpm", "net_value_micros", "impressions", scale=1e-3, needs_conversions=True),
+        Metric(
+            "rpm",
+            "net_value_micros",
+            "impressions",
+            scale=1e-3,
+            needs_conversions=True,
+            amount=True,
+        ),
         Metric(
             "cpa",
             "cost_micros",
@@ -63,17 +81,19 @@ METRICS: dict[str, Metric] = {
             scale=1e-6,
             direction="decrease",
             needs_conversions=True,
+            amount=True,
         ),
-        Metric("roi", "profit_micros", "cost_micros", needs_conversions=True),
+        Metric("roi", "profit_micros", "cost_micros", needs_conversions=True, amount=True),
         Metric(
             "iroas",
             "net_value_micros",
             "cost_micros",
             needs_conversions=True,
             incremental=True,
+            amount=True,
         ),
         Metric("coverage", "shown", "decisions"),
-        Metric("satisfaction", "score_micros", "feedbacks", scale=1e-6),
+        Metric("satisfaction", "score_micros", "feedbacks", scale=1e-6, amount=True),
         Metric("match_rate", "matched_impressions", "impressions"),
     )
 }

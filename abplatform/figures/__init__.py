@@ -4,7 +4,7 @@ A page needs no script, no network and no second file: styles are inline, pictur
 its colours follow the reader's light or dark setting.
 """
 
-from abplatform.figures.amounts import percent, share
+from abplatform.figures.amounts import interval_text, percent, share
 from abplatform.figures.course import CoursePoint, course_plot
 from abplatform.figures.forest import ForestRow, Tone, forest_plot
 from abplatform.figures.lines import Line, Mark, line_plot
@@ -19,6 +19,7 @@ __all__ = [
     "course_plot",
     "embed_picture",
     "forest_plot",
+    "interval_text",
     "line_plot",
     "page",
     "percent",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MINUS", "percent", "share", "shorten"]
+__all__ = ["MINUS", "interval_text", "percent", "share", "shorten"]
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -13,6 +13,13 @@ def percent(value: float, *, digits: int = 1) -> str:
     # Nothing is less than nothing: -0.0% reads as a loss.
     text = text if any(digit in text for digit in "123456789") else f"{0:.{digits}%}"
     return text.replace("-", MINUS)
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """Write an interval of fractions, an open end as infinity: ``+1.0% … +7.5%``."""
+    least = f"{MINUS}\N{INFINITY}" if low is None else percent(low)
+    most = "+\N{INFINITY}" if high is None else percent(high)
+    return f"{least} \N{HORIZONTAL ELLIPSIS} {most}"
 
 
 def share(value: float) -> str:

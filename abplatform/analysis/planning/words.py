@@ -80,7 +80,7 @@ def say_traffic(planning: Planning) -> str:
     effect = facts.design_effect if metric.name != "cvr" else None
     parts = [
         f"from {traffic.told}{log if traffic.days else ''}",
-        f"{metric.name} {_rate(facts.rate * metric.scale, metric.name)}",
+        f"{metric.name} {metric.write(facts.rate * metric.scale)}",
         f"{_BELOW.get(metric.denominator, metric.denominator)} per unit: {facts.per_unit:.3g}",
     ]
     if effect is not None:
@@ -134,10 +134,6 @@ def _rough(value: float) -> str:
         return f"{math.ceil(value)}"
     step = 10 ** (math.floor(math.log10(value)) - 1)
     return f"{math.ceil(value / step) * step:,}"
-
-
-def _rate(value: float, metric: str) -> str:
-    return f"{value:,.3g}" if metric in {"rpm", "cpa", "roi", "satisfaction"} else f"{value:.2%}"
 
 
 def say_count(days: int) -> str:

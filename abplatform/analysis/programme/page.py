@@ -12,7 +12,8 @@ from abplatform.analysis.programme.record import (
     Impact,
     Programme,
 )
-from abplatform.figures import ForestRow, Tone, forest_plot, page, percent, share
+from abplatform.domain.metrics import METRICS
+from abplatform.figures import ForestRow, Tone, forest_plot, interval_text, page, percent, share
 
 __all__ = [
     "ATTRIBUTE_HEADS",
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 _MISSING = "\N{EM DASH}"
-_TO = "\N{HORIZONTAL ELLIPSIS}"
 _SHOWN = 24
 """How many words of scenes the page draws; the JSON holds all."""
 
@@ -51,7 +51,7 @@ def describe_rates(programme: Programme) -> str:
 
 def describe_impact(impact: Impact) -> str:
     """Say what shipping has brought in one metric, and what it only seems to have brought."""
-    name = _name(impact.metric)
+    name = METRICS[impact.metric].title
     if impact.shrunken_total is not None and impact.raw_total is not None:
         what = "the one shipped treatment is"
         if impact.shipped > 1:
@@ -59,7 +59,7 @@ def describe_impact(impact: Impact) -> str:
         flattered = abs(impact.raw_total) > abs(impact.shrunken_total)
         return (
             f"{name}: {what} worth {percent(impact.shrunken_total)} "
-            f"({_between(impact.shrunken_low, impact.shrunken_high)}) in the light of all "
+            f"({interval_text(impact.shrunken_low, impact.shrunken_high)}) in the light of all "
             f"{_count(impact.treatments, 'measured treatment')}; as measured "
             f"{percent(impact.raw_total)}"
             f"{', which choosing winners has flattered' if flattered else ''}."
@@ -70,7 +70,8 @@ def describe_impact(impact: Impact) -> str:
         return f"{name}: {_sentence(impact.undetermined)}{raw}."
     return (
         f"{name}: nothing was shipped; over {_count(impact.treatments, 'treatment')} the mean true "
-        f"lift is {_percent(impact.mean_lift)} ({_between(impact.mean_low, impact.mean_high)})."
+        f"lift is {_percent(impact.mean_lift)} "
+        f"({interval_text(impact.mean_low, impact.mean_high)})."
     )
 
 
@@ -82,7 +83,7 @@ def describe_holdout(lift: HoldoutLift) -> str:
     return (
         f"Holdout: from {days} everyone else's CTR was {lift.rate_others:.2%}, the holdout's "
         f"{lift.rate_holdout:.2%}: a cumulative lift of {percent(lift.relative_lift)} "
-        f"({_between(lift.ci_low, lift.ci_high)}), on {lift.units_others:,} and "
+        f"({interval_text(lift.ci_low, lift.ci_high)}), on {lift.units_others:,} and "
         f"{lift.units_holdout:,} units."
     )
 
@@ -91,10 +92,12 @@ def experiment_cells(row: EndedRow) -> tuple[str, ...]:
     """Return one experiment's row of a table, in the order of :data:`EXPERIMENT_HEADS`."""
     raw = _MISSING
     if row.relative_lift is not None:
-        raw = f"{percent(row.relative_lift)} ({_between(row.ci_low, row.ci_high)})"
+        raw = f"{percent(row.relative_lift)} ({interval_text(row.ci_low, row.ci_high)})"
     shrunken = _MISSING
     if row.shrunken_lift is not None:
-        shrunken = f"{percent(row.shrunken_lift)} ({_between(row.shrunken_low, row.shrunken_high)})"
+        shrunken = (
+            f"{percent(row.shrunken_lift)} ({interval_text(row.shrunken_low, row.shrunken_high)})"
+        )
     return (
         *(row.experiment, row.treatment, _words(row.verdict or row.state), row.metric),
         *(raw, shrunken, f"{row.units:,}", _sentence(row.undetermined or "")),
@@ -106,7 +109,7 @@ def attribute_cells(row: AttributeEffect) -> tuple[str, ...]:
     return (
         f"{row.attribute} {row.value}",
         row.category or "all",
-        f"{percent(row.relative_effect)} ({_between(row.ci_low, row.ci_high)})",
+        f"{percent(row.relative_effect)} ({interval_text(row.ci_low, row.ci_high)})",
         _MISSING if row.shrunken_effect is None else percent(row.shrunken_effect),
         f"{row.p_adjusted:.2g}{' *' if row.significant else ''}",
         f"{row.products:,}",
@@ -139,8 +142,9 @@ def _headline(programme: Programme) -> str:
     if told:
         best = max(told, key=lambda one: one.treatments)
         return (
-            f"What was shipped moves {_name(best.metric)} by {_percent(best.shrunken_total)}, "
-            f"likely between {_percent(best.shrunken_low)} and {_percent(best.shrunken_high)}"
+            f"What was shipped moves {METRICS[best.metric].title} by "
+            f"{_percent(best.shrunken_total)}, likely between {_percent(best.shrunken_low)} and "
+            f"{_percent(best.shrunken_high)}"
         )
     return "Too few experiments have ended to say what shipping brings"
 
@@ -240,16 +244,6 @@ def _tr(cells: Iterable[str]) -> str:
 def _notes(notes: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f'<h2>To know</h2><ul class="reasons">{items}</ul>' if items else ""
-
-
-def _between(low: float | None, high: float | None) -> str:
-    least = "\N{MINUS SIGN}\N{INFINITY}" if low is None else percent(low)
-    most = "+\N{INFINITY}" if high is None else percent(high)
-    return f"{least} {_TO} {most}"
-
-
-def _name(metric: str) -> str:
-    return metric.upper() if len(metric) <= 5 else _words(metric)
 
 
 def _words(code: str) -> str:

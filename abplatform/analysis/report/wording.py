@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from abplatform.analysis.scorecard import LiftEstimate, Scorecard
 from abplatform.domain.experiment import UNIT_NOUNS, Experiment, Verdict
-from abplatform.figures import Tone, percent
+from abplatform.domain.metrics import METRICS
+from abplatform.figures import Tone, interval_text, percent
 
 __all__ = [
     "MISSING",
@@ -116,12 +117,8 @@ def primary_lifts(scorecard: Scorecard) -> Iterator[LiftEstimate]:
 
 
 def rate_text(metric: str, value: float | None) -> str:
-    """Write a rate: a share as a percentage, money with two decimals."""
-    if value is None:
-        return MISSING
-    if metric in {"rpm", "cpa", "roi", "satisfaction"}:
-        return f"{value:,.3g}"
-    return f"{value:.2%}"
+    """Write a rate, a dash where there is none."""
+    return MISSING if value is None else METRICS[metric].write(value)
 
 
 def describe_srm(scorecard: Scorecard) -> str:
@@ -142,7 +139,7 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
         control=rate_text(lift.metric, lift.rate_control),
         treatment=rate_text(lift.metric, lift.rate_treatment),
         relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
-        interval=_open_ended(*interval_that_counts(lift)) if known else MISSING,
+        interval=interval_text(*interval_that_counts(lift)) if known else MISSING,
         p=p_text(p_that_counts(lift)),
         why=lift.undetermined or "",
     )
@@ -183,13 +180,7 @@ def between(low: float | None, high: float | None) -> str:
     """Write the interval of a lift, a dash where neither end is known."""
     if low is None and high is None:
         return MISSING
-    return _open_ended(low, high)
-
-
-def _open_ended(low: float | None, high: float | None) -> str:
-    start = "\N{MINUS SIGN}\N{INFINITY}" if low is None else percent(low)
-    end = "+\N{INFINITY}" if high is None else percent(high)
-    return f"{start} \N{HORIZONTAL ELLIPSIS} {end}"
+    return interval_text(low, high)
 
 
 def _telling_lift(scorecard: Scorecard, experiment: Experiment) -> LiftEstimate | None:
@@ -224,7 +215,7 @@ def _nearness(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) 
 
 
 def _name(lift: LiftEstimate) -> str:
-    return lift.metric.upper() if len(lift.metric) <= 5 else lift.metric.replace("_", " ")
+    return METRICS[lift.metric].title
 
 
 def _movement(lift: LiftEstimate) -> str:
