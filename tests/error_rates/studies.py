@@ -54,7 +54,7 @@ STUDIES: tuple[Study, ...] = (
     _simulated("cuped", "options_study:measure_cuped", 10_000, 70),
     _simulated("looks_14", "looks_study:measure_looks_14", 10_000, 480),
     _simulated("looks_28", "looks_study:measure_looks_28", 10_000, 450),
-    _simulated("power", "power_study:measure_power", 2_500, 160),
+    _simulated("power", "power_study:measure_power", 1_200, 80),
     _simulated("split", "split_study:measure_split", 10_000, 50),
     _simulated("discoveries", "discovery_study:measure_discoveries", 2_000, 350),
     _simulated("heterogeneity", "category_study:measure_heterogeneity", 4_000, 120),
