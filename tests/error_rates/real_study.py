@@ -92,10 +92,10 @@ def measure_asos(_runs: int) -> list[Table] | None:
                 "of these: the opposite is said at some look",
             ),
             tuple(rows),
-            "Of the verdicts that daily peeking would have announced, about half were gone by the last "
-            "look, and some had turned round. The confidence sequence announces far fewer, none in both "
-            "directions; many of these faded too: real effects change over the weeks, which no error rate "
-            "covers.",
+            "Of the verdicts that daily peeking would have announced, about half were gone by the "
+            "last look, and some had turned round. The confidence sequence announces far fewer, "
+            "none in both directions; many of these faded too: real effects change over the "
+            "weeks, which no error rate covers.",
             (
                 (
                     "44 experiments of the exploratory share, every treatment and metric, the "
