@@ -24,15 +24,26 @@ from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.stats.categories import adjust
+from abplatform.stats.anytime import effect_e_value
+from abplatform.stats.categories import adjust, reject_by_e_values
 from abplatform.stats.moments import UnitMoments
 from abplatform.stats.ratio import RatioSums, Undetermined
 from abplatform.stats.ratio_of_ratios import CELLS, Cell, ratio_of_ratios
 from abplatform.traffic.registry import RegisteredExperiment
 
-__all__ = ["INTERACTION_ALPHA", "find_interactions", "find_neighbours", "with_interactions"]
+__all__ = [
+    "INTERACTION_ALPHA",
+    "INTERACTION_SPREAD",
+    "find_interactions",
+    "find_neighbours",
+    "with_interactions",
+]
 
 INTERACTION_ALPHA = 0.05
+"""How often, over all days, a warning may come without an interaction."""
+
+INTERACTION_SPREAD = 0.1
+"""Interactions of about 10 % are what is looked for."""
 """Share of false alarms among the pairs that are called interacting."""
 
 
@@ -123,9 +134,13 @@ def find_interactions(
             for theirs in other.treatments
         ]
     adjusted = adjust([row.p_value for row in rows], correction="bh")
+    # A scorecard is read every day, which p-values of a fixed horizon do not allow for.
+    found = reject_by_e_values(
+        [row.e_value for row in rows], alpha=INTERACTION_ALPHA, correction="bh"
+    )
     return tuple(
-        replace(row, p_adjusted=p, significant=p is not None and p <= INTERACTION_ALPHA)
-        for row, p in zip(rows, adjusted, strict=True)
+        replace(row, p_adjusted=p, significant=rejected)
+        for row, p, rejected in zip(rows, adjusted, found, strict=True)
     )
 
 
@@ -164,6 +179,7 @@ def _test(
         ci_low=found.interval.low,
         ci_high=found.interval.high,
         p_value=found.p_value,
+        e_value=effect_e_value(found.p_value, se=found.se, spread=INTERACTION_SPREAD),
     )
 
 

@@ -49,6 +49,7 @@ __all__ = [
     "AnytimeView",
     "anytime_bound",
     "anytime_critical_value",
+    "effect_e_value",
     "mixture_variance",
     "monitor",
     "one_sided_critical_value",
@@ -124,6 +125,23 @@ def one_sided_log_e(z: float, *, x: float) -> float:
 
     tail = float(log_ndtr(z * math.sqrt(x / (1 + x))))
     return math.log(2) + two_sided_log_e(z, x=x) + tail
+
+
+def effect_e_value(p_value: float, *, se: float, spread: float) -> float:
+    """Return the e-value of no effect, for an effect on the log scale that is read every day.
+
+    The z behind the p-value counts, so that a reference with heavier tails than the normal carries
+    over.
+
+    Args:
+        p_value: Two-sided, of a fixed horizon, above 0.
+        se: The effect's standard error.
+        spread: Standard deviation of the effects that are looked for, fixed before any look.
+    """
+    from scipy.special import ndtri
+
+    log_e = two_sided_log_e(-float(ndtri(p_value / 2)), x=(spread / se) ** 2)
+    return math.exp(min(log_e, _LARGEST))
 
 
 def anytime_critical_value(*, alpha: float, x: npt.ArrayLike) -> Floats:

@@ -19,6 +19,7 @@ so.
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -31,14 +32,18 @@ from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.stats.anytime import effect_e_value
 from abplatform.stats.joint import JointLifts, joint_lifts
 from abplatform.stats.moments import UnitMoments
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, Undetermined
 
-__all__ = ["TREND_ALPHA", "find_trend", "note_novelty", "view_novelty"]
+__all__ = ["TREND_ALPHA", "TREND_SPREAD", "find_trend", "note_novelty", "view_novelty"]
 
 TREND_ALPHA = 0.01
-"""A trend is worth a warning below this p, divided by the number of treatments."""
+"""How often, over all days and treatments, a warning may come without a trend."""
+
+TREND_SPREAD = 0.1
+"""Trends of about 10 % from row to row are what is looked for."""
 
 _STEPS = {"0": 0.0, "1-2": 1.0, "3-6": 2.0, "7+": 3.0}
 
@@ -83,7 +88,8 @@ def note_novelty(view: NoveltyView | None) -> list[Warned]:
     return [
         Warned("novelty_or_primacy", _sentence(trend))
         for trend in trends
-        if trend.p_value is not None and trend.p_value < TREND_ALPHA / len(trends)
+        # A scorecard is read every day, which a p-value of a fixed horizon does not allow for.
+        if trend.e_value is not None and trend.e_value >= len(trends) / TREND_ALPHA
     ]
 
 
@@ -112,8 +118,9 @@ def find_trend(
     from scipy.special import stdtr
 
     z = slope / deviation
-    p = max(2 * float(stdtr(joint.effective_units, -abs(z))), math.ulp(0.0))
-    return NoveltyTrend(treatment, math.expm1(slope), z, p)
+    p = max(2 * float(stdtr(joint.effective_units, -abs(z))), sys.float_info.min)
+    e_value = effect_e_value(p, se=deviation, spread=TREND_SPREAD)
+    return NoveltyTrend(treatment, math.expm1(slope), z, p, e_value)
 
 
 def _well_filled(joint: JointLifts, control: UnitMoments, treated: UnitMoments) -> list[int]:

@@ -127,7 +127,8 @@ class NoveltyTrend:
         treatment: The variant.
         per_step: Relative change of (1 + lift) from one row to the next.
         statistic: z of the slope.
-        p_value: Two-sided, normal.
+        p_value: Two-sided, of a fixed horizon.
+        e_value: Evidence of a trend that may be read every day; it decides about the warning.
         undetermined: Why there is no test, or None.
     """
 
@@ -135,6 +136,7 @@ class NoveltyTrend:
     per_step: float | None = None
     statistic: float | None = None
     p_value: float | None = None
+    e_value: float | None = None
     undetermined: str | None = None
 
 
@@ -174,7 +176,8 @@ class InteractionRow:
         ci_high: Of its interval.
         p_value: Two-sided, normal, on the log scale.
         p_adjusted: By Benjamini-Hochberg over all rows.
-        significant: p_adjusted ≤ 0.05.
+        e_value: Evidence of an interaction that may be read every day.
+        significant: By e-BH at 0.05 over all rows.
         undetermined: Why there is no test, or None.
     """
 
@@ -188,6 +191,7 @@ class InteractionRow:
     ci_high: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
+    e_value: float | None = None
     significant: bool = False
     undetermined: str | None = None
 

@@ -194,7 +194,10 @@ def test_a_variant_without_traffic_is_no_error(show, make, start):
 
 def test_several_treatments_share_the_error_rate():
     """With two treatments each may alarm at half of 1 %."""
-    trends = (NoveltyTrend("a", -0.1, -2.7, 0.007), NoveltyTrend("b", 0.1, 3.0, 0.0027))
+    trends = (
+        NoveltyTrend("a", -0.1, -4.0, 6e-5, 150.0),
+        NoveltyTrend("b", 0.1, 4.5, 7e-6, 250.0),
+    )
     (note,) = note_novelty(NoveltyView((), trends))
     assert "of b rises" in note.message
     assert note_novelty(None) == []

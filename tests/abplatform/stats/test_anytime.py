@@ -1,6 +1,7 @@
 """The confidence sequence against integrals, minimisation and simulated random walks."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from abplatform.stats.anytime import (
     AnytimeView,
     anytime_bound,
     anytime_critical_value,
+    effect_e_value,
     mixture_variance,
     monitor,
     one_sided_critical_value,
@@ -185,3 +188,30 @@ def test_impossible_tunings_are_refused(alpha, information):
     """An error rate or an information that cannot be is a ValueError."""
     with pytest.raises(ValueError, match="no mixture"):
         mixture_variance(alpha=alpha, information=information)
+
+
+def test_an_effect_read_every_day_is_rarely_called():
+    """Over 28 daily readings of no effect, the e-value reaches 20 in at most one run of 20."""
+    draw = np.random.default_rng(20261122)
+    steps = np.cumsum(draw.normal(size=(4000, 28)), axis=1)
+    information = 200.0 * np.arange(1, 29)
+    z = steps / np.sqrt(np.arange(1, 29))
+    p_values = 2 * ndtr(-np.abs(z))
+    ever = sum(
+        any(
+            effect_e_value(float(p), se=float(one**-0.5), spread=0.1) >= 20
+            for p, one in zip(run, information, strict=True)
+        )
+        for run in p_values
+    )
+    naive = (p_values < 0.05).any(axis=1).mean()
+    assert ever / 4000 <= 0.05
+    assert naive > 0.15
+
+
+def test_an_effects_e_value_is_that_of_its_z():
+    """From a normal p-value comes the mixture's e-value; an underflowing p stays finite."""
+    for z in (0.3, 1.96, 4.0, 8.0):
+        found = effect_e_value(float(2 * ndtr(-z)), se=0.05, spread=0.1)
+        assert math.log(found) == pytest.approx(two_sided_log_e(z, x=4.0), rel=1e-9)
+    assert math.isfinite(effect_e_value(sys.float_info.min, se=1e-9, spread=0.1))
