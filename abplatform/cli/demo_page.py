@@ -17,7 +17,7 @@ from abplatform.cli.demo_facts import (
 from abplatform.cli.demo_story import Fault, because
 from abplatform.cli.demo_world import CREATIVES, demo_keys
 from abplatform.durable import replace_durably
-from abplatform.figures import page, percent
+from abplatform.figures import facts, page, percent
 from abplatform.workspace import Workspace
 
 __all__ = ["write_page"]
@@ -58,7 +58,7 @@ def _opening(weeks: Sequence[DemoWeek], contest: Contest) -> str:
     peeking, platform = contest.peeking, contest.platform
     received = weeks[-1].results["ingest"]["totals"]["received"]
     choice = value_of_choice(weeks[-1])
-    facts = [
+    told = [
         (f"{received:,}", "events taken in, each counted once"),
         (f"{peeking.comparisons}", f"category comparisons, {peeking.null} truly without gain"),
         (f"{peeking.shipped}", f"a z-test peeked at daily would ship, {peeking.wrong} wrongly"),
@@ -66,8 +66,7 @@ def _opening(weeks: Sequence[DemoWeek], contest: Contest) -> str:
     ]
     if choice is not None:
         said = f"true lift, had the model chosen one picture in {choice.pictures}; all: "
-        facts.append((percent(choice.chosen), said + percent(choice.all)))
-    cells = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in facts)
+        told.append((percent(choice.chosen), said + percent(choice.all)))
     names = " and ".join(week.week for week in weeks)
     return (
         f'<section class="hero"><span class="badge">demo</span> '
@@ -75,7 +74,7 @@ def _opening(weeks: Sequence[DemoWeek], contest: Contest) -> str:
         "<h1>Do generated scenes beat plain studio pictures?</h1>"
         '<p class="quiet">In some categories. Shoppers of this market have a hidden taste that '
         "reads pixels only; the market knows every true lift, the platform does not.</p>"
-        f'</section><section class="facts">{cells}</section>'
+        f"</section>{facts(told)}"
     )
 
 

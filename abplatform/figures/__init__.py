@@ -9,6 +9,7 @@ from abplatform.figures.course import CoursePoint, course_plot
 from abplatform.figures.forest import ForestRow, Tone, forest_plot
 from abplatform.figures.lines import Line, Mark, line_plot
 from abplatform.figures.page import embed_picture, page, plot_style
+from abplatform.figures.pieces import facts, notes, table
 
 __all__ = [
     "CoursePoint",
@@ -18,11 +19,14 @@ __all__ = [
     "Tone",
     "course_plot",
     "embed_picture",
+    "facts",
     "forest_plot",
     "interval_text",
     "line_plot",
+    "notes",
     "page",
     "percent",
     "plot_style",
     "share",
+    "table",
 ]

@@ -1,6 +1,7 @@
 """Forest plots and one-file pages."""
 
 import base64
+import html
 import io
 import itertools
 import re
@@ -17,12 +18,17 @@ from abplatform.figures import (
     Line,
     Mark,
     embed_picture,
+    facts,
     forest_plot,
+    interval_text,
     line_plot,
+    notes,
     page,
     percent,
     share,
+    table,
 )
+from abplatform.figures.amounts import MINUS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -182,3 +188,22 @@ def test_words_from_outside_are_escaped_in_line_plots():
     svg = drawn([Line("<b>x</b>", [1, 2], [0, 1])], marks=[Mark(1.5, "a & b")])
     texts = {one.text for one in svg.iter(f"{SVG}text")}
     assert {"<b>x</b>", "a & b"} <= texts
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(), st.text())
+def test_pieces_show_texts_as_they_are(word, text):
+    """A table, facts and notes hold every text that comes in, and none of it as markup."""
+    pieces = (table([word], [[text]], strong=0), facts([(word, text)]), notes([(word, text)]))
+    for piece in pieces:
+        rest = re.sub(
+            r"</?(div|table|thead|tbody|tr|th|td|section|b|span|dl|dt|dd)\b[^<]*?>", "", piece
+        )
+        assert html.unescape(rest) == word + text
+
+
+def test_an_interval_says_where_it_is_open():
+    """An end that is not known is written as infinity, the other one as a percentage."""
+    assert interval_text(0.01, 0.075) == "+1.0% … +7.5%"
+    assert interval_text(None, 0.0) == f"{MINUS}∞ … 0.0%"
+    assert interval_text(-0.5, None) == f"{MINUS}50.0% … +∞"

@@ -16,7 +16,7 @@ from abplatform.analysis.planning.words import (
     say_traffic,
     say_units,
 )
-from abplatform.figures import Line, Mark, line_plot, page
+from abplatform.figures import Line, Mark, facts, line_plot, notes, page, table
 from abplatform.stats.sequential.plan import PlanKind
 
 __all__ = ["planning_page"]
@@ -62,7 +62,7 @@ def _facts(planning: Planning) -> str:
     own, task, traffic = planning.own, planning.task, planning.traffic
     effect = traffic.growth.facts.design_effect
     smallest = "none" if own.smallest_lift is None else say_lift(own.smallest_lift)
-    facts = [
+    told = [
         (smallest, f"smallest lift found in {task.max_days} days"),
         (f"{own.power:.0%}", f"chance to find {say_lift(task.lift)} in {task.max_days} days"),
         (say_days(own.days), f"days needed for {say_lift(task.lift)}"),
@@ -70,8 +70,7 @@ def _facts(planning: Planning) -> str:
         (f"{traffic.growth.facts.rate:.2%}", f"{planning.experiment.primary.metric} of the past"),
         ("none" if effect is None else f"{effect:.2f}", "design effect"),
     ]
-    cells = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in facts)
-    return f'<section class="facts">{cells}</section>'
+    return facts(told)
 
 
 def _plot(planning: Planning) -> str:
@@ -136,20 +135,17 @@ def _table(planning: Planning) -> str:
         f"days if {lift}",
         "cost in samples",
     )
-    rows = "".join(_row(plan, own=plan is planning.own) for plan in planning.plans)
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    rows = [_row(plan) for plan in planning.plans]
     what = (
         "<code>fixed</code> looks once, at the end; <code>sequential</code> looks every day from "
         "min_runtime on; <code>anytime</code> may be read whenever and however often one likes."
     )
+    costs = table(heads, rows, strong=planning.plans.index(planning.own))
+    return f"<h2>What each plan costs</h2><p class='quiet'>{what}</p>{costs}"
+
+
+def _row(plan: PlanOutlook) -> tuple[str, ...]:
     return (
-        f"<h2>What each plan costs</h2><p class='quiet'>{what}</p><div class=\"card\">{table}</div>"
-    )
-
-
-def _row(plan: PlanOutlook, *, own: bool) -> str:
-    cells = (
         plan.plan.value,
         "none" if plan.smallest_lift is None else say_lift(plan.smallest_lift),
         f"{plan.power:.0%}",
@@ -159,16 +155,11 @@ def _row(plan: PlanOutlook, *, own: bool) -> str:
         say_days(plan.days_with_effect),
         f"{plan.cost:.2f}\N{MULTIPLICATION SIGN}",
     )
-    marked = ' class="strong"' if own else ""
-    return f"<tr{marked}>" + "".join(f"<td>{escape(text)}</td>" for text in cells) + "</tr>"
 
 
 def _notes(planning: Planning) -> str:
-    found = warnings_of(planning)
-    if not found:
-        return ""
-    rows = "".join(f"<dt>{escape(one.code)}</dt><dd>{escape(one.message)}</dd>" for one in found)
-    return f'<h2>Beware</h2><div class="card"><dl class="notes">{rows}</dl></div>'
+    found = [(one.code, one.message) for one in warnings_of(planning)]
+    return f"<h2>Beware</h2>{notes(found)}" if found else ""
 
 
 def _footer(planning: Planning, zone: ZoneInfo) -> str:

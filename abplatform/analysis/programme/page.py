@@ -13,7 +13,16 @@ from abplatform.analysis.programme.record import (
     Programme,
 )
 from abplatform.domain.metrics import METRICS
-from abplatform.figures import ForestRow, Tone, forest_plot, interval_text, page, percent, share
+from abplatform.figures import (
+    ForestRow,
+    Tone,
+    forest_plot,
+    interval_text,
+    page,
+    percent,
+    share,
+    table,
+)
 
 __all__ = [
     "ATTRIBUTE_HEADS",
@@ -225,20 +234,14 @@ def _attributes(rows: Sequence[AttributeEffect]) -> str:
         f"{len(rows):,} words of scenes have enough evidence; {found:,} of them hold after "
         "correction for looking at all. Words that always come together cannot be told apart."
     )
-    head = "".join(f"<th>{escape(name)}</th>" for name in ATTRIBUTE_HEADS)
-    body = "".join(_tr(attribute_cells(row)) for row in rows[:_SHOWN])
-    table = f'<div class="card"><table><tr>{head}</tr>{body}</table></div>'
-    return f'<h2>What scenes do</h2><p>{text}</p><div class="card">{plot}</div>{table}'
+    words = table(ATTRIBUTE_HEADS, [attribute_cells(row) for row in rows[:_SHOWN]])
+    return f'<h2>What scenes do</h2><p>{text}</p><div class="card">{plot}</div>{words}'
 
 
 def _tone(row: AttributeEffect) -> Tone:
     if not row.significant:
         return "open"
     return "better" if row.relative_effect > 0 else "worse"
-
-
-def _tr(cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _notes(notes: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from abplatform.analysis.report.wording import (
 )
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment
-from abplatform.figures import ForestRow, forest_plot, page, percent, share
+from abplatform.figures import ForestRow, facts, forest_plot, notes, page, percent, share
 
 __all__ = ["scorecard_section", "to_html"]
 
@@ -78,7 +78,7 @@ def _facts(scorecard: Scorecard, experiment: Experiment) -> str:
     days = ""
     if scorecard.first_at and scorecard.last_at:
         days = f"{scorecard.first_at:%d %b} to {scorecard.last_at:%d %b %Y}"
-    facts = [
+    told = [
         (f"{scorecard.units:,}", unit_noun(scorecard, experiment) + (f", {days}" if days else "")),
         (srm.verdict, f"planned split, {split}"),
         (scorecard.status, "no late events expected")
@@ -87,13 +87,12 @@ def _facts(scorecard: Scorecard, experiment: Experiment) -> str:
     ]
     if lift is not None:
         metric = lift.metric
-        facts = [
+        told = [
             (rate_text(metric, lift.rate_control), f"{metric}, {lift.control}"),
             (rate_text(metric, lift.rate_treatment), f"{metric}, {lift.treatment}"),
-            *facts,
+            *told,
         ]
-    cells = "".join(f"<div><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in facts)
-    return f'<section class="facts">{cells}</section>'
+    return facts(told)
 
 
 def _forest(scorecard: Scorecard, experiment: Experiment) -> str:
@@ -260,12 +259,9 @@ def _p(value: float | None) -> str:
 
 
 def _notes(scorecard: Scorecard) -> str:
-    notes = "".join(
-        f"<dt>{escape(note.code)}</dt><dd>{escape(note.message)}</dd>"
-        for note in scorecard.warnings
-    )
-    srm = f"<dt>sample ratio</dt><dd>{escape(describe_srm(scorecard))}</dd>"
-    return f'<h2>What to know</h2><div class="card"><dl class="notes">{srm}{notes}</dl></div>'
+    srm = ("sample ratio", describe_srm(scorecard))
+    warned = ((note.code, note.message) for note in scorecard.warnings)
+    return f"<h2>What to know</h2>{notes((srm, *warned))}"
 
 
 def _footer(scorecard: Scorecard, experiment: Experiment) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from abplatform.analysis.report.wording import MISSING, between, p_text
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.analysis.scorecard.special_views import SpecialDay
-from abplatform.figures import percent
+from abplatform.figures import percent, table
 
 __all__ = ["view_sections"]
 
@@ -63,15 +63,7 @@ def _section(title: str, about: tuple[str, Sequence[str]], rows: Rows) -> str:
     if not rows:
         return ""
     sentence, columns = about
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return (
-        f"<h2>{escape(title)}</h2><p class='quiet'>{escape(sentence)}</p>"
-        f'<div class="card">{table}</div>'
-    )
+    return f"<h2>{escape(title)}</h2><p class='quiet'>{escape(sentence)}</p>{table(columns, rows)}"
 
 
 def _lift(value: float | None, why: str | None = None) -> str:
