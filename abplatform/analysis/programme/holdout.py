@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from abplatform.analysis.programme.record import HoldoutLift
+from abplatform.analysis.scorecard.lifts import relative_fields
 from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.logs.holdout import read_holdout
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+from abplatform.stats.ratio import RatioSums, Undetermined, contrast
 from abplatform.stats.srm import chi_square
 
 __all__ = ["measure_holdout"]
@@ -55,15 +56,7 @@ def measure_holdout(
     if isinstance(found, Undetermined):
         told = found.reason.replace("control", "the holdout").replace("treatment", "the rest")
         return replace(lift, undetermined=told)
-    interval, relative = found.relative, found.relative_lift
-    return replace(
-        lift,
-        relative_lift=None if isinstance(relative, Undetermined) else relative,
-        ci_low=interval.low if isinstance(interval, Interval) else None,
-        ci_high=interval.high if isinstance(interval, Interval) else None,
-        p_value=found.p_value,
-        undetermined=interval.reason if isinstance(interval, Undetermined) else None,
-    )
+    return replace(lift, **relative_fields(found))
 
 
 def _why_none(planned_share: float) -> str:

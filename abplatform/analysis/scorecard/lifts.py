@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from abplatform.analysis.scorecard.record import CupedFact, LiftEstimate
 from abplatform.analysis.scorecard.totals import ALL, Slice, Totals
@@ -21,6 +22,7 @@ __all__ = [
     "event_of",
     "families",
     "fill",
+    "relative_fields",
 ]
 
 SHARES = frozenset({"ctr", "coverage", "match_rate"})
@@ -162,19 +164,31 @@ def fill(lift: LiftEstimate, result: RatioContrast | Undetermined, *, scale: flo
             design_effect=None,
             undetermined=result.reason,
         )
-    relative, interval = result.relative_lift, result.relative
     return replace(
         lift,
         absolute_lift=result.absolute_lift * scale,
         se_absolute=result.se_absolute * scale,
-        relative_lift=None if isinstance(relative, Undetermined) else relative,
-        ci_low=None if isinstance(interval, Undetermined) else interval.low,
-        ci_high=None if isinstance(interval, Undetermined) else interval.high,
-        p_value=result.p_value,
         log10_p=result.log10_p,
         design_effect=result.design_effect,
-        undetermined=_first_reason(relative, interval),
+        **relative_fields(result),
     )
+
+
+def relative_fields(result: RatioContrast) -> dict[str, Any]:
+    """Return what every row about a contrast says of its relative lift.
+
+    Returns:
+        ``relative_lift``, ``ci_low``, ``ci_high``, ``p_value``, and ``undetermined`` with the
+        reason where one of them is None.
+    """
+    relative, interval = result.relative_lift, result.relative
+    return {
+        "relative_lift": None if isinstance(relative, Undetermined) else relative,
+        "ci_low": None if isinstance(interval, Undetermined) else interval.low,
+        "ci_high": None if isinstance(interval, Undetermined) else interval.high,
+        "p_value": result.p_value,
+        "undetermined": _first_reason(relative, interval),
+    }
 
 
 def _fill_return(lift: LiftEstimate, result: RatioContrast | Undetermined) -> LiftEstimate:

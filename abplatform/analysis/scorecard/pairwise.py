@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.lifts import Compared, relative_fields
 from abplatform.analysis.scorecard.strata import PairwiseLift
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
@@ -79,19 +79,13 @@ def _fill(pair: PairwiseLift, base: Compared, other: Compared, alpha: float) -> 
     if isinstance(result, Undetermined):
         return replace(pair, undetermined=result.reason)
     scale = METRICS[pair.metric].scale
-    relative, interval = result.relative_lift, result.relative
-    missing = next((x.reason for x in (relative, interval) if isinstance(x, Undetermined)), None)
     return replace(
         pair,
         rate_base=result.rate_control * scale,
         rate_treatment=result.rate_treatment * scale,
         absolute_lift=result.absolute_lift * scale,
-        relative_lift=None if isinstance(relative, Undetermined) else relative,
-        ci_low=None if isinstance(interval, Undetermined) else interval.low,
-        ci_high=None if isinstance(interval, Undetermined) else interval.high,
-        p_value=result.p_value,
         log10_p=result.log10_p,
-        undetermined=missing,
+        **relative_fields(result),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from abplatform.analysis.scorecard.lifts import SHARES, event_of
+from abplatform.analysis.scorecard.lifts import SHARES, event_of, relative_fields
 from abplatform.analysis.scorecard.special_views import CalendarRow, NoveltyRow
 from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.domain.metrics import Metric
 from abplatform.stats.moments import UnitMoments
-from abplatform.stats.ratio import Interval, RatioSums, Undetermined, contrast
+from abplatform.stats.ratio import RatioSums, Undetermined, contrast
 
 __all__ = ["fill_row", "sums_at"]
 
@@ -35,15 +35,7 @@ def fill_row(
     )
     if isinstance(found, Undetermined):
         return replace(row, undetermined=found.reason)
-    lift, interval = found.relative_lift, found.relative
-    return replace(
-        row,
-        relative_lift=None if isinstance(lift, Undetermined) else lift,
-        ci_low=interval.low if isinstance(interval, Interval) else None,
-        ci_high=interval.high if isinstance(interval, Interval) else None,
-        p_value=found.p_value,
-        undetermined=interval.reason if isinstance(interval, Undetermined) else None,
-    )
+    return replace(row, **relative_fields(found))
 
 
 def sums_at(moments: UnitMoments, place: str) -> RatioSums:
