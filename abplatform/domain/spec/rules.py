@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from abplatform.domain.experiment import Analysis, CreativeChoice, Experiment, RampStep, Variant
+from abplatform.domain.metrics import METRICS
 from abplatform.errors import SpecError
 from abplatform.yaml_text import Node
 from abplatform.yaml_text.quantities import write_share
@@ -139,6 +140,13 @@ def _guardrails(node: Node, metrics: Mapping[str, Any]) -> Iterator[SpecError]:
                 f"the guardrail {guardrail.metric} has no bound",
                 code="missing_key",
                 remedy="add `non_inferiority_margin: 1%`, or `min: 78%` for an absolute bound",
+            )
+        if guardrail.min is not None and METRICS[guardrail.metric].direction == "decrease":
+            yield place.error(
+                f"less {guardrail.metric} is better, so `min` would call a gain a harm",
+                code="wrong_bound",
+                remedy="use `non_inferiority_margin`, the largest relative loss that is tolerated",
+                key="min",
             )
         if guardrail.metric in seen:
             yield place.error(
