@@ -16,11 +16,13 @@ import click
 
 from abplatform.cli.cases import open_store
 from abplatform.cli.options import (
+    html_option,
     json_option,
     name_person,
     print_json,
     read_moment,
     workspace_option,
+    write_page,
 )
 from abplatform.workspace import Workspace, open_workspace
 
@@ -84,13 +86,7 @@ def analyze(
 @click.command()
 @key_argument
 @as_of_option
-@click.option(
-    "--html",
-    "html_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="Write one HTML file with pictures.",
-)
+@html_option("Write one HTML file with pictures.")
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @workspace_option
 def report(
@@ -108,10 +104,7 @@ def report(
     with _open(workspace, key) as case:
         scorecard = case.analyze(keep=as_of_text is None, as_of=_moment(as_of_text, workspace))
     if html_path is not None:
-        html_path.parent.mkdir(parents=True, exist_ok=True)
-        html = to_html(scorecard, case.experiment, duels=case.duels(scorecard))
-        html_path.write_text(html, encoding="utf-8")
-        click.echo(f"wrote {html_path}")
+        write_page(html_path, to_html(scorecard, case.experiment, duels=case.duels(scorecard)))
     if markdown:
         click.echo(to_markdown(scorecard, case.experiment), nl=False)
     elif html_path is None:

@@ -19,6 +19,7 @@ from abplatform.cli.experiment_tables import (
     tell_detail,
 )
 from abplatform.cli.options import (
+    html_option,
     json_option,
     name_person,
     print_json,
@@ -156,13 +157,7 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
 
 @click.command()
 @click.argument("key", required=False)
-@click.option(
-    "--html",
-    "html_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="Without KEY: write one HTML file with the forest plot.",
-)
+@html_option("Without KEY: write one HTML file with the forest plot.")
 @workspace_option
 @json_option
 def history(*, key: str | None, html_path: Path | None, folder: Path | None, as_json: bool) -> None:

@@ -6,11 +6,11 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -18,13 +18,17 @@ from abplatform.workspace import Workspace
 
 __all__ = [
     "Advance",
+    "html_option",
     "json_option",
     "name_person",
     "print_json",
     "progress",
     "read_moment",
     "workspace_option",
+    "write_page",
 ]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 workspace_option = click.option(
     "-w",
@@ -35,12 +39,41 @@ workspace_option = click.option(
     help="The workspace; default $ABP_WORKSPACE, else the nearest folder with an abp.yaml.",
 )
 
+
+def html_option(told: str) -> Callable[[Command], Command]:
+    """Return the option ``--html FILE``.
+
+    Args:
+        told: What the file will hold, for ``--help``.
+    """
+    return click.option(
+        "--html",
+        "html_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        help=told,
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def print_json(data: object) -> None:
     """Print data as JSON; NaN and infinity are refused, they are never a result."""
     click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def write_page(path: Path, html: str, *, err: bool = False) -> None:
+    """Write a page where ``--html`` says, and tell so.
+
+    Args:
+        path: Where; folders on the way are made.
+        html: The whole page.
+        err: Whether standard output holds something else.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")
+    click.echo(f"wrote {path}", err=err)
 
 
 def name_person(named: str | None = None) -> str:

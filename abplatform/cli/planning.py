@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from abplatform.cli.cases import OpenStore, open_store
-from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.options import (
+    html_option,
+    json_option,
+    print_json,
+    progress,
+    workspace_option,
+    write_page,
+)
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -87,13 +94,7 @@ POSITIVE = Amount()
     type=POSITIVE,
     help="Variance by unit over variance by impression, in place of the log's; else 1.",
 )
-@click.option(
-    "--html",
-    "html_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help="Write one HTML file with a plot.",
-)
+@html_option("Write one HTML file with a plot.")
 @workspace_option
 @json_option
 def power(
@@ -131,9 +132,7 @@ def power(
             holdout=workspace.settings.holdout,
         )
     if html_path is not None:
-        html_path.parent.mkdir(parents=True, exist_ok=True)
-        html_path.write_text(planning_page(planning, zone), encoding="utf-8")
-        click.echo(f"wrote {html_path}", err=as_json)
+        write_page(html_path, planning_page(planning, zone), err=as_json)
     if as_json:
         print_json(planning_json(planning, zone))
     elif html_path is None:

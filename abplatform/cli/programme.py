@@ -9,7 +9,7 @@ import click
 
 from abplatform.cli.cases import open_store
 from abplatform.cli.experiment_tables import print_table
-from abplatform.cli.options import print_json, progress
+from abplatform.cli.options import print_json, progress, write_page
 from abplatform.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def show_programme(workspace: Workspace, *, as_json: bool, html_path: Path | Non
     if html_path is not None:
         from abplatform.analysis.programme.page import to_html
 
-        html_path.parent.mkdir(parents=True, exist_ok=True)
-        html_path.write_text(to_html(programme), encoding="utf-8")
-        if not as_json:
-            click.echo(f"wrote {html_path}")
+        write_page(html_path, to_html(programme), err=as_json)
     if as_json:
         print_json(programme.to_json())
     elif html_path is None:
