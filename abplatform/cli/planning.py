@@ -24,7 +24,7 @@ from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
     from abplatform.analysis.planning import PastRun
-    from abplatform.domain.experiment import Experiment
+    from abplatform.domain.experiment import Experiment, Phase
 
 __all__ = ["power", "simulate"]
 
@@ -115,18 +115,16 @@ def power(
         planning_page,
         print_planning,
     )
-    from abplatform.analysis.scorecard import Run
 
     workspace = open_workspace(folder)
-    zone, now = workspace.settings.time_zone, workspace.clock()
+    zone = workspace.settings.time_zone
     with open_store(workspace, f"power {key}") as store:
         experiment = _ask(store.find(key), mde=mde, days=days)
-        known = store.registered.get(key)
         planning = plan_experiment(
             store.warehouse,
             experiment,
             _runs(store),
-            run=Run.of(known, now=now) if known else Run(now=now),
+            run=store.run(key),
             zone=zone,
             stated=Stated(**stated),
             holdout=workspace.settings.holdout,
@@ -153,10 +151,18 @@ def _ask(experiment: Experiment, *, mde: float | None, days: int | None) -> Expe
 
 def _runs(store: OpenStore) -> dict[str, PastRun]:
     from abplatform.analysis.planning import PastRun
+    from abplatform.traffic.registry import Registry
+    from abplatform.traffic.registry.remedies import Remedies, replay_remedies
 
-    declared = {key: PastRun(experiment) for key, experiment in store.declared.items()}
-    registered = {key: PastRun(one.experiment, one.phases) for key, one in store.registered.items()}
-    return {**declared, **registered}
+    remedies = replay_remedies(Registry(store.workspace).rows())
+    known: dict[str, tuple[Experiment, tuple[Phase, ...]]] = {
+        key: (experiment, ()) for key, experiment in store.declared.items()
+    }
+    known |= {key: (one.experiment, one.phases) for key, one in store.registered.items()}
+    return {
+        key: PastRun(experiment, phases, remedies.get(key, Remedies()).excluded_sources)
+        for key, (experiment, phases) in known.items()
+    }
 
 
 @click.command()

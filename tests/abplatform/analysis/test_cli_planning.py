@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,6 +13,7 @@ from abplatform.cli.planning import power, simulate
 from abplatform.errors import AnalysisError, RegistryError
 from abplatform.logs.landing import Landing
 from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry.remedies import exclude_source
 from abplatform.workspace import open_workspace
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -125,6 +127,16 @@ def test_power_takes_what_people_know(folder):
     assert data["traffic"]["unit_variance"] == pytest.approx(1.5 * 0.98 / (0.02 * 3))
     with pytest.raises(AnalysisError, match="Land a log"):
         call(power, "money", "-w", folder)
+
+
+def test_an_excluded_source_is_no_past(folder, tmp_path):
+    """What a person excluded from an experiment is planned with no more."""
+    copy = tmp_path / "shop"
+    shutil.copytree(folder, copy)
+    journal = Registry(open_workspace(copy)).journal
+    exclude_source(journal, "lamps", "app", at=START, who="growth", why="sent twice")
+    data = json.loads(call(power, "next", "--json", "-w", copy))
+    assert data["traffic"]["source"] == "impressions"
 
 
 def test_power_writes_a_page(folder, tmp_path):
