@@ -24,8 +24,8 @@ from abplatform.analysis.scorecard import (
     Question,
     Run,
     Scorecard,
-    compare_aggregate_creatives,
     compare_creatives,
+    compare_reported_creatives,
     final_days,
     has_unit_rows,
     read_reports,
@@ -167,11 +167,11 @@ def preference_pairs_many(
 
     def rows() -> Iterator[dict[str, Any]]:
         for key, experiment in chosen.items():
-            found, told = reports.creatives.get(key, ()), reports.dispersions.get(key, {})
-            if not found:
+            products = compare_reported_creatives(reports, key)
+            if not products:
                 continue
-            products = compare_aggregate_creatives(found, inflation=told["ctr"].factor)
-            warning = _INDEPENDENT if told["ctr"].origin == "assumed" else None
+            assumed = reports.dispersions[key]["ctr"].origin == "assumed"
+            warning = _INDEPENDENT if assumed else None
             for row in _rows(experiment, products, week_of(key), shelf or Shelf(), texts):
                 yield {**row, "warning": warning}
 

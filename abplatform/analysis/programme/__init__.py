@@ -27,8 +27,8 @@ from abplatform.analysis.scorecard import (
     ProductComparison,
     Question,
     Run,
-    compare_aggregate_creatives,
     compare_creatives,
+    compare_reported_creatives,
     has_unit_rows,
     read_reports,
     scope_of,
@@ -117,8 +117,8 @@ def _compare(
         excluded = run.excluded_sources
         scope = scope_of(experiment, _FINAL, lineage, excluded_sources=excluded)
         return compare_creatives(warehouse, scope)
-    reports = read_reports(warehouse, [experiment.key], _FINAL, zone)
-    return compare_aggregate_creatives(reports.creatives.get(experiment.key, ()))
+    reports = read_reports(warehouse, [experiment.key], _FINAL, zone, runs={experiment.key: run})
+    return compare_reported_creatives(reports, experiment.key)
 
 
 def _share(found: set[str], whole: int) -> float | None:

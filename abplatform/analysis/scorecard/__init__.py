@@ -7,7 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.scorecard.aggregates import measure_aggregates
+from abplatform.analysis.scorecard.aggregates import (
+    compare_reported_creatives,
+    measure_aggregates,
+)
 from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
     ProductComparison,
@@ -62,6 +65,7 @@ __all__ = [
     "aggregate_creative_totals",
     "compare_aggregate_creatives",
     "compare_creatives",
+    "compare_reported_creatives",
     "decision_moment",
     "final_days",
     "format_time",

@@ -18,6 +18,7 @@ from abplatform.analysis.scorecard.calendar import (
 )
 from abplatform.analysis.scorecard.comparisons import listed_metrics
 from abplatform.analysis.scorecard.creatives import (
+    ProductComparison,
     compare_aggregate_creatives,
     compare_with_control,
 )
@@ -36,7 +37,6 @@ from abplatform.analysis.scorecard.notes import (
 from abplatform.analysis.scorecard.pairwise import compare_treatments
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import (
-    CreativeComparison,
     Look,
     Scorecard,
     SrmCheck,
@@ -54,7 +54,7 @@ from abplatform.domain.experiment import Experiment
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import chi_square
 
-__all__ = ["measure_aggregates"]
+__all__ = ["compare_reported_creatives", "measure_aggregates"]
 
 
 def measure_aggregates(
@@ -97,7 +97,9 @@ def measure_aggregates(
         warnings=(),
         look=look,
         calendar=CalendarView(days) if days else None,
-        creatives=_compare_creatives(experiment, reports.running),
+        creatives=compare_with_control(
+            compare_reported_creatives(reports.running, key), experiment.control.name
+        ),
         first_at=first_at,
         last_at=last_at,
         bayes=bayes,
@@ -211,12 +213,15 @@ def _check_split(experiment: Experiment, impressions: Mapping[str, int]) -> SrmC
     )
 
 
-def _compare_creatives(experiment: Experiment, reports: Reports) -> tuple[CreativeComparison, ...]:
-    key = experiment.key
-    products = compare_aggregate_creatives(
-        reports.creatives.get(key, ()), inflation=reports.inflations(key).get("ctr", 1.0)
-    )
-    return compare_with_control(products, experiment.control.name)
+def compare_reported_creatives(reports: Reports, key: str) -> list[ProductComparison]:
+    """Compare one experiment's creatives by its reports, with the variance that days show.
+
+    Args:
+        reports: Of any experiments.
+        key: The experiment.
+    """
+    inflation = reports.inflations(key).get("ctr", 1.0)
+    return compare_aggregate_creatives(reports.creatives.get(key, ()), inflation=inflation)
 
 
 def _ends(rows: Sequence[ReportRow], zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
