@@ -15,7 +15,6 @@ from abplatform.analysis.scorecard.creatives import (
     CreativeTotals,
     ProductComparison,
     aggregate_creative_totals,
-    compare_aggregate_creatives,
     compare_creatives,
     read_creatives,
 )
@@ -63,7 +62,6 @@ __all__ = [
     "TreatmentFacts",
     "Warned",
     "aggregate_creative_totals",
-    "compare_aggregate_creatives",
     "compare_creatives",
     "compare_reported_creatives",
     "decision_moment",

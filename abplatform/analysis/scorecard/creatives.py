@@ -96,21 +96,18 @@ def read_creatives(warehouse: Warehouse, scope: Scope) -> list[CreativeTotals]:
     ]
 
 
-def compare_creatives(
-    warehouse: Warehouse, scope: Scope, *, level: int = 1
-) -> list[ProductComparison]:
+def compare_creatives(warehouse: Warehouse, scope: Scope) -> list[ProductComparison]:
     """Compare the creatives of every product by the rows in scope.
 
     Args:
         warehouse: The open store.
         scope: Which rows count.
-        level: Depth of the category path that shares one spread and one design effect.
     """
     overlap: Iterable[ReportRow] = ()
     if not scope.by_event:
         frame = warehouse.query("portable/creative_overlap", **scope.values())
         overlap = frame.iter_rows(named=True)
-    return _compare(read_creatives(warehouse, scope), overlap, level=level)
+    return _compare(read_creatives(warehouse, scope), overlap)
 
 
 def aggregate_creative_totals(
@@ -136,7 +133,7 @@ def aggregate_creative_totals(
 
 
 def compare_aggregate_creatives(
-    rows: Iterable[ReportRow], *, inflation: float = 1.0, level: int = 1
+    rows: Iterable[ReportRow], *, inflation: float
 ) -> list[ProductComparison]:
     """Compare creatives by rows of ``portable/aggregate_creatives`` of one experiment.
 
@@ -145,9 +142,8 @@ def compare_aggregate_creatives(
     Args:
         rows: Of one experiment.
         inflation: What multiplies the variance of independent impressions: the design effect.
-        level: Depth of the category path that shares one spread.
     """
-    return _compare(aggregate_creative_totals(rows), (), level=level, inflation=inflation)
+    return _compare(aggregate_creative_totals(rows), (), inflation=inflation)
 
 
 def compare_with_control(
@@ -196,13 +192,13 @@ def _compare(
     totals: Sequence[CreativeTotals],
     overlap: Iterable[ReportRow],
     *,
-    level: int,
     inflation: float = 1.0,
 ) -> list[ProductComparison]:
+    """Creatives under one top of the category path share one spread and one design effect."""
     shared = _index_overlap(overlap)
     by_category: dict[str, list[_Product]] = {}
     for product in _merge_variants(totals).values():
-        top = "/".join((product.category or _UNKNOWN).split("/")[:level])
+        top = (product.category or _UNKNOWN).split("/")[0]
         by_category.setdefault(top, []).append(product)
     found = []
     for _, products in sorted(by_category.items()):
