@@ -70,7 +70,7 @@ def _warn_of_runtime(planning: Planning) -> Iterator[Warned]:
             f"the YAML names no mde; a lift of {say_lift(task.lift)} is reckoned with, "
             "set metrics.primary.mde or give --mde",
         )
-    if own.days is None or own.days > task.max_days:
+    if not planning.suffices:
         lasts = "more than a year" if own.days is None else say_count(own.days)
         yield Warned(
             "runtime_too_short",
@@ -94,9 +94,8 @@ def _warn_of_weights(planning: Planning) -> Iterator[Warned]:
 
 
 def _warn_of_share(planning: Planning) -> Iterator[Warned]:
-    reach, own, task = planning.traffic.reach, planning.own, planning.task
-    short = own.days is None or own.days > task.max_days
-    if reach > 0.99 or not short or planning.traffic.origin == "assumed":
+    reach, own = planning.traffic.reach, planning.own
+    if reach > 0.99 or planning.suffices or planning.traffic.origin == "assumed":
         return
     whole = replace(planning.forecast, scale=planning.forecast.scale / reach)
     need = None if own.units is None else planning.forecast.information(own.days or 0)

@@ -102,6 +102,11 @@ class Planning:
         wanted = PlanKind(self.experiment.analysis.test)
         return next(plan for plan in self.plans if plan.plan is wanted)
 
+    @property
+    def suffices(self) -> bool:
+        """Whether max_runtime is long enough for the lift by the plan of the YAML."""
+        return self.own.days is not None and self.own.days <= self.task.max_days
+
 
 def plan_experiment(
     warehouse: Warehouse,

@@ -10,11 +10,11 @@ from abplatform.analysis.planning.forecast import Planning
 from abplatform.analysis.planning.outlook import PlanOutlook
 from abplatform.analysis.planning.words import (
     headline,
+    plan_cells,
     say_calendar,
     say_days,
     say_lift,
     say_traffic,
-    say_units,
 )
 from abplatform.figures import Line, Mark, facts, line_plot, notes, page, table
 from abplatform.stats.sequential.plan import PlanKind
@@ -45,9 +45,7 @@ def planning_page(planning: Planning, zone: ZoneInfo) -> str:
 
 
 def _hero(planning: Planning, zone: ZoneInfo) -> str:
-    own = planning.own
-    enough = own.days is not None and own.days <= planning.task.max_days
-    tone, word = ("ship", "enough time") if enough else ("reject", "too short")
+    tone, word = ("ship", "enough time") if planning.suffices else ("reject", "too short")
     hypothesis = escape(planning.experiment.hypothesis or "")
     return (
         f'<section class="hero {tone}"><span class="badge {tone}">{word}</span> '
@@ -135,26 +133,13 @@ def _table(planning: Planning) -> str:
         f"days if {lift}",
         "cost in samples",
     )
-    rows = [_row(plan) for plan in planning.plans]
+    rows = [plan_cells(plan) for plan in planning.plans]
     what = (
         "<code>fixed</code> looks once, at the end; <code>sequential</code> looks every day from "
         "min_runtime on; <code>anytime</code> may be read whenever and however often one likes."
     )
     costs = table(heads, rows, strong=planning.plans.index(planning.own))
     return f"<h2>What each plan costs</h2><p class='quiet'>{what}</p>{costs}"
-
-
-def _row(plan: PlanOutlook) -> tuple[str, ...]:
-    return (
-        plan.plan.value,
-        "none" if plan.smallest_lift is None else say_lift(plan.smallest_lift),
-        f"{plan.power:.0%}",
-        say_units(plan),
-        say_days(plan.days),
-        say_days(plan.days_without_effect),
-        say_days(plan.days_with_effect),
-        f"{plan.cost:.2f}\N{MULTIPLICATION SIGN}",
-    )
 
 
 def _notes(planning: Planning) -> str:

@@ -11,14 +11,12 @@ from rich.text import Text
 
 from abplatform.analysis.planning.cautions import warnings_of
 from abplatform.analysis.planning.forecast import Planning
-from abplatform.analysis.planning.outlook import PlanOutlook
 from abplatform.analysis.planning.words import (
     headline,
+    plan_cells,
     say_calendar,
-    say_days,
     say_lift,
     say_traffic,
-    say_units,
 )
 
 __all__ = ["print_planning"]
@@ -33,9 +31,7 @@ def print_planning(planning: Planning, zone: ZoneInfo, *, console: Console | Non
         console: Where to print; default the terminal.
     """
     console = console or Console()
-    own = planning.own
-    enough = own.days is not None and own.days <= planning.task.max_days
-    colour = "green" if enough else "yellow"
+    colour = "green" if planning.suffices else "yellow"
     console.print(
         Panel(
             Text(headline(planning, zone), style="bold"),
@@ -67,19 +63,7 @@ def _table(planning: Planning) -> Table:
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for plan in planning.plans:
-        _add(table, plan, own=plan is planning.own)
+        own = plan is planning.own
+        name, *cells = plan_cells(plan)
+        table.add_row(f"{name}{' *' if own else ''}", *cells, style="bold" if own else "")
     return table
-
-
-def _add(table: Table, plan: PlanOutlook, *, own: bool) -> None:
-    table.add_row(
-        f"{plan.plan.value}{' *' if own else ''}",
-        "none" if plan.smallest_lift is None else say_lift(plan.smallest_lift),
-        f"{plan.power:.0%}",
-        say_units(plan),
-        say_days(plan.days),
-        say_days(plan.days_without_effect),
-        say_days(plan.days_with_effect),
-        f"{plan.cost:.2f}\N{MULTIPLICATION SIGN}",
-        style="bold" if own else "",
-    )

@@ -16,12 +16,12 @@ from abplatform.stats.sequential.plan import PlanKind
 __all__ = [
     "headline",
     "noun_of",
+    "plan_cells",
     "say_calendar",
     "say_count",
     "say_days",
     "say_lift",
     "say_traffic",
-    "say_units",
 ]
 
 _DAY = timedelta(days=1)
@@ -113,7 +113,21 @@ def noun_of(planning: Planning) -> str:
     return UNIT_NOUNS[planning.experiment.unit]
 
 
-def say_units(outlook: PlanOutlook) -> str:
+def plan_cells(outlook: PlanOutlook) -> tuple[str, ...]:
+    """Write what a plan finds and costs as one row: plan, lift, chance, units, days, samples."""
+    return (
+        outlook.plan.value,
+        "none" if outlook.smallest_lift is None else say_lift(outlook.smallest_lift),
+        f"{outlook.power:.0%}",
+        _say_units(outlook),
+        say_days(outlook.days),
+        say_days(outlook.days_without_effect),
+        say_days(outlook.days_with_effect),
+        f"{outlook.cost:.2f}\N{MULTIPLICATION SIGN}",
+    )
+
+
+def _say_units(outlook: PlanOutlook) -> str:
     """Write how many units a plan needs."""
     return "\N{EN DASH}" if outlook.units is None else _rough(outlook.units)
 
