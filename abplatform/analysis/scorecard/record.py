@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
-from abplatform.analysis.scorecard.special_views import CalendarView, InteractionRow, NoveltyView
+from abplatform.analysis.scorecard.special_views import (
+    BayesFact,
+    CalendarView,
+    CupedFact,
+    InteractionRow,
+    NoveltyView,
+)
 from abplatform.analysis.scorecard.strata import CorrectedLift, Heterogeneity, PairwiseLift
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
@@ -225,70 +231,6 @@ class CreativeComparison:
     clicks: int
     impressions_against: int
     clicks_against: int
-
-
-@dataclass(frozen=True, slots=True)
-class BayesFact:
-    """What is believed of the primary metric's overall lift after the data.
-
-    Args:
-        metric: The primary metric.
-        treatment: The variant.
-        model: ``normal`` on the log-lift, or ``beta_binomial`` where each impression stands alone.
-        prior: In words.
-        p_better: Posterior probability that the treatment is better.
-        lift: Posterior median of the relative lift.
-        credible_low: Lower end of its central credible interval.
-        credible_high: Upper end.
-        loss_treatment: Expected loss, relative to the control's rate, if the treatment is shipped.
-        loss_control: Expected loss if the control is kept.
-        undetermined: Why there is none, or None.
-    """
-
-    metric: str
-    treatment: str
-    model: str | None = None
-    prior: str | None = None
-    p_better: float | None = None
-    lift: float | None = None
-    credible_low: float | None = None
-    credible_high: float | None = None
-    loss_treatment: float | None = None
-    loss_control: float | None = None
-    undetermined: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry of the scorecard's ``bayes``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class CupedFact:
-    """What the adjustment by pre-period totals did to one contrast.
-
-    Args:
-        metric: The primary metric.
-        treatment: The variant.
-        theta: Covariate to its coefficient; empty where nothing is adjusted.
-        variance_reduction: Share of the difference's variance that it took out.
-        units_with_history: Units of all variants that have pre-period totals.
-        rate_control: The control's adjusted rate, in the metric's scale.
-        rate_treatment: The treatment's adjusted rate.
-        reason: Why covariates were left out, or nothing was adjusted.
-    """
-
-    metric: str
-    treatment: str
-    theta: Mapping[str, float]
-    variance_reduction: float | None
-    units_with_history: int
-    rate_control: float | None = None
-    rate_treatment: float | None = None
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry of the scorecard's ``cuped``."""
-        return {**asdict(self), "theta": dict(self.theta)}
 
 
 @dataclass(frozen=True, slots=True)
