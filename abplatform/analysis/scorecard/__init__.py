@@ -1,4 +1,23 @@
-"""The store's rows turned into a scorecard: one experiment, or thousands at once."""
+"""The store's rows turned into a scorecard: one experiment, or thousands at once.
+
+``measure`` asks for one by its unit rows (``measure``) or its reports (``aggregates``). The map:
+
+====================  ==============================================================================
+what is read          ``totals`` (the Scope, sums), ``moments``, ``histories``, ``survey``,
+                      ``reports`` (rows of ad networks), ``split_counts``, ``creatives``
+did units arrive      ``split``
+lifts                 ``lifts`` (one contrast), ``comparisons`` (all), ``adjusted`` (CUPED)
+several together      ``families``, ``pairwise``, ``winners``, ``shrunken``, ``posterior``
+when to look          ``looks`` (Run, Question, Agenda), ``course`` (the plan from day to day)
+what a look does      ``sight`` (sees), ``plans`` (finds), ``kept`` (into the journal)
+what it decides       ``outcomes``, ``rulings`` (facts for the rules), ``harm`` (guardrails)
+beside the lifts      ``novelty``, ``calendar``, ``side_rows``; ``notes`` (warnings)
+plain data            ``record`` (the Scorecard), ``taken`` (looks), ``facts``, ``strata``,
+                      ``special_views``
+====================  ==============================================================================
+
+The verdict comes from :mod:`abplatform.analysis.verdict`.
+"""
 
 from __future__ import annotations
 
