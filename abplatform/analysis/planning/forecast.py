@@ -160,27 +160,7 @@ def _gather(
     *,
     reach: float,
 ) -> Traffic:
-    metric = experiment.primary.metric
-    if stated.anything and metric not in SHARES:
-        raise AnalysisError(
-            f"the variance of {metric} does not follow from a rate",
-            remedy="leave --rate and the like out and plan from a log",
-        )
-    seen: Growth | Undetermined | None
-    if isinstance(source, PastTraffic):
-        seen = grow(source.unit_days, days=source.days)
-    else:
-        seen = source.growth if source else None
-    why = f" ({seen.reason})" if isinstance(seen, Undetermined) else ""
-    growth = restate(None if isinstance(seen, Undetermined) else seen, stated)
-    if growth is None:
-        raise AnalysisError(
-            f"no log tells how many units will come and what their {metric} is{why}",
-            remedy="state what you expect: --rate 2% --units-per-day 5000, and if you know them "
-            "--per-unit 3 --design-effect 1.5"
-            if metric in SHARES
-            else "land a log of such units first, with `abp ingest FILE`",
-        )
+    growth = _grow(experiment.primary.metric, source, stated)
     if source is None:
         return Traffic("what you state", "assumed", 0, None, 0, growth, None, reach)
     also = ", with what you state" if stated.anything else ""
@@ -205,6 +185,31 @@ def _gather(
         growth=growth,
         explained=_explained(experiment, source),
         reach=reach,
+    )
+
+
+def _grow(metric: str, source: PastTraffic | ReportTraffic | None, stated: Stated) -> Growth:
+    """Return how units gather, by the log and by what a person states."""
+    if stated.anything and metric not in SHARES:
+        raise AnalysisError(
+            f"the variance of {metric} does not follow from a rate",
+            remedy="leave --rate and the like out and plan from a log",
+        )
+    seen: Growth | Undetermined | None
+    if isinstance(source, PastTraffic):
+        seen = grow(source.unit_days, days=source.days)
+    else:
+        seen = source.growth if source else None
+    why = f" ({seen.reason})" if isinstance(seen, Undetermined) else ""
+    growth = restate(None if isinstance(seen, Undetermined) else seen, stated)
+    if growth is not None:
+        return growth
+    raise AnalysisError(
+        f"no log tells how many units will come and what their {metric} is{why}",
+        remedy="state what you expect: --rate 2% --units-per-day 5000, and if you know them "
+        "--per-unit 3 --design-effect 1.5"
+        if metric in SHARES
+        else "land a log of such units first, with `abp ingest FILE`",
     )
 
 
