@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard import Run, decision_moment
 from abplatform.analysis.scorecard.looks import final_delay
 from abplatform.domain.experiment import Experiment
+from abplatform.traffic.registry.look_days import start_of_day
 
-__all__ = ["Calendar", "midnight", "plan_calendar"]
+__all__ = ["Calendar", "plan_calendar"]
 
 _DAY = timedelta(days=1)
 _CLOCK_CHANGE = 2 / 24
@@ -62,7 +63,7 @@ def plan_calendar(experiment: Experiment, run: Run, zone: ZoneInfo) -> Calendar:
         run: How it ran, if it did; its calendar may make a run longer.
         zone: Where a workspace day ends.
     """
-    starts = run.started_at or midnight(run.now + _DAY, zone)
+    starts = run.started_at or start_of_day(run.now + _DAY, zone)
     if run.started_at is None:
         run = replace(run, started_at=starts, calendar_at_start=run.calendar)
     decides = decision_moment(experiment, run, zone) or starts + experiment.analysis.max_runtime
@@ -71,9 +72,3 @@ def plan_calendar(experiment: Experiment, run: Run, zone: ZoneInfo) -> Calendar:
     if experiment.analysis.test != "fixed":
         first = min(decides, starts + experiment.analysis.min_runtime)
     return Calendar(starts, decides, first + waiting, decides + waiting, waiting)
-
-
-def midnight(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the moment's workspace day began, in UTC."""
-    local = moment.astimezone(zone)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

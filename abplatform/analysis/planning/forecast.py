@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.planning.dates import Calendar, midnight, plan_calendar
+from abplatform.analysis.planning.dates import Calendar, plan_calendar
 from abplatform.analysis.planning.day_reports import ReportTraffic, read_report_traffic
 from abplatform.analysis.planning.growth import Growth, explained_share, grow
 from abplatform.analysis.planning.outlook import Forecast, PlanOutlook, look_at_plans
@@ -24,6 +24,7 @@ from abplatform.errors import AnalysisError
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.sequential.plan import PlanKind
 from abplatform.stats.undetermined import Undetermined
+from abplatform.traffic.registry.look_days import start_of_day
 
 __all__ = ["Planning", "Traffic", "plan_experiment"]
 
@@ -134,7 +135,7 @@ def plan_experiment(
     """
     calendar = plan_calendar(experiment, run, zone)
     task = task_of(experiment, days=calendar.days)
-    until = midnight(run.now - final_delay(experiment), zone)
+    until = start_of_day(run.now - final_delay(experiment), zone)
     past = read_past(warehouse, experiment, runs, until=until, holdout=holdout)
     reach = reach_of(runs.get(experiment.key, PastRun(experiment)), holdout=holdout)
     stated = stated or Stated()
