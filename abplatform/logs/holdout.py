@@ -20,19 +20,19 @@ __all__ = ["read_holdout"]
 _STEPS: Final = frozenset({"click_targets", "busy_minutes", "hasty_units", "bot_units"})
 
 
-def read_holdout(warehouse: Warehouse, windows: EventWindows | None = None) -> pl.DataFrame | None:
+def read_holdout(warehouse: Warehouse) -> pl.DataFrame | None:
     """Return the sums over units of the holdout and of everyone else.
 
     Args:
         warehouse: The open store.
-        windows: Until when a click counts, and when an impression is final; default 24 h and 72 h.
 
     Returns:
         The rows of ``portable/holdout_totals``; None where nobody was ever held out.
     """
     if not warehouse.query("portable/held_out")["impressions"][0]:
         return None
-    windows = windows or EventWindows()
+    # Units of the holdout are in no experiment: windows are those of a YAML that names none.
+    windows = EventWindows()
     bounds = {"known_until": FOREVER_MICROS, "until_micros": FOREVER_MICROS}
     for name, constants, bounded in STEPS:
         if name in _STEPS:
