@@ -7,7 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from abplatform.analysis.programme.attributes import learn_attributes
+from abplatform.analysis.programme.attributes import (
+    LEAST_CLICKS,
+    LEAST_PRODUCTS,
+    learn_attributes,
+)
 from abplatform.analysis.programme.effects import (
     MeasuredEnd,
     ended_of,
@@ -140,6 +144,7 @@ def _notes(programme: Programme) -> Iterator[str]:
         )
     if programme.ended and not programme.attributes:
         yield (
-            "no word of a scene has enough evidence yet: it takes 5 products in which some "
-            "generated creatives have it and others do not, and 50 clicks on either side"
+            f"no word of a scene has enough evidence yet: it takes {LEAST_PRODUCTS} products in "
+            "which some generated creatives have it and others do not, and "
+            f"{LEAST_CLICKS} clicks on either side"
         )
