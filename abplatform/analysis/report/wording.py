@@ -19,10 +19,8 @@ __all__ = [
     "interval_that_counts",
     "lines",
     "p_text",
-    "p_that_counts",
     "primary_lifts",
     "rate_text",
-    "tone_of",
     "unit_noun",
 ]
 
@@ -65,7 +63,7 @@ def unit_noun(scorecard: Scorecard, experiment: Experiment) -> str:
     return UNIT_NOUNS[experiment.unit]
 
 
-def tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
+def _tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
     """Return whether a lift is proven better, proven worse, open or missing."""
     if lift.p_value is None or lift.absolute_lift is None:
         return "missing"
@@ -135,12 +133,12 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
     return Line(
         lift=lift,
         label=f"{label} · {lift.treatment}" if treatments else label,
-        tone=tone_of(lift, experiment),
+        tone=_tone_of(lift, experiment),
         control=rate_text(lift.metric, lift.rate_control),
         treatment=rate_text(lift.metric, lift.rate_treatment),
         relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
         interval=interval_text(*interval_that_counts(lift)) if known else MISSING,
-        p=p_text(p_that_counts(lift)),
+        p=p_text(_p_that_counts(lift)),
         why=lift.undetermined or "",
     )
 
@@ -157,7 +155,7 @@ def interval_that_counts(lift: LiftEstimate) -> tuple[float | None, float | None
     return lift.ci_low, lift.ci_high
 
 
-def p_that_counts(lift: LiftEstimate) -> float | None:
+def _p_that_counts(lift: LiftEstimate) -> float | None:
     """Return the p-value by which the lift is judged, or that of a fixed horizon before it is."""
     if lift.p_adjusted is not None:
         return lift.p_adjusted

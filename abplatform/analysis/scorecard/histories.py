@@ -19,9 +19,9 @@ from abplatform.logs.histories import HISTORY_SCHEMA, read_histories
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.moments import UnitMoments
 
-__all__ = ["COVARIATES", "History", "Known", "read_history", "with_history"]
+__all__ = ["History", "Known", "read_history", "with_history"]
 
-COVARIATES = ("x1", "x2")
+_COVARIATES = ("x1", "x2")
 """Kinds that hold the pre-period totals of the numerator and the denominator."""
 
 Known = Mapping[str, int]
@@ -47,7 +47,7 @@ class History:
     @property
     def covariates(self) -> tuple[str, ...]:
         """Kinds that hold them."""
-        return COVARIATES[: len(self.names)]
+        return _COVARIATES[: len(self.names)]
 
 
 def read_history(
