@@ -16,6 +16,7 @@ import click
 
 from abplatform.cli.cases import open_store
 from abplatform.cli.options import (
+    as_of_option,
     html_option,
     json_option,
     name_person,
@@ -36,13 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["analyze", "pairs", "report"]
 
 key_argument = click.argument("key")
-as_of_option = click.option(
-    "--as-of",
-    "as_of_text",
-    metavar="TIME",
-    default=None,
-    help="Count events up to this moment, such as 2026-11-09 or 2026-11-09T08:00+01:00.",
-)
 
 
 @click.command()

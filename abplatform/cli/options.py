@@ -18,6 +18,7 @@ from abplatform.workspace import Workspace
 
 __all__ = [
     "Advance",
+    "as_of_option",
     "html_option",
     "json_option",
     "name_person",
@@ -54,6 +55,14 @@ def html_option(told: str) -> Callable[[Command], Command]:
         help=told,
     )
 
+
+as_of_option = click.option(
+    "--as-of",
+    "as_of_text",
+    metavar="TIME",
+    default=None,
+    help="Count events up to this moment, such as 2026-11-09 or 2026-11-09T08:00+01:00.",
+)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

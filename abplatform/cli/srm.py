@@ -12,6 +12,7 @@ import click
 from abplatform.cli.cases import open_store
 from abplatform.cli.experiment_tables import print_table
 from abplatform.cli.options import (
+    as_of_option,
     json_option,
     name_person,
     print_json,
@@ -41,13 +42,7 @@ __all__ = ["srm"]
 
 @click.command()
 @click.argument("key")
-@click.option(
-    "--as-of",
-    "as_of_text",
-    metavar="TIME",
-    default=None,
-    help="Count events up to this moment, such as 2026-11-09 or 2026-11-09T08:00+01:00.",
-)
+@as_of_option
 @click.option("--diagnose", "wants_diagnosis", is_flag=True, help="Name the stage that broke it.")
 @click.option(
     "--acknowledge", "acknowledged", is_flag=True, help="Let only later days raise the alarm again."
@@ -143,7 +138,6 @@ def _to_json(
 
 
 def _print(case: SplitCase, view: SplitView, done: str | None, diagnosis: Diagnosis | None) -> None:
-
     if done is not None:
         click.echo(done)
     click.echo(f"{case.key}: {view.check.verdict}: {view.check.sentence}")
