@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from abplatform.analysis.scorecard.lifts import SHARES, event_of, relative_fields
-from abplatform.analysis.scorecard.special_views import CalendarRow, NoveltyRow
+from abplatform.analysis.scorecard.special_views import SideRow
 from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.domain.metrics import Metric
 from abplatform.stats.moments import UnitMoments
@@ -14,7 +14,7 @@ from abplatform.stats.ratio import RatioSums, Undetermined, contrast
 
 __all__ = ["fill_row", "sums_at"]
 
-Row = TypeVar("Row", CalendarRow, NoveltyRow)
+Row = TypeVar("Row", bound=SideRow)
 
 
 def fill_row(

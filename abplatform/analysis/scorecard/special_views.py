@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 __all__ = [
     "BayesFact",
@@ -19,6 +19,7 @@ __all__ = [
     "NoveltyRow",
     "NoveltyTrend",
     "NoveltyView",
+    "SideRow",
     "SpecialDay",
 ]
 
@@ -103,32 +104,41 @@ class SpecialDay:
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarRow:
+class SideRow:
     """The primary metric's lift on some of the days.
 
     Args:
         treatment: The variant.
-        days: ``without`` the special days, or ``only`` on them; all days are the overall lift.
+        days: Which days.
         units_control: Units with a row on those days.
         units_treatment: Likewise.
         relative_lift: r_t / r_c - 1.
         ci_low: Of its interval, fixed horizon.
         ci_high: Of its interval.
         p_value: Of that lift.
-        p_difference: Of the two kinds of days having one lift; on the row ``only``.
         undetermined: Why numbers are missing, or None.
     """
 
     treatment: str
-    days: Literal["without", "only"]
+    days: str
     units_control: int
     units_treatment: int
     relative_lift: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
     p_value: float | None = None
-    p_difference: float | None = None
     undetermined: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRow(SideRow):
+    """The lift ``without`` the special days, or ``only`` on them; all days are the overall lift.
+
+    Args:
+        p_difference: Of the two kinds of days having one lift; on the row ``only``.
+    """
+
+    p_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,30 +169,8 @@ class CalendarView:
 
 
 @dataclass(frozen=True, slots=True)
-class NoveltyRow:
-    """The lift among units that came back, by days since each was first seen.
-
-    Args:
-        treatment: The variant.
-        days: ``0``, ``1-2``, ``3-6`` or ``7+``.
-        units_control: Units seen in those days.
-        units_treatment: Likewise.
-        relative_lift: r_t / r_c - 1.
-        ci_low: Of its interval, fixed horizon.
-        ci_high: Of its interval.
-        p_value: Of that lift.
-        undetermined: Why numbers are missing, or None.
-    """
-
-    treatment: str
-    days: str
-    units_control: int
-    units_treatment: int
-    relative_lift: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    p_value: float | None = None
-    undetermined: str | None = None
+class NoveltyRow(SideRow):
+    """The lift ``0``, ``1-2``, ``3-6`` or ``7+`` days after returning units were first seen."""
 
 
 @dataclass(frozen=True, slots=True)
