@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from abplatform.analysis.pairs import preference_pairs, preference_pairs_many, week_of
-from abplatform.analysis.publish.scores import Judged
+from abplatform.analysis.publish.scores import Judged, scope_as_judged
 from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.scorecard import (
     CreativeTotals,
@@ -22,7 +22,6 @@ from abplatform.analysis.scorecard import (
     read_creatives,
     read_reports,
     running_days,
-    scope_of,
 )
 from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.logs.store.published import TABLES
@@ -112,12 +111,7 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
     reports = read_reports(shop.warehouse, reported, Question(), zone, runs=runs, days=days)
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
-            scope = scope_of(
-                experiment,
-                Question(as_of=scorecard.as_of),
-                {},
-                excluded_sources=scorecard.excluded_sources,
-            )
+            scope = scope_as_judged(experiment, scorecard)
             seen = read_creatives(shop.warehouse, scope)
         else:
             key = experiment.key

@@ -11,10 +11,11 @@ import polars as pl
 from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.report import headline
 from abplatform.analysis.scorecard import Question, Scorecard, have_unit_rows, scope_of
+from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.published import TABLES
 
-__all__ = ["Judged", "daily_rows", "lift_rows", "scorecard_rows"]
+__all__ = ["Judged", "daily_rows", "lift_rows", "scope_as_judged", "scorecard_rows"]
 
 Judged = Sequence[tuple[Experiment, Scorecard]]
 
@@ -51,6 +52,12 @@ def lift_rows(judged: Judged) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=TABLES["lifts"])
 
 
+def scope_as_judged(experiment: Experiment, scorecard: Scorecard) -> Scope:
+    """Return the rows that a scorecard is about."""
+    question, excluded = Question(as_of=scorecard.as_of), scorecard.excluded_sources
+    return scope_of(experiment, question, {}, excluded_sources=excluded)
+
+
 def daily_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     """Return counts per variant, day and category, and per day over all categories."""
     by_unit = have_unit_rows(shop.warehouse, (experiment.key for experiment, _ in judged))
@@ -58,12 +65,7 @@ def daily_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     frames = [shop.warehouse.query("portable/aggregate_daily", experiments=reported or [""])]
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
-            scope = scope_of(
-                experiment,
-                Question(as_of=scorecard.as_of),
-                {},
-                excluded_sources=scorecard.excluded_sources,
-            )
+            scope = scope_as_judged(experiment, scorecard)
             values = {k: v for k, v in scope.values().items() if k not in {"known", "final"}}
             frame = shop.warehouse.query("portable/daily_totals", **values)
             frames.append(frame.with_columns(experiment=pl.lit(experiment.key)))
