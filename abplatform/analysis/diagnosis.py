@@ -16,15 +16,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from abplatform.analysis.scorecard.record import SrmCheck
-from abplatform.analysis.scorecard.split_counts import Level, Split
+from abplatform.analysis.scorecard import (
+    Question,
+    Run,
+    SrmCheck,
+    has_unit_rows,
+    known_then,
+    measure,
+    scope_of,
+)
+from abplatform.analysis.scorecard.split import count_mismatches, judge_split
+from abplatform.analysis.scorecard.split_counts import Level, Split, SplitDay, read_split
+from abplatform.domain.experiment import Experiment
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import SRM_ALPHA, SrmTest
 
-__all__ = ["Diagnosis", "Part", "Remedy", "Stage", "diagnose"]
+__all__ = ["Diagnosis", "Part", "Remedy", "SplitView", "Stage", "diagnose", "view_split"]
 
 Stage = Literal["assignment", "execution", "logging", "analysis"]
 Remedy = Literal["restart", "exclude_source", "do_not_use", "acknowledge"]
@@ -122,6 +134,46 @@ class Diagnosis:
             "source": self.source,
             "parts": [part.to_json() for part in self.parts],
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitView:
+    """What is known of a split.
+
+    Args:
+        check: Its verdict.
+        days: Day by day; empty for reports.
+        split: For a diagnosis; None for reports.
+        mismatches: Units, and those in another variant than the hash says.
+    """
+
+    check: SrmCheck
+    days: tuple[SplitDay, ...] = ()
+    split: Split | None = None
+    mismatches: tuple[int, int] | None = None
+
+
+def view_split(
+    warehouse: Warehouse, experiment: Experiment, *, run: Run, question: Question, zone: ZoneInfo
+) -> SplitView:
+    """Check an experiment's split as a question asks for it.
+
+    Args:
+        warehouse: The open store.
+        experiment: As its YAML says.
+        run: How it ran.
+        question: Up to when units count.
+        zone: Where a workspace day ends.
+    """
+    if not has_unit_rows(warehouse, experiment.key):
+        card = measure(warehouse, experiment, run=run, question=question, zone=zone)
+        return SplitView(card.srm)
+    scope = scope_of(experiment, question, {}, excluded_sources=run.excluded_sources)
+    with known_then(warehouse, question):
+        split = read_split(warehouse, scope, run)
+        mismatches = count_mismatches(warehouse, scope, run)
+    check = judge_split(split, scope, run, zone=zone)
+    return SplitView(check, split.days(), split, mismatches)
 
 
 def diagnose(

@@ -13,9 +13,8 @@ from abplatform.errors import RegistryError
 from abplatform.yaml_text import nearest
 
 if TYPE_CHECKING:
-    from abplatform.analysis.diagnosis import Diagnosis, Remedy
-    from abplatform.analysis.scorecard import Run, SrmCheck
-    from abplatform.analysis.scorecard.split_counts import Split, SplitDay
+    from abplatform.analysis.diagnosis import Diagnosis, Remedy, SplitView
+    from abplatform.analysis.scorecard import Run
     from abplatform.domain.experiment import Experiment
     from abplatform.traffic.registry import Registry
     from abplatform.traffic.registry.remedies import Remedies
@@ -24,7 +23,6 @@ __all__ = [
     "Act",
     "Decided",
     "SplitCase",
-    "SplitView",
     "acknowledge",
     "begin_again",
     "exclude",
@@ -42,23 +40,6 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SplitView:
-    """What is known of a split.
-
-    Args:
-        check: Its verdict.
-        days: Day by day; empty for reports.
-        split: For a diagnosis; None for reports.
-        mismatches: Units, and those in another variant than the hash says.
-    """
-
-    check: SrmCheck
-    days: tuple[SplitDay, ...] = ()
-    split: Split | None = None
-    mismatches: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SplitCase:
     """One experiment with what questions about its split need.
 
@@ -68,7 +49,6 @@ class SplitCase:
         registry: Of the workspace.
         run: How it ran.
         remedies: What was done about its split so far.
-        by_unit: Whether it has unit rows, not only reports.
     """
 
     store: OpenStore
@@ -76,7 +56,6 @@ class SplitCase:
     registry: Registry
     run: Run
     remedies: Remedies
-    by_unit: bool
 
     @classmethod
     def of(cls, store: OpenStore, key: str) -> SplitCase:
@@ -85,13 +64,11 @@ class SplitCase:
         Raises:
             RegistryError: Nobody knows the key.
         """
-        from abplatform.analysis.scorecard import has_unit_rows
         from abplatform.traffic.registry import Registry
 
         experiment = store.find(key)
         registry = Registry(store.workspace)
-        by_unit = has_unit_rows(store.warehouse, key)
-        return cls(store, experiment, registry, store.run(key), registry.remedies(key), by_unit)
+        return cls(store, experiment, registry, store.run(key), registry.remedies(key))
 
     def again(self) -> SplitCase:
         """Read the journal anew."""
@@ -114,21 +91,16 @@ class SplitCase:
 
     def look(self, as_of: datetime | None = None) -> SplitView:
         """Check the split as of a moment, or as of now."""
-        from abplatform.analysis.scorecard import Question, known_then, measure, scope_of
-        from abplatform.analysis.scorecard.split import count_mismatches, judge_split
-        from abplatform.analysis.scorecard.split_counts import read_split
+        from abplatform.analysis.diagnosis import view_split
+        from abplatform.analysis.scorecard import Question
 
-        experiment, zone, question = self.experiment, self.zone, Question(as_of=as_of)
-        warehouse = self.store.warehouse
-        if not self.by_unit:
-            card = measure(warehouse, experiment, run=self.run, question=question, zone=zone)
-            return SplitView(card.srm)
-        scope = scope_of(experiment, question, {}, excluded_sources=self.run.excluded_sources)
-        with known_then(warehouse, question):
-            split = read_split(warehouse, scope, self.run)
-            mismatches = count_mismatches(warehouse, scope, self.run)
-        check = judge_split(split, scope, self.run, zone=zone)
-        return SplitView(check, split.days(), split, mismatches)
+        return view_split(
+            self.store.warehouse,
+            self.experiment,
+            run=self.run,
+            question=Question(as_of=as_of),
+            zone=self.zone,
+        )
 
     def diagnose(self, view: SplitView) -> Diagnosis:
         """Name what most likely broke the split."""
@@ -157,8 +129,9 @@ def acknowledge(case: SplitCase, decided: Decided) -> str:
     """Write that a person has seen the alarm; say what that changes."""
     from abplatform.traffic.registry.remedies import acknowledge_split
 
-    check = case.look().check
-    if not case.by_unit or check.verdict != "alarm":
+    view = case.look()
+    check = view.check
+    if view.split is None or check.verdict != "alarm":
         if check.acknowledged_at is not None:
             return "the alarm was acknowledged before; nothing was changed"
         raise RegistryError(

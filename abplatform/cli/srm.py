@@ -23,7 +23,6 @@ from abplatform.cli.split_case import (
     Act,
     Decided,
     SplitCase,
-    SplitView,
     acknowledge,
     begin_again,
     exclude,
@@ -32,7 +31,7 @@ from abplatform.cli.split_case import (
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from abplatform.analysis.diagnosis import Diagnosis, Part
+    from abplatform.analysis.diagnosis import Diagnosis, Part, SplitView
     from abplatform.analysis.scorecard import SrmCheck
     from abplatform.analysis.scorecard.split_counts import SplitDay
     from abplatform.traffic.registry.remedies import Remedies
