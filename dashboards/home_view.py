@@ -224,7 +224,7 @@ def _card(
         owner=row["owner"],
         metric=row["primary_metric"],
         lift=lift(found.get("relative_lift"), why),
-        interval=interval(found.get("ci_low"), found.get("ci_high"), why),
+        interval=interval(found.get("low_shown"), found.get("high_shown"), why),
         srm=srm_light(scorecard, row["key"]),
         started_at=row["started_at"],
         ended_at=row["ended_at"],

@@ -18,6 +18,7 @@ __all__ = [
     "forest_rows",
     "is_whole",
     "other_metric_rows",
+    "p_shown",
 ]
 
 Row = Mapping[str, Any]
@@ -149,8 +150,8 @@ def _lift_row(row: Row, label: str, direction: Direction, ruling: Row | None = N
     return LiftRow(
         label=label,
         lift=row["relative_lift"],
-        low=row["ci_low"],
-        high=row["ci_high"],
+        low=row["low_shown"],
+        high=row["high_shown"],
         tone=_tone(row, direction),
         why=plain(why) if why else None,
         units=units,
@@ -158,8 +159,8 @@ def _lift_row(row: Row, label: str, direction: Direction, ruling: Row | None = N
             row["control"]: rate(row["rate_control"], why, metric=metric),
             row["treatment"]: rate(row["rate_treatment"], why, metric=metric),
             "Lift": lift(row["relative_lift"], why),
-            "Interval": interval(row["ci_low"], row["ci_high"], why),
-            "p": _p_that_counts(row),
+            "Interval": interval(row["low_shown"], row["high_shown"], why),
+            "p": p_shown(row),
             "Units": count(units, why),
         },
         shrunken=None
@@ -178,10 +179,13 @@ def _tone(row: Row, direction: Direction) -> Tone:
     return "better" if (row["absolute_lift"] > 0) == (direction == "increase") else "worse"
 
 
-def _p_that_counts(row: Row) -> Shown:
-    if row["p_adjusted"] is not None:
-        return p_value(row["p_adjusted"])
-    return p_value(row["p_value"], row["log10_p"], row["undetermined"])
+def p_shown(row: Row) -> Shown:
+    """Return the p-value by which a lift is judged; of a fixed horizon it may underflow."""
+    if row["p_adjusted"] is None and (row["p_shown"] or 0.0) >= 1:
+        # A sequential p-value is only searched for below this.
+        return Shown("> 0.6")
+    log10 = row["log10_p"] if row["p_shown"] == row["p_value"] else None
+    return p_value(row["p_shown"], log10, row["undetermined"])
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

@@ -24,8 +24,9 @@ from dashboards.lift_rows import (
     describe_adjustment,
     is_whole,
     other_metric_rows,
+    p_shown,
 )
-from dashboards.number_words import Shown, count, interval, lift, p_value, rate
+from dashboards.number_words import Shown, count, interval, lift, rate
 
 __all__ = [
     "Headline",
@@ -252,12 +253,12 @@ def _headlines(
     if row is None:
         return ()
     why = row["undetermined"]
-    span = interval(row["ci_low"], row["ci_high"], why)
+    span = interval(row["low_shown"], row["high_shown"], why)
     return (
         Headline(f"Lift of {row['metric'].upper()}", lift(row["relative_lift"], why), span.text),
         _side_headline(row, "control"),
         _side_headline(row, "treatment"),
-        Headline("p-value", p_value(row["p_value"], row["log10_p"], why), _test_note(row)),
+        Headline("p-value", p_shown(row), _test_note(row)),
         Headline("Units", count(scorecard.get("units")), units),
     )
 

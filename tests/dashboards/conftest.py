@@ -322,7 +322,11 @@ def make_lifts():
         for treatment, clicks in (("warm", 47), ("cold", 38))
     ]
     broken = [make_lift("audio-scenes-2026w46", None, (900, 60000, 990, 51000))]
-    return rows("lifts", shipped + early + broken)
+    for lift in (made := shipped + early + broken):
+        adjusted = lift["p_adjusted"]
+        lift["low_shown"], lift["high_shown"] = lift["ci_low"], lift["ci_high"]
+        lift["p_shown"] = lift["p_value"] if adjusted is None else adjusted
+    return rows("lifts", made)
 
 
 def make_daily():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboards.lift_rows import category_rows, forest_rows, other_metric_rows
+from dashboards.lift_rows import category_rows, forest_rows, other_metric_rows, p_shown
 
 
 @pytest.fixture
@@ -39,11 +39,26 @@ def test_other_metrics_have_a_direction_of_their_own(row):
 
 def test_the_plot_gets_the_numbers_untouched(row):
     """The forest plot draws the published lift and interval, open ends included."""
-    lifts = [row(), row(category="a\n\nb", breakdown="category", level="a\n\nb", ci_high=None)]
+    lifts = [row(), row(category="a\n\nb", breakdown="category", level="a\n\nb", high_shown=None)]
     whole, part = forest_rows(category_rows(lifts, direction="increase", rulings={}), units="users")
     assert (whole.estimate, whole.low, whole.high) == tuple(
-        row()[name] for name in ("relative_lift", "ci_low", "ci_high")
+        row()[name] for name in ("relative_lift", "low_shown", "high_shown")
     )
     assert (whole.strong, part.strong, part.high) == (True, False, None)
     assert part.label == "a b"
     assert whole.note == "173,400 users"
+
+
+def test_a_sequential_p_above_its_range_is_not_called_one(row):
+    """A p-value that is only searched for below 0.6 says so; an adjusted one of 1 is 1."""
+    assert p_shown(row(p_adjusted=None, p_shown=1.0)).text == "> 0.6"
+    assert p_shown(row(p_adjusted=1.0, p_shown=1.0)).text == "1.000"
+
+
+def test_the_plans_own_interval_is_what_is_shown(row):
+    """Where looks decide, plot and table show the interval that allows for them."""
+    (whole,) = category_rows(
+        [row(low_shown=-0.2, high_shown=0.4)], direction="increase", rulings={}
+    )
+    assert (whole.low, whole.high) == (-0.2, 0.4)
+    assert whole.cells["Interval"].text.startswith("\N{MINUS SIGN}20")

@@ -63,7 +63,9 @@ def test_adjusted_p_values_are_shown_where_they_exist(published, publish):
     """A category shows its adjusted p; before it exists the page says that nothing is decided."""
     view = scorecard_view(published, SHIPPED)
     assert view.adjustment == "The p of a category is adjusted for the number of categories."
-    lifts = published.table("lifts").with_columns(p_adjusted=pl.lit(None, pl.Float64))
+    lifts = published.table("lifts").with_columns(
+        p_adjusted=pl.lit(None, pl.Float64), p_shown=pl.col("p_value")
+    )
     root = publish(lifts=lifts, experiments=published.table("experiments"))
     early = scorecard_view(read_published(root / "data" / "published"), SHIPPED)
     assert early.adjustment == "The p of a category is not adjusted yet, so it decides nothing."

@@ -45,7 +45,14 @@ def scorecard_rows(judged: Judged) -> pl.DataFrame:
 def lift_rows(judged: Judged) -> pl.DataFrame:
     """Return one row per lift."""
     rows = [
-        {"experiment": scorecard.experiment, **lift.to_json(), "decided_at": lift.decided_at}
+        {
+            "experiment": scorecard.experiment,
+            **lift.to_json(),
+            "decided_at": lift.decided_at,
+            "low_shown": lift.interval_shown[0],
+            "high_shown": lift.interval_shown[1],
+            "p_shown": lift.p_shown,
+        }
         for _, scorecard in judged
         for lift in scorecard.lifts
     ]

@@ -14,7 +14,6 @@ from abplatform.analysis.report.wording import (
     between,
     describe_srm,
     headline,
-    interval_that_counts,
     lines,
     primary_lifts,
     rate_text,
@@ -131,7 +130,7 @@ def _forest_row(line: Line, scorecard: Scorecard, experiment: Experiment) -> For
     lift = line.lift
     units = lift.units_control + lift.units_treatment
     why = line.why if lift.relative_lift is None else None
-    low, high = interval_that_counts(lift)
+    low, high = lift.interval_shown
     return ForestRow(
         label=line.label,
         note=f"{units:,} {unit_noun(scorecard, experiment)}",

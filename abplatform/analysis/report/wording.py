@@ -16,7 +16,6 @@ __all__ = [
     "between",
     "describe_srm",
     "headline",
-    "interval_that_counts",
     "lines",
     "p_text",
     "primary_lifts",
@@ -137,31 +136,10 @@ def _line(lift: LiftEstimate, experiment: Experiment) -> Line:
         control=rate_text(lift.metric, lift.rate_control),
         treatment=rate_text(lift.metric, lift.rate_treatment),
         relative=MISSING if lift.relative_lift is None else percent(lift.relative_lift),
-        interval=interval_text(*interval_that_counts(lift)) if known else MISSING,
-        p=p_text(_p_that_counts(lift)),
+        interval=interval_text(*lift.interval_shown) if known else MISSING,
+        p=p_text(lift.p_shown),
         why=lift.undetermined or "",
     )
-
-
-def interval_that_counts(lift: LiftEstimate) -> tuple[float | None, float | None]:
-    """Return the ends of the lift's interval: one that allows for every look, where there is one.
-
-    The plan's own for the lift that it tests, else that of a fixed horizon.
-    """
-    if lift.sequential_low is not None or lift.sequential_high is not None:
-        return lift.sequential_low, lift.sequential_high
-    if lift.look is not None and lift.anytime_low is not None:
-        return lift.anytime_low, lift.anytime_high
-    return lift.ci_low, lift.ci_high
-
-
-def _p_that_counts(lift: LiftEstimate) -> float | None:
-    """Return the p-value by which the lift is judged, or that of a fixed horizon before it is."""
-    if lift.p_adjusted is not None:
-        return lift.p_adjusted
-    if lift.sequential_p is not None:
-        return lift.sequential_p
-    return lift.p_value if lift.look is None else lift.anytime_p
 
 
 def p_text(p: float | None) -> str:
@@ -224,7 +202,7 @@ def _movement(lift: LiftEstimate) -> str:
 
 
 def _interval(lift: LiftEstimate) -> str:
-    low, high = interval_that_counts(lift)
+    low, high = lift.interval_shown
     if low is None or high is None:
         return "(the interval is unbounded)"
     return f"(likely between {percent(low)} and {percent(high)})"

@@ -163,6 +163,24 @@ class LiftEstimate:
                 message = f"{name} of {self.metric} is {value}; say why instead"
                 raise ValueError(message)
 
+    @property
+    def interval_shown(self) -> tuple[float | None, float | None]:
+        """The interval to show: the plan's own for the lift that it tests, else the fixed one."""
+        if self.sequential_low is not None or self.sequential_high is not None:
+            return self.sequential_low, self.sequential_high
+        if self.look is not None and self.anytime_low is not None:
+            return self.anytime_low, self.anytime_high
+        return self.ci_low, self.ci_high
+
+    @property
+    def p_shown(self) -> float | None:
+        """The p-value by which the lift is judged, or that of a fixed horizon before it is."""
+        if self.p_adjusted is not None:
+            return self.p_adjusted
+        if self.sequential_p is not None:
+            return self.sequential_p
+        return self.p_value if self.look is None else self.anytime_p
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields of the contract in its order."""
         data = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -94,7 +94,7 @@ TABLES: dict[str, pl.Schema] = {
         | _instants("decided_at")
         | _numbers(
             "anytime_low anytime_high anytime_p e_value shrunken_lift shrunken_low shrunken_high "
-            "p_better design_effect"
+            "p_better design_effect low_shown high_shown p_shown"
         )
         | {"significant": pl.Boolean()}
         | _texts("undetermined"),
