@@ -166,9 +166,9 @@ class LiftEstimate:
     @property
     def interval_shown(self) -> tuple[float | None, float | None]:
         """The interval to show: the plan's own for the lift that it tests, else the fixed one."""
-        if self.sequential_low is not None or self.sequential_high is not None:
+        if self.sequential_p is not None:
             return self.sequential_low, self.sequential_high
-        if self.look is not None and self.anytime_low is not None:
+        if self._by_sequence:
             return self.anytime_low, self.anytime_high
         return self.ci_low, self.ci_high
 
@@ -179,7 +179,12 @@ class LiftEstimate:
             return self.p_adjusted
         if self.sequential_p is not None:
             return self.sequential_p
-        return self.p_value if self.look is None else self.anytime_p
+        return self.anytime_p if self._by_sequence else self.p_value
+
+    @property
+    def _by_sequence(self) -> bool:
+        """Whether the confidence sequence decides: of all plans, it alone spends nothing."""
+        return self.look is not None and self.alpha_spent is None and self.anytime_p is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of the contract in its order."""

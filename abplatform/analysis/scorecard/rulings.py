@@ -190,21 +190,31 @@ def _sentence(one: Compared, look: TakenLook | None, *, within: bool, mde: float
         return f"{lift.metric} of {lift.treatment} cannot be judged ({look.row.skipped})"
     if lift.relative_lift is None or lift.p_value is None:
         return f"{lift.metric} of {lift.treatment} cannot be judged ({lift.undetermined})"
-    low, high = lift.ci_low, lift.ci_high
-    p = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
+    low, high, relative = lift.ci_low, lift.ci_high, lift.relative_lift
+    p: float | None = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
     kind = "interval"
+    if look is not None and look.relative_lift is not None:
+        # Of a log from elsewhere the rest is judged on all of it, the primary metric by its look.
+        relative = look.relative_lift
     if look is not None and look.sequential_p is not None:
         low, high, p = look.sequential_low, look.sequential_high, look.sequential_p
         kind = "sequential interval"
+    elif look is not None and look.row.alpha_spent is None and look.anytime_low is not None:
+        # The confidence sequence decides: a plan of its own, which spends nothing.
+        low, high = look.anytime_low, look.anytime_high
+        kind, p = "always valid interval", None
     interval = (
         f"{percent(low)} to {percent(high)}"
         if low is not None and high is not None
         else "unbounded"
     )
     text = (
-        f"{lift.metric} of {lift.treatment} against {lift.control}: {percent(lift.relative_lift)}, "
-        f"{kind} {interval}, {f'p = {p:.2g}' if p < 1 else 'p above 0.6'}"
+        f"{lift.metric} of {lift.treatment} against {lift.control}: {percent(relative)}, "
+        f"{kind} {interval}"
     )
+    if p is not None:
+        # A sequential p-value is only searched for below 0.6.
+        text += f", p = {p:.2g}" if p < 1 else ", p above 0.6"
     if within and mde is not None:
         text += f", within {mde:.1%} of the control either way"
     return text
