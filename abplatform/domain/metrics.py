@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,7 +57,11 @@ class Metric:
 
     def write(self, rate: float) -> str:
         """Write a rate in the metric's scale for people: ``2.31%``, or ``12.4`` for an amount."""
-        return f"{rate:,.3g}" if self.amount else f"{rate:.2%}"
+        if not self.amount:
+            return f"{rate:.2%}"
+        # Three digits or all before the point, so that amounts of one size have one form.
+        size = math.floor(math.log10(abs(rate))) if rate else 0
+        return f"{rate:,.{min(max(2 - size, 0), 9)}f}"
 
 
 METRICS: dict[str, Metric] = {

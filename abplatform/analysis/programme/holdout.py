@@ -62,7 +62,7 @@ def measure_holdout(
 def _why_none(planned_share: float) -> str:
     if planned_share:
         return (
-            f"no_holdout: abp.yaml holds out {planned_share:.3g} of all units, but no final "
+            f"no_holdout: abp.yaml holds out {100 * planned_share:.3g}% of all units, but no final "
             "impression carries `reason: holdout` yet; log them for units that `abp assign` "
             "answers with holdout"
         )

@@ -17,6 +17,7 @@ from abplatform.analysis.report.wording import (
     lines,
     primary_lifts,
     rate_text,
+    reasons_beside,
     unit_noun,
 )
 from abplatform.analysis.scorecard import Scorecard
@@ -58,13 +59,13 @@ def scorecard_section(
 def _hero(scorecard: Scorecard, experiment: Experiment) -> str:
     decision = scorecard.decision
     verdict = decision.verdict.value if decision else "continue"
-    given = decision.reasons if decision else ()
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in given)
+    told = headline(scorecard, experiment)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in reasons_beside(scorecard, told))
     hypothesis = f'<p class="quiet">{escape(experiment.hypothesis or "")}</p>'
     return (
         f'<section class="hero {verdict}"><span class="badge {verdict}">'
         f'{verdict.replace("_", " ")}</span> <span class="quiet">{escape(experiment.key)}</span>'
-        f"<h1>{escape(headline(scorecard, experiment))}</h1>"
+        f"<h1>{escape(told)}</h1>"
         f"{hypothesis if experiment.hypothesis else ''}"
         f'<ul class="reasons">{reasons}</ul></section>'
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from abplatform.analysis.report.wording import Line, describe_srm, headline, lines
+from abplatform.analysis.report.wording import Line, describe_srm, headline, lines, reasons_beside
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment
 
@@ -20,12 +20,13 @@ def _blocks(scorecard: Scorecard, experiment: Experiment) -> Iterator[str]:
     decision = scorecard.decision
     yield f"# {experiment.key}: {decision.verdict.value if decision else 'not judged'}"
     yield ""
-    yield headline(scorecard, experiment)
+    told = headline(scorecard, experiment)
+    yield told
     yield ""
     if experiment.hypothesis:
         yield f"> {_escape(experiment.hypothesis)}"
         yield ""
-    for reason in decision.reasons if decision else ():
+    for reason in reasons_beside(scorecard, told):
         yield f"- {_escape(reason)}"
     for metric in dict.fromkeys(lift.metric for lift in scorecard.lifts):
         yield ""

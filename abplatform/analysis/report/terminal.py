@@ -7,7 +7,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from abplatform.analysis.report.wording import MISSING, Line, describe_srm, headline, lines
+from abplatform.analysis.report.wording import (
+    MISSING,
+    Line,
+    describe_srm,
+    headline,
+    lines,
+    reasons_beside,
+)
 from abplatform.analysis.scorecard import Scorecard
 from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.figures import percent
@@ -23,6 +30,8 @@ _COLOURS = {
 }
 _WIDE = 100
 """Columns from which on a table has room for shrunken lifts."""
+_BESIDE_FIELDS = {"not_applicable", "before_the_decision_look"}
+"""Which field is null and why: said beside the fields, in the JSON and on the page."""
 _TONES = {"better": "bold green", "worse": "bold red", "open": "", "missing": "dim"}
 
 
@@ -45,8 +54,9 @@ def _parts(scorecard: Scorecard, experiment: Experiment, *, wide: bool) -> list[
     decision = scorecard.decision
     verdict = decision.verdict if decision else Verdict.CONTINUE
     colour = _COLOURS[verdict]
-    sentence = Text(headline(scorecard, experiment), style="bold")
-    reasons = [Text(f"- {reason}") for reason in (decision.reasons if decision else ())]
+    told = headline(scorecard, experiment)
+    sentence = Text(told, style="bold")
+    reasons = [Text(f"- {reason}") for reason in reasons_beside(scorecard, told)]
     parts: list[RenderableType] = [
         Panel(
             Group(sentence, *reasons),
@@ -63,8 +73,7 @@ def _parts(scorecard: Scorecard, experiment: Experiment, *, wide: bool) -> list[
     parts += [
         Text(f"{note.code}: {note.message}", style="yellow")
         for note in scorecard.warnings
-        # Why which field is null stands beside the fields, in the JSON and on the page.
-        if note.code != "not_applicable"
+        if note.code not in _BESIDE_FIELDS
     ]
     parts.append(
         Text(

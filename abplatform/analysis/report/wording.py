@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from abplatform.analysis.scorecard import LiftEstimate, Scorecard
+from abplatform.analysis.scorecard import (
+    LiftEstimate,
+    Scorecard,
+    Standing,
+    TakenLook,
+    TreatmentFacts,
+)
 from abplatform.domain.experiment import UNIT_NOUNS, Experiment, Verdict
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import Tone, interval_text, percent
@@ -20,6 +26,7 @@ __all__ = [
     "p_text",
     "primary_lifts",
     "rate_text",
+    "reasons_beside",
     "unit_noun",
 ]
 
@@ -49,17 +56,31 @@ def headline(scorecard: Scorecard, experiment: Experiment) -> str:
         )
     word = "Ship" if verdict is Verdict.SHIP else "Reject"
     return (
-        f"{word} {lift.treatment}: {_movement(lift)} {_interval(lift)}, "
+        f"{word} {lift.treatment}: {_told(scorecard, lift)}, "
         f"{_evidence(scorecard, experiment, lift)}.{_harm(scorecard, verdict, lift.treatment)}"
     )
+
+
+def reasons_beside(scorecard: Scorecard, sentence: str) -> list[str]:
+    """Return the verdict's reasons that its sentence does not hold already.
+
+    Args:
+        scorecard: Judged.
+        sentence: The verdict in one sentence.
+    """
+    given = scorecard.decision.reasons if scorecard.decision else ()
+    return [reason for reason in given if reason not in sentence]
 
 
 def unit_noun(scorecard: Scorecard, experiment: Experiment) -> str:
     """Return what is counted as a unit, in the plural."""
     codes = {note.code for note in scorecard.warnings}
-    if "variance_assumes_independent_impressions" in codes:
+    if codes & _WITHOUT_UNITS:
         return "impressions"
     return UNIT_NOUNS[experiment.unit]
+
+
+_WITHOUT_UNITS = {"variance_assumes_independent_impressions", "variance_from_day_rows"}
 
 
 def _tone_of(lift: LiftEstimate, experiment: Experiment) -> Tone:
@@ -187,28 +208,48 @@ def _nearness(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) 
     if within and mde is not None:
         return f"{_name(lift)} of {lift.treatment} is within {mde:.1%} of {lift.control}"
     rule = experiment.verdict.no_difference
-    return f"the rule ({rule}) holds for {lift.treatment}: {_movement(lift)} {_interval(lift)}"
+    return f"the rule ({rule}) holds for {lift.treatment}: {_told(scorecard, lift)}"
 
 
 def _name(lift: LiftEstimate) -> str:
     return METRICS[lift.metric].title
 
 
-def _movement(lift: LiftEstimate) -> str:
-    if lift.relative_lift is None:
-        return f"{_name(lift)} changes"
-    verb = "rises" if lift.relative_lift >= 0 else "falls"
-    return f"{_name(lift)} {verb} by {abs(lift.relative_lift):.1%}"
+def _told(scorecard: Scorecard, lift: LiftEstimate) -> str:
+    """Tell a lift and its interval, after a decision those of the look that decided."""
+    look = _deciding(scorecard, lift)
+    relative = look.relative_lift if look else lift.relative_lift
+    low, high = look.interval_shown if look else lift.interval_shown
+    if relative is None:
+        return f"{_name(lift)} changes (the interval is unbounded)"
+    if METRICS[lift.metric].incremental:
+        # Its lift is what comes back beyond what was spent: 0 breaks even.
+        between_ends = _likely(low, high, lambda end: METRICS[lift.metric].write(1 + end))
+        back = METRICS[lift.metric].write(1 + relative)
+        return f"each 1 of additional cost brings {back} back {between_ends}"
+    verb = "rises" if relative >= 0 else "falls"
+    return f"{_name(lift)} {verb} by {abs(relative):.1%} {_likely(low, high, percent)}"
 
 
-def _interval(lift: LiftEstimate) -> str:
-    low, high = lift.interval_shown
-    if low is None or high is None:
-        return "(the interval is unbounded)"
-    return f"(likely between {percent(low)} and {percent(high)})"
+def _likely(low: float | None, high: float | None, write: Callable[[float], str]) -> str:
+    if high is None:
+        return f"(likely above {write(low)})" if low is not None else "(the interval is unbounded)"
+    return (
+        f"(likely between {write(low)} and {write(high)})"
+        if low is not None
+        else (f"(likely below {write(high)})")
+    )
+
+
+def _deciding(scorecard: Scorecard, lift: LiftEstimate) -> TakenLook | None:
+    looks = (look for look in scorecard.looks if look.treatment == lift.treatment)
+    return next((look for look in looks if look.decides and look.relative_lift is not None), None)
 
 
 def _evidence(scorecard: Scorecard, experiment: Experiment, lift: LiftEstimate) -> str:
+    look = _deciding(scorecard, lift)
+    if look is not None and look.relative_lift != lift.relative_lift:
+        return f"decided on the data up to {look.day}"
     units = lift.units_control + lift.units_treatment
     return f"measured on {units:,} {unit_noun(scorecard, experiment)}"
 
@@ -229,10 +270,35 @@ def _harm(scorecard: Scorecard, verdict: Verdict, treatment: str) -> str:
 def _open_sentence(scorecard: Scorecard, lift: LiftEstimate) -> str:
     if lift.p_value is None:
         return f"Nothing to say yet: {_plain(lift.undetermined)}."
-    so_far = f"{lift.treatment}: {_movement(lift)} {_interval(lift)} so far"
-    if not scorecard.look.reached:
-        return f"Keep running; {so_far}; {scorecard.look.sentence}."
-    return f"Undecided; {so_far}, and the data allow neither a win, a loss nor a draw."
+    told, look = f"{lift.treatment}: {_told(scorecard, lift)}", scorecard.look
+    if look.reached:
+        return f"Undecided; {told}{_why_undecided(scorecard, lift)}."
+    return f"{_STANDING[look.standing]}; {told} so far; {look.sentence}."
+
+
+_STANDING: Mapping[Standing, str] = {
+    "open": "Keep running",
+    "draft": "Not started",
+    "stopped": "Stopped too early to decide",
+}
+
+
+def _why_undecided(scorecard: Scorecard, lift: LiftEstimate) -> str:
+    """Say what is lacking after the last look."""
+    mine = _overall_facts(scorecard, lift.treatment)
+    if mine is None or not (mine.wins or mine.loses):
+        return ", which is neither a win, a loss nor a draw; there are no more looks"
+    word = "a win" if mine.wins else "a loss"
+    open_guards = [guard.metric for guard in mine.guardrails if not guard.holds]
+    if mine.wins and open_guards:
+        named = ", ".join(dict.fromkeys(open_guards))
+        return f", {word}, but {named} may be worse than tolerated"
+    return f", {word}, but none of the rules of the YAML holds"
+
+
+def _overall_facts(scorecard: Scorecard, treatment: str) -> TreatmentFacts | None:
+    own = (facts for facts in scorecard.facts if facts.treatment == treatment)
+    return next((facts for facts in own if facts.category is None), None)
 
 
 def _plain(reason: str | None) -> str:

@@ -154,7 +154,7 @@ def _note_rows(
     return [
         *_note_variance(experiment, reports.running),
         *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
-        *note_fixed(look, reasons=reasons),
+        *note_fixed(look, reasons=reasons, empty=not any(impressions.values())),
         *note_outside(outside),
         *(note_later() if look.reached and _has_later(experiment, reports) else ()),
     ]

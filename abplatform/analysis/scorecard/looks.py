@@ -198,7 +198,7 @@ def find_look(experiment: Experiment, agenda: Agenda, taken: Iterable[TakenLook]
         at = last.at if last else None
         return Look(reached=True, at=at, sentence="the log's last day is the decision look")
     if last is None:
-        return Look(reached=False, sentence="it has not been started")
+        return Look(reached=False, sentence="it has not been started", standing="draft")
     if len(decided) == len(experiment.treatments):
         return _decided(experiment, agenda, list(decided.values()))
     if agenda.stopped_at is not None:
@@ -207,6 +207,7 @@ def find_look(experiment: Experiment, agenda: Agenda, taken: Iterable[TakenLook]
             at=last.at,
             sentence=f"it was stopped on {_day(agenda.stopped_at)}, before its decision look on "
             f"{_day(last.at)}; a stop that was not planned decides nothing",
+            standing="stopped",
         )
     return Look(reached=False, at=last.at, sentence=_waiting(experiment, agenda))
 

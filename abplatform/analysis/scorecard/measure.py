@@ -44,7 +44,7 @@ from abplatform.analysis.scorecard.outcomes import (
 )
 from abplatform.analysis.scorecard.pairwise import carry_pairs, compare_treatments
 from abplatform.analysis.scorecard.posterior import believe_lifts
-from abplatform.analysis.scorecard.record import BayesFact, Look, PairwiseLift, Scorecard, Warned
+from abplatform.analysis.scorecard.record import BayesFact, PairwiseLift, Scorecard, Warned
 from abplatform.analysis.scorecard.shrunken import Strata, shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.survey import Survey, read_survey
@@ -194,7 +194,7 @@ def _note_plan_and_rows(
         *note_no_traffic(experiment, find_silent(shown.compared)),
         *note_plan(experiment, course.state, course.taken, reasons=shown.strata.reasons),
         *note_exclusions(survey.row, bots=scope.bots),
-        *_note_later_rows(course.state, survey.last_at),
+        *_note_later_rows(course, survey.last_at),
         *_note_growing_log(experiment, survey),
         *note_samples(shown.compared),
         *note_adjustment(shown.compared),
@@ -203,8 +203,11 @@ def _note_plan_and_rows(
     ]
 
 
-def _note_later_rows(look: Look, last_at: datetime | None) -> list[Warned]:
-    return note_later() if look.reached and look.at and last_at and last_at >= look.at else []
+def _note_later_rows(course: Course, last_at: datetime | None) -> list[Warned]:
+    """Say so where rows came after a look that decided, also in a log from elsewhere."""
+    decided = [look.at for look in course.taken if look.decides]
+    later = last_at is not None and any(at <= last_at for at in decided)
+    return note_later() if course.state.reached and later else []
 
 
 def _note_growing_log(experiment: Experiment, survey: Survey) -> list[Warned]:

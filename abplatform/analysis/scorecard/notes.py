@@ -52,12 +52,21 @@ def note_plan(
     return [*notes, Warned("not_applicable", "; ".join([*gaps, *reasons]))]
 
 
-def note_fixed(look: Look, *, reasons: Iterable[str] = ()) -> list[Warned]:
-    """Say the same of an experiment whose reports are tested once, at the end."""
+def note_fixed(look: Look, *, reasons: Iterable[str] = (), empty: bool = False) -> list[Warned]:
+    """Say the same of an experiment whose reports are tested once, at the end.
+
+    Args:
+        look: Where the plan stands.
+        reasons: What else is null and why, as sentences.
+        empty: Whether nothing has been counted at all, neither reports nor units.
+    """
     notes = [] if look.reached else [Warned("before_the_decision_look", _before(look))]
+    once, unseen = "reports are tested once, at the end", "reports do not show how units vary"
+    if empty:
+        once = unseen = "nothing has been counted yet"
     gaps = [
-        f"{_REPEATED_FIELDS}, {_PLAN_FIELDS} are null: reports are tested once, at the end",
-        f"{_SEQUENCE_FIELDS} are null: reports do not show how units vary",
+        f"{_REPEATED_FIELDS}, {_PLAN_FIELDS} are null: {once}",
+        f"{_SEQUENCE_FIELDS} are null: {unseen}",
         *reasons,
     ]
     return [*notes, Warned("not_applicable", "; ".join(gaps))]
@@ -130,7 +139,10 @@ def note_changed_after(changes: Iterable[str]) -> list[Warned]:
 
 def note_later() -> list[Warned]:
     """Say that there is more than the verdict rests on."""
-    text = "exposures after the decision look update the estimates, never the verdict"
+    text = (
+        "exposures after the decision look update the rates and lifts shown, never the verdict nor "
+        "the interval that it rests on"
+    )
     return [Warned("after_the_decision", text)]
 
 

@@ -37,11 +37,15 @@ __all__ = [
     "PairwiseLift",
     "Scorecard",
     "SrmCheck",
+    "Standing",
     "TakenLook",
     "TreatmentFacts",
     "Warned",
     "format_time",
 ]
+
+
+Standing = Literal["open", "draft", "stopped"]
 
 
 def format_time(moment: datetime) -> str:
@@ -220,11 +224,13 @@ class Look:
         reached: Whether it has come and its rows are final.
         sentence: What is waited for, or on what the decision rests.
         at: When it is or was; None where the log's end is the look.
+        standing: Whether the experiment goes on towards it, has not begun, or was stopped before.
     """
 
     reached: bool
     sentence: str
     at: datetime | None = None
+    standing: Standing = "open"
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,15 @@ class TakenLook:
         return self.row.relative_lift
 
     @property
+    def interval_shown(self) -> tuple[float | None, float | None]:
+        """The interval of that lift by the plan that looked."""
+        if self.sequential_p is not None:
+            return self.sequential_low, self.sequential_high
+        if self.row.alpha_spent is None and self.anytime_low is not None:
+            return self.anytime_low, self.anytime_high
+        return (self.estimate.ci_low, self.estimate.ci_high) if self.estimate else (None, None)
+
+    @property
     def information(self) -> float | None:
         """I = r̄²/s² then, about one over the variance of the log-ratio."""
         return self.row.information

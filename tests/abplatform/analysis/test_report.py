@@ -4,6 +4,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,11 +19,12 @@ from abplatform.analysis.report import (
     to_html,
     to_markdown,
 )
-from abplatform.analysis.scorecard import Run
+from abplatform.analysis.scorecard import Run, Warned
 from abplatform.analysis.verdict import analyze
 from abplatform.creatives import save_master
 from abplatform.domain.catalog import Category, Lineage, Placement, Product
 from abplatform.domain.experiment import (
+    Analysis,
     Guardrail,
     PrimaryMetric,
     Variant,
@@ -151,6 +153,77 @@ def test_each_verdict_has_its_sentence(show, make, draw, run, start, case, words
     assert words in headline(scorecard, experiment)
     assert "None" not in text_of(scorecard, experiment)
     assert "nan" not in to_html(scorecard, experiment).lower().replace("nance", "")
+
+
+def test_a_sentence_tells_the_look_that_decided(show, make, draw, run, start):
+    """Rows after the decision move the rates, not the lift and interval that the sentence tells."""
+    rows = draw(users=800, lift=2.0, seed=3)
+    later = [{**row, "unit_id": f"late-{n}", "clicked": 1} for n, row in enumerate(rows[:200])]
+    later = [{**row, "ts": start + timedelta(days=20)} for row in later]
+    analysis = Analysis(min_runtime=timedelta(days=3), max_runtime=timedelta(days=14))
+    experiment = make(analysis=analysis, primary=PrimaryMetric("ctr", mde=0.5))
+    began = Run(now=run.now, started_at=start)
+    with show(rows) as warehouse:
+        then = analyze(warehouse, experiment, run=began)
+    with show(rows + later) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=began)
+    decided = next(look for look in scorecard.looks if look.decides)
+    assert scorecard.lifts[0].relative_lift != decided.relative_lift
+    told = headline(scorecard, experiment)
+    assert f"rises by {decided.relative_lift:.1%} (likely between" in told
+    assert told.endswith(f"decided on the data up to {decided.day}.")
+    assert told.partition(", ")[0] == headline(then, experiment).partition(", ")[0]
+    assert "after_the_decision" in {note.code for note in scorecard.warnings}
+
+
+@pytest.mark.parametrize(
+    ("when", "words"), [("draft", "Not started; "), ("stopped", "Stopped too early to decide; ")]
+)
+def test_what_does_not_run_is_not_told_to_keep_running(  # noqa: PLR0917 - fixtures
+    show, make, draw, run, start, when, words
+):
+    """A draft and an experiment that was stopped early are called so."""
+    ran = {
+        "draft": Run(now=run.now),
+        "stopped": Run(now=run.now, started_at=start, ended_at=start + timedelta(days=2)),
+    }
+    experiment = make()
+    with show(draw(users=500, lift=0.5)) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=ran[when])
+    assert headline(scorecard, experiment).startswith(words)
+
+
+def test_a_win_that_a_guardrail_holds_up_is_called_a_win(show, make, draw, run):
+    """Where only a guardrail stands in the way, the sentence names it."""
+    experiment = make(guardrails=(Guardrail("cvr", non_inferiority_margin=0.01),))
+    with show(draw(users=500, lift=1.5)) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=run)
+    told = headline(scorecard, experiment)
+    assert told.startswith("Undecided; generated: CTR rises by ")
+    assert told.endswith(", a win, but cvr may be worse than tolerated.")
+
+
+def test_reports_are_measured_on_impressions(judged):
+    """Reports have no users, whichever way their variance was found."""
+    scorecard, experiment = judged
+    note = Warned("variance_from_day_rows", "no unit rows")
+    told = headline(replace(scorecard, warnings=(note,)), experiment)
+    assert told.endswith(" impressions.")
+    assert "users" not in told
+
+
+def test_nothing_is_said_twice_above_the_table(show, make, draw, run, start):
+    """What the sentence says is no reason beside it."""
+    experiment = make()
+    with show(draw(users=500)) as warehouse:
+        scorecard = analyze(warehouse, experiment, run=Run(now=run.now, started_at=run.now))
+    said = scorecard.look.sentence
+    assert said in headline(scorecard, experiment)
+    assert said in scorecard.decision.reasons
+    # Once in the sentence, once in the warning that says which fields are null.
+    assert to_html(scorecard, experiment).count(escape(said)) == 2
+    assert to_markdown(scorecard, experiment).count(said) == 2
+    assert "before_the_decision_look" not in text_of(scorecard, experiment)
 
 
 def test_winning_and_losing_pictures_stand_side_by_side(judged, tmp_path):
