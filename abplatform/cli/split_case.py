@@ -168,7 +168,13 @@ def exclude(source: str) -> Act:
 
         _check_source(case, source)
         new = exclude_source(
-            case.registry.journal, case.key, source, at=decided.at, who=decided.who, why=decided.why
+            case.registry.journal,
+            case.key,
+            source,
+            at=decided.at,
+            who=decided.who,
+            why=decided.why,
+            mends=case.look().check.verdict == "alarm",
         )
         if not new:
             return f"source {source} was excluded before; nothing was changed"

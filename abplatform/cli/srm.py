@@ -165,7 +165,7 @@ def _tell(remedies: Remedies, check: SrmCheck) -> list[str]:
         "begins again": remedies.predecessor,
         "not to be used": remedies.refused,
     }
-    return [f"{name} {value}" for name, value in told.items() if value]
+    return [f"{name}: {value}" for name, value in told.items() if value]
 
 
 def _print_days(days: tuple[SplitDay, ...]) -> None:

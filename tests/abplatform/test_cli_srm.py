@@ -12,6 +12,7 @@ import pytest
 from abplatform.cli.main import main
 from abplatform.domain.assignment import assign
 from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry.remedies import exclude_source
 from abplatform.workspace import open_workspace
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -254,3 +255,33 @@ def test_nothing_to_diagnose_without_units(look):
     code, out, _ = look("srm", "idea", "--diagnose")
     assert code == 0
     assert "No unit has come yet" in out
+
+
+def test_looks_under_an_alarm_are_taken_again_without_the_source(abp):
+    """What the broken rows showed decided nothing; the looks that decide never saw them."""
+    analysed = told(abp("analyze", "lamps", "--json"))
+    assert analysed["verdict"]["verdict"] == "invalid"
+    taken = [action for action in rows_of(abp, "lamps") if action == "look"]
+    assert taken
+    abp("srm", "lamps", "--exclude-source", "web", "--why", "it loses gen")
+    card = told(abp("analyze", "lamps", "--json"))
+    assert rows_of(abp, "lamps") == ["start", *taken, "exclude_source", *taken]
+    assert told(abp("analyze", "lamps", "--json"))["looks"] == card["looks"]
+    assert rows_of(abp, "lamps").count("look") == 2 * len(taken)
+
+
+def test_without_an_alarm_looks_stay_facts(abp):
+    """Who leaves a source out for another reason moves estimates, never a look."""
+    abp("srm", "lamps", "--exclude-source", "web", "--why", "it loses gen")
+    before = told(abp("analyze", "lamps", "--json"))
+    taken = rows_of(abp, "lamps")
+    exclude_source(
+        Registry(open_workspace(Path())).journal,
+        "lamps",
+        "partner",
+        at=START + timedelta(days=50),
+        who="owner",
+        why="it is another shop's",
+    )
+    assert told(abp("analyze", "lamps", "--json"))["looks"] == before["looks"]
+    assert rows_of(abp, "lamps") == [*taken, "exclude_source"]

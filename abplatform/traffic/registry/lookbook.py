@@ -1,7 +1,9 @@
 """The lookbook: looks that were taken, one row of the journal each, never taken again.
 
 What a look found is a fact from then on: numbers, what they decided, and on which data. Rows that
-came in later change estimates, never a look.
+came in later change estimates, never a look. Only looks under an alarm of the sample ratio check,
+which decided nothing, are set aside when the source that broke the split is excluded: the journal
+keeps their rows, and the looks are taken again without it.
 """
 
 from __future__ import annotations
@@ -13,10 +15,20 @@ from typing import Any
 
 from abplatform.traffic.journal import Journal, JournalRow
 
-__all__ = ["LOOK", "RecordedLook", "keep_looks", "read_look", "read_looks"]
+__all__ = [
+    "LOOK",
+    "SETS_LOOKS_ASIDE",
+    "RecordedLook",
+    "keep_looks",
+    "read_look",
+    "read_looks",
+]
 
 LOOK = "look"
 """The journal's action."""
+
+SETS_LOOKS_ASIDE = "sets_looks_aside"
+"""In the detail of a row of any action: looks written before it do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +111,13 @@ def keep_looks(
 
 
 def _recorded(rows: Iterable[JournalRow], key: str) -> dict[int, RecordedLook]:
-    looks = (read_look(row) for row in rows if row.action == LOOK and row.experiment == key)
-    return {look.look: look for look in looks}
+    known: dict[int, RecordedLook] = {}
+    for row in rows:
+        if row.experiment != key:
+            continue
+        if row.action == LOOK:
+            look = read_look(row)
+            known[look.look] = look
+        elif row.detail.get(SETS_LOOKS_ASIDE):
+            known.clear()
+    return known

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from abplatform.traffic.journal import Journal, JournalRow
+from abplatform.traffic.registry.lookbook import SETS_LOOKS_ASIDE
 
 __all__ = [
     "Remedies",
@@ -88,9 +90,26 @@ def acknowledge_split(
 
 
 def exclude_source(
-    journal: Journal, key: str, source: str, *, at: datetime, who: str, why: str
+    journal: Journal,
+    key: str,
+    source: str,
+    *,
+    at: datetime,
+    who: str,
+    why: str,
+    mends: bool = False,
 ) -> bool:
     """Write that no row of a source counts for an experiment, from now on and for any moment.
+
+    Args:
+        journal: Of the workspace.
+        key: The experiment.
+        source: Whose rows.
+        at: Now.
+        who: Who excludes it.
+        why: For those who read the journal.
+        mends: Whether an alarm was standing. Looks taken under it saw the broken rows and decided
+            nothing, so they are set aside and taken again without the source.
 
     Returns:
         Whether it was written; False when the source was excluded before.
@@ -99,7 +118,9 @@ def exclude_source(
         before = replay_remedies(pen.rows).get(key, Remedies())
         if source in before.excluded_sources:
             return False
-        detail = {"reason": why, "source": source}
+        detail: dict[str, Any] = {"reason": why, "source": source}
+        if mends:
+            detail[SETS_LOOKS_ASIDE] = True
         pen.append(_EXCLUDE, at=at, written_at=at, who=who, experiment=key, detail=detail)
     return True
 

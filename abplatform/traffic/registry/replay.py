@@ -12,7 +12,7 @@ from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.traffic.journal import JournalRow
-from abplatform.traffic.registry.lookbook import LOOK, RecordedLook, read_look
+from abplatform.traffic.registry.lookbook import LOOK, SETS_LOOKS_ASIDE, RecordedLook, read_look
 from abplatform.traffic.registry.remedies import Remedies
 from abplatform.traffic.registry.special_days import read_calendar
 from abplatform.workspace import CalendarStretch
@@ -196,6 +196,8 @@ def replay(rows: Iterable[JournalRow]) -> dict[str, Past]:
             # A look changes nothing about the experiment, whose last change stays what it was.
             past = pasts[row.experiment]
             pasts[row.experiment] = replace(past, looks=(*past.looks, read_look(row)))
+        elif row.experiment in pasts and row.detail.get(SETS_LOOKS_ASIDE):
+            pasts[row.experiment] = replace(pasts[row.experiment], looks=())
     return pasts
 
 
