@@ -50,8 +50,9 @@ class Percentage(click.ParamType[float]):
             self.fail(f"{value!r} is no percentage; write it like 3% or 0.03", param, ctx)
         found = float(match[1]) / (100 if match[2] else 1)
         if not self.low < found < self.high:
-            bounds = f"above {self.low:g} and below {self.high:g}"
-            self.fail(f"{value} is {found:g}, and it has to lie {bounds}", param, ctx)
+            bounds = f"above {100 * self.low:g}% and below {100 * self.high:g}%"
+            text = f"{value} means {100 * found:g}%, and it has to lie {bounds}"
+            self.fail(f"{text}; write 3% or 0.03 for three percent", param, ctx)
         return found
 
 

@@ -13,7 +13,9 @@ from abplatform.figures.axes import digits_of, ticks
 __all__ = ["Line", "Mark", "line_plot"]
 
 _WIDTH, _HEIGHT = 920, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 18, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 190, 18, 52
+_NAME = 17
+"""How far apart names are at least."""
 
 Style = Literal["solid", "dashed", "band"]
 
@@ -228,10 +230,18 @@ def _draw_mark(mark: Mark, frame: _Frame) -> str:
 
 
 def _draw_names(lines: Sequence[Line], frame: _Frame) -> Iterable[str]:
-    """Name each line where it ends; names that would touch are pushed apart."""
-    above = float(_TOP)
-    for line in sorted(lines, key=lambda line: _end(line, frame)):
-        above = max(_end(line, frame), above + 17)
+    """Name each line where it ends; names that would touch are pushed apart, within the picture."""
+    named = sorted((line for line in lines if line.label), key=lambda line: _end(line, frame))
+    # From the lowest up: whoever has no room below moves up.
+    lowest, heights = float(_HEIGHT - _BOTTOM), list[float]()
+    for line in reversed(named):
+        lowest = min(_end(line, frame), lowest)
+        heights.append(lowest)
+        lowest -= _NAME
+    # From the highest down: whoever has none above moves down again.
+    above = float(_TOP) - _NAME
+    for line, height in zip(named, reversed(heights), strict=True):
+        above = max(height, above + _NAME)
         yield (
             f'<text class="name c{line.colour}" x="{_WIDTH - _RIGHT + 10}" y="{above + 4}">'
             f"{escape(line.label)}</text>"

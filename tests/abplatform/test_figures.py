@@ -174,6 +174,18 @@ def test_names_of_lines_that_end_together_do_not_touch():
     assert min(b - a for a, b in itertools.pairwise(heights)) >= 15
 
 
+def test_names_stay_inside_the_picture_and_nameless_lines_take_no_room():
+    """Names of lines that end at the bottom stand above the axis, in the order of their ends."""
+    ends = [Line("" if n % 2 else f"line {n}", [1, 2], [1.0, n / 1000]) for n in range(8)]
+    svg = drawn(ends, limits=(0.0, 1.0))
+    names = all_of(svg, "text", "name")
+    assert [one.text for one in names] == ["line 6", "line 4", "line 2", "line 0"]
+    heights = [float(one.get("y")) for one in names]
+    assert min(b - a for a, b in itertools.pairwise(heights)) >= 15
+    axis = max(float(one.get("y1")) for one in all_of(svg, "line", "zero"))
+    assert heights[-1] <= axis + 5
+
+
 def test_a_band_of_enormous_height_does_not_flatten_the_line():
     """The first days' very wide band is cut off, and the line stays readable."""
     wide = Line("band", [1, 2, 3], [-40.0, -1.0, -0.1], high=[40.0, 1.0, 0.1], style="band")

@@ -24,7 +24,7 @@ __all__ = [
     "say_traffic",
 ]
 
-_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 def headline(planning: Planning, zone: ZoneInfo) -> str:
@@ -58,7 +58,7 @@ def headline(planning: Planning, zone: ZoneInfo) -> str:
 def say_calendar(planning: Planning, zone: ZoneInfo) -> str:
     """Say when the run ends and when its verdict is final."""
     when, own = planning.calendar, planning.own
-    waits = f"{when.waiting / _DAY:.3g} days for windows and late data"
+    waits = f"{_say_length(when.waiting)} for windows and late data"
     final = _date(when.latest_verdict, zone)
     begins, ends = _date(when.starts_at, zone), _date(when.decides_at, zone)
     text = f"starts {begins}, last look {ends}, plus {waits}: final on {final}"
@@ -153,6 +153,13 @@ def _rough(value: float) -> str:
 def say_count(days: int) -> str:
     """Write a number of days with its noun."""
     return "1 day" if days == 1 else f"{days} days"
+
+
+def _say_length(length: timedelta) -> str:
+    hours = length / _HOUR
+    if hours < 24:
+        return "1 hour" if hours == 1 else f"{hours:.3g} hours"
+    return "1 day" if hours == 24 else f"{hours / 24:.3g} days"
 
 
 def _date(moment: datetime, zone: ZoneInfo) -> str:
