@@ -302,6 +302,7 @@ analysis: {test: fix, alpha: 2}
         ("", []),
         ("analysis: {test: fixed}\nassignment: external\nlayer: {name: feed}", ["no_effect"]),
         ("analysis: {test: fixed}\nverdict: {ship: primary.within_mde}", ["no_mde"]),
+        ("verdict: {no_difference: primary.within_mde}", ["no_mde"]),
     ],
 )
 def test_what_is_seldom_meant_is_warned_of(lines, codes):

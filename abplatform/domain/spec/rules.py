@@ -10,7 +10,7 @@ from abplatform.domain.experiment import Analysis, CreativeChoice, Experiment, R
 from abplatform.domain.metrics import METRICS
 from abplatform.errors import SpecError
 from abplatform.yaml_text import Node
-from abplatform.yaml_text.quantities import write_share
+from abplatform.yaml_text.quantities import write_duration, write_share
 
 __all__ = ["find_conflicts", "find_warnings"]
 
@@ -48,7 +48,7 @@ def find_warnings(root: Node, experiment: Experiment) -> list[SpecError]:
         *_confounded(root, experiment),
         *_without_effect(root, experiment),
     ]
-    if experiment.primary.mde is None and "primary.within_mde" in experiment.verdict.ship:
+    if experiment.primary.mde is None and _asks_for_mde(root, experiment):
         found.append(
             root.error(
                 "without an mde the fact primary.within_mde is always false",
@@ -58,6 +58,14 @@ def find_warnings(root: Node, experiment: Experiment) -> list[SpecError]:
             )
         )
     return found
+
+
+def _asks_for_mde(root: Node, experiment: Experiment) -> bool:
+    """Whether a rule that somebody wrote asks for the mde; the default of no_difference may."""
+    written = root.child("verdict").key_places if "verdict" in root.key_places else {}
+    rules = experiment.verdict
+    texts = {"ship": rules.ship, "reject": rules.reject, "no_difference": rules.no_difference}
+    return any("primary.within_mde" in text for name, text in texts.items() if name in written)
 
 
 def _controls(root: Node, variants: Mapping[str, Mapping[str, Any]]) -> Iterator[SpecError]:
@@ -160,7 +168,8 @@ def _guardrails(node: Node, metrics: Mapping[str, Any]) -> Iterator[SpecError]:
 def _runtime(node: Node, analysis: Analysis) -> Iterator[SpecError]:
     if analysis.min_runtime > analysis.max_runtime:
         yield node.error(
-            "min_runtime is longer than max_runtime",
+            f"min_runtime ({write_duration(analysis.min_runtime)}) is longer than max_runtime "
+            f"({write_duration(analysis.max_runtime)})",
             code="runtime_order",
             remedy="raise max_runtime or lower min_runtime",
             key="min_runtime" if "min_runtime" in node.key_places else "max_runtime",
@@ -191,6 +200,14 @@ def _covariates(node: Node, values: Mapping[str, Any]) -> Iterator[SpecError]:
             "a request has no past: cuped needs a unit that returns",
             code="conflict",
             remedy="delete cuped, or write `unit: user_id`",
+            key="cuped",
+        )
+    primary = values["metrics"]["primary"].metric
+    if METRICS[primary].incremental:
+        yield node.error(
+            f"{primary} compares differences of totals, which cuped cannot adjust",
+            code="conflict",
+            remedy="delete cuped",
             key="cuped",
         )
 
