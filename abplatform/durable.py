@@ -2,15 +2,54 @@
 
 A rename is atomic, but neither it nor the bytes are on the disk until the file and its folder
 have been synced (POSIX rename(2), fsync(2)).
+
+What a kill does at any moment is proved by killing: code calls :func:`reach` where it matters, and
+a test names that point in ``ABPLATFORM_FAULT``.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
-__all__ = ["append_durably", "replace_durably", "sync_file", "sync_folder", "write_durably"]
+__all__ = [
+    "FAULT",
+    "append_durably",
+    "reach",
+    "replace_durably",
+    "sync_file",
+    "sync_folder",
+    "write_durably",
+]
+
+FAULT: Final = "ABPLATFORM_FAULT"
+"""The environment variable that names a point, ``<point>`` or ``<point>:<n>``."""
+
+_reached: Final[Counter[str]] = Counter()
+
+
+def reach(point: str) -> None:
+    """Die here, as from a power cut, if a test asks for it; in all other cases do nothing.
+
+    The process sends itself SIGKILL when it reaches the point that :data:`FAULT` names for the
+    n-th time (the first, if no n is named): nothing is flushed, undone or cleaned up.
+
+    Args:
+        point: Where the program stands, such as ``landing.fsync``.
+    """
+    asked = os.environ.get(FAULT)
+    if not asked:
+        return
+    name, _, count = asked.partition(":")
+    if name != point:
+        return
+    _reached[point] += 1
+    if _reached[point] == int(count or 1):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def write_durably(path: Path, content: bytes) -> None:

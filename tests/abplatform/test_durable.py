@@ -1,11 +1,13 @@
 """Files that are written whole or not at all."""
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from abplatform.durable import append_durably, replace_durably, write_durably
+from abplatform.durable import FAULT, append_durably, reach, replace_durably, write_durably
 
 
 def test_replace_puts_new_content_and_leaves_no_draft(tmp_path):
@@ -56,3 +58,32 @@ def test_killed_writer_leaves_old_or_new(tmp_path):
     content = path.read_bytes()
     assert len(content) == 1_000_000
     assert len(set(content)) == 1
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("asked", "passed"), [("b", ["a"]), ("a:2", ["a", "b"]), ("c", list("abab"))]
+)
+def test_a_named_point_kills_the_process_the_nth_time_it_is_reached(asked, passed):
+    """ABPLATFORM_FAULT kills at the point it names, at the n-th time, and nowhere else."""
+    program = (
+        "from abplatform.durable import reach\n"
+        "for point in 'abab':\n"
+        "    reach(point)\n"
+        "    print(point, flush=True)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, FAULT: asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.split() == passed
+    assert ran.returncode == (0 if asked == "c" else -signal.SIGKILL)
+
+
+def test_no_point_kills_unless_it_is_named(monkeypatch):
+    """Without the environment variable, reaching any point does nothing."""
+    monkeypatch.delenv(FAULT, raising=False)
+    reach("landing.fsync")
