@@ -34,8 +34,8 @@ __all__ = [
     "BATCH_LINES",
     "LONGEST_LINE",
     "RAW_BYTES",
-    "Batch",
     "Door",
+    "Events",
     "Reject",
     "name_experiment",
     "name_variant",
@@ -76,7 +76,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Events:
     """What came out of a stretch of lines; the first three lists run in parallel.
 
     Args:
@@ -193,7 +193,7 @@ def name_variant(experiment: str, variant: str) -> str:
     return f"`variant` is {variant!r}, which {experiment!r} does not have"
 
 
-def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Iterator[Batch]:
+def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Iterator[Events]:
     """Read a JSON-lines segment, plain or gzipped, as batches.
 
     Args:
@@ -201,7 +201,7 @@ def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Itera
         door: What a line must fit.
         limit: Lines in a batch.
     """
-    batch = Batch()
+    batch = Events()
     count = 0
     for number, line, problem in read_lines(path):
         count += 1
@@ -219,7 +219,7 @@ def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Itera
                 batch.raws.append(line)
         if count >= limit:
             yield batch
-            batch, count = Batch(), 0
+            batch, count = Events(), 0
     if len(batch):
         yield batch
 

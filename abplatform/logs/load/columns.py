@@ -30,9 +30,8 @@ from abplatform.domain.events import (
     content_of,
 )
 from abplatform.logs.facts import to_micros
-from abplatform.logs.validate import Batch
 
-__all__ = ["KNOWN_BOTS", "Place", "keys_of", "tables_of"]
+__all__ = ["KNOWN_BOTS", "Place", "tables_of"]
 
 KNOWN_BOTS: Final = (
     r"(?i)(^|[^u])bot|crawl|spider|slurp|headless|phantomjs|lighthouse|preview|monitor"
@@ -62,84 +61,72 @@ _EXPOSURE_TEXTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a batch stands and how its days and money are read.
+    """Where events stand and how their days and money are read.
 
     Args:
-        segment_number: The segment.
         source: The segment's source; an event may name another.
         landed_at: When the segment was sealed: the revision of reports that name none.
         time_zone: Where a workspace day begins.
         rates: Currency to its worth in the workspace's currency, that one included.
     """
 
-    segment_number: int
     source: str
     landed_at: datetime
     time_zone: str
     rates: Mapping[str, Decimal]
 
 
-def keys_of(batch: Batch, place: Place) -> pl.DataFrame:
-    """Return what tells events apart: a row an event, in the batch's order.
-
-    Returns:
-        ``row``, ``line``, ``source``, ``event_id``, ``event_key`` (what makes two events one),
-        ``key_hash`` and ``content_hash``.
-    """
-    landed = to_micros(place.landed_at)
-    here = place.source
-    keys = [
-        _aggregate_key(event, event.source or here, landed)
-        if type(event) is Aggregate
-        else event.event_id
-        for event in batch.events
-    ]
-    contents = [
-        xxhash.xxh3_64_intdigest(
-            _aggregate_content(event) if type(event) is Aggregate else content_of(event)
-        )
-        for event in batch.events
-    ]
-    frame = pl.DataFrame(
-        {
-            "line": pl.Series(batch.lines, dtype=pl.Int64),
-            "source": pl.Series([event.source or here for event in batch.events], dtype=pl.String),
-            "event_id": pl.Series([event.event_id for event in batch.events], dtype=pl.String),
-            "event_key": pl.Series(keys, dtype=pl.String),
-            "content_hash": pl.Series(contents, dtype=pl.UInt64),
-        }
-    )
-    # The namespace is registered at run time, so its type is unknown.
-    hashed = pl.col("event_key").nchash.xxh3_64()  # type: ignore[attr-defined]
-    return frame.with_row_index("row").with_columns(key_hash=hashed)
-
-
-def tables_of(events: Sequence[Event], keys: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
+def tables_of(
+    events: Sequence[Event], lines: Sequence[int], place: Place
+) -> dict[str, pl.DataFrame]:
     """Return the rows to insert, by table.
 
     Args:
-        events: The accepted ones.
-        keys: Their rows of :func:`keys_of`, in the same order.
+        events: Valid ones.
+        lines: The line of each.
         place: Where they stand.
     """
     rows: dict[type, list[int]] = defaultdict(list)
     for index, event in enumerate(events):
         rows[type(event)].append(index)
-    common = keys.select(
-        "event_id",
-        "key_hash",
-        "content_hash",
-        "line",
-        "source",
-        "event_key",
-        segment_number=pl.lit(place.segment_number, dtype=pl.Int64),
-    )
-    tables: dict[str, pl.DataFrame] = {}
+    parts: dict[str, list[pl.DataFrame]] = defaultdict(list)
     for kind, indices in rows.items():
         chosen = [events[index] for index in indices]
-        frame = common if len(indices) == len(events) else common[indices]
-        tables |= _BUILDERS[kind](chosen, frame, place)
-    return tables
+        common = _common(chosen, [lines[index] for index in indices], place)
+        for table, frame in _BUILDERS[kind](chosen, common, place).items():
+            if len(frame):
+                parts[table].append(frame)
+    return {table: pl.concat(frames) for table, frames in parts.items()}
+
+
+def _common(events: Sequence[Event], lines: Sequence[int], place: Place) -> pl.DataFrame:
+    """Return what every table holds, and the key by which an event is known."""
+    contents = [
+        xxhash.xxh3_64_intdigest(
+            _aggregate_content(event) if type(event) is Aggregate else content_of(event)
+        )
+        for event in events
+    ]
+    here, landed = place.source, to_micros(place.landed_at)
+    frame = pl.DataFrame(
+        {
+            "line": pl.Series(lines, dtype=pl.Int64),
+            "source": pl.Series([event.source or here for event in events], dtype=pl.String),
+            "event_id": _column(events, "event_id", pl.String),
+            "content_hash": pl.Series(contents, dtype=pl.UInt64),
+        }
+    )
+    key = "event_id"
+    if type(events[0]) is Aggregate:
+        key = "event_key"
+        keys = [
+            _aggregate_key(event, event.source or here, landed)
+            for event in cast("Sequence[Aggregate]", events)
+        ]
+        frame = frame.with_columns(pl.Series("event_key", keys, dtype=pl.String))
+    # The namespace is registered at run time, so its type is unknown.
+    hashed = pl.col(key).nchash.xxh3_64()  # type: ignore[attr-defined]
+    return frame.with_columns(key_hash=hashed)
 
 
 def _column(events: Sequence[Any], name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
@@ -164,7 +151,7 @@ def _exposures(
     events: Sequence[Impression | Decision], common: pl.DataFrame, place: Place
 ) -> dict[str, pl.DataFrame]:
     ts_micros = _moments(events)
-    frame = common.drop("event_key").with_columns(
+    frame = common.with_columns(
         ts_micros,
         _days(ts_micros, place.time_zone),
         *_texts(events, *_EXPOSURE_TEXTS),
@@ -224,9 +211,7 @@ def _covariates(events: Sequence[Impression | Decision], common: pl.DataFrame) -
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 10**12
     ]
     schema = {"line": pl.Int64, "name": pl.String, "value_micros": pl.Int64}
-    number = common["segment_number"][0]
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(segment_number=pl.lit(number, dtype=pl.Int64))
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _creative_texts(events: Sequence[Impression | Aggregate]) -> pl.DataFrame:
@@ -239,7 +224,7 @@ def _clicks(events: Sequence[Click], common: pl.DataFrame, place: Place) -> dict
     del place
     columns = [_moments(events), *_texts(events, "impression_id", "decision_id")]
     columns.append(_column(events, "position", pl.Int32))
-    return {"clicks": common.drop("event_key").with_columns(columns)}
+    return {"clicks": common.with_columns(columns)}
 
 
 def _conversions(
@@ -249,7 +234,7 @@ def _conversions(
     paid = _column(events, "value_micros", pl.Int64).alias("paid_micros")
     value = _in_own_currency(events, "value_micros", place)
     columns = [_moments(events), *_texts(events, *names), paid, value]
-    return {"conversions": common.drop("event_key").with_columns(columns)}
+    return {"conversions": common.with_columns(columns)}
 
 
 def _costs(events: Sequence[Cost], common: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
@@ -257,7 +242,7 @@ def _costs(events: Sequence[Cost], common: pl.DataFrame, place: Place) -> dict[s
     paid = _column(events, "cost_micros", pl.Int64).alias("paid_micros")
     value = _in_own_currency(events, "cost_micros", place)
     columns = [_moments(events), *_texts(events, *names), _column(events, "day", pl.Date)]
-    return {"costs": common.drop("event_key").with_columns(*columns, paid, value)}
+    return {"costs": common.with_columns(*columns, paid, value)}
 
 
 def _feedback(
@@ -267,7 +252,7 @@ def _feedback(
     scores = [round(event.score * 1_000_000) for event in events]
     columns = [_moments(events), *_texts(events, "impression_id")]
     columns.append(pl.Series("score_micros", scores, dtype=pl.Int64))
-    return {"feedback": common.drop("event_key").with_columns(columns)}
+    return {"feedback": common.with_columns(columns)}
 
 
 def _behaviour(
@@ -278,7 +263,7 @@ def _behaviour(
     columns = [_moments(events), *_texts(events, "unit_id", "action", "item_id", "query", "text")]
     columns.append(pl.Series("rating_micros", ratings, dtype=pl.Int64))
     columns.append(_column(events, "value_micros", pl.Int64))
-    return {"behaviour": common.drop("event_key").with_columns(columns)}
+    return {"behaviour": common.with_columns(columns)}
 
 
 def _aggregates(

@@ -23,7 +23,6 @@ from abplatform.logs.landing import (
     read_ingests,
     sealed_segments,
 )
-from abplatform.logs.load.columns import Place
 from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.load.segments import Store, load_segment, note_again
@@ -32,7 +31,7 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door, name_experiment, name_variant
 from abplatform.workspace import Workspace
 
-__all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "place_of"]
+__all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "rates_of"]
 
 DEFAULT_SOURCE = "files"
 """Where files land that name no source."""
@@ -154,6 +153,7 @@ class _Job:
             self.warehouse,
             {segment.number: segment for segment in segments},
             self.workspace.settings.time_zone,
+            rates_of(self.workspace),
         )
         total = sum(segment.path.stat().st_size for segment in pending)
         done, again = 0, []
@@ -168,7 +168,7 @@ class _Job:
             first[segment.identity] = segment.number
             declared = declared_facts(self.warehouse)
             door = door_of(self.workspace, self.experiments, segment, declared=declared)
-            for step in load_segment(store, segment, door, place_of(self.workspace, segment)):
+            for step in load_segment(store, segment, door):
                 read = min(read + step, size)
                 if advance is not None:
                     advance(done + read, total)
@@ -235,22 +235,12 @@ def door_of(
         variants={key: frozenset(facts.variants) for key, facts in known.items()},
         declared=frozenset(known.keys() - experiments.keys()),
         landed_at=segment.landed_at,
-        currencies=frozenset(_rates(workspace)),
+        currencies=frozenset(rates_of(workspace)),
     )
 
 
-def place_of(workspace: Workspace, segment: Segment) -> Place:
-    """Return where a segment's events stand."""
-    return Place(
-        segment_number=segment.number,
-        source=segment.source,
-        landed_at=segment.landed_at,
-        time_zone=str(workspace.settings.time_zone),
-        rates=_rates(workspace),
-    )
-
-
-def _rates(workspace: Workspace) -> dict[str, Decimal]:
+def rates_of(workspace: Workspace) -> dict[str, Decimal]:
+    """Return each currency's worth in the workspace's own, that one included."""
     settings = workspace.settings
     told = {name: Decimal(str(rate)) for name, rate in settings.rates.items()}
     return {**told, settings.currency: Decimal(1)}

@@ -1,19 +1,30 @@
-"""A segment of any form → batches of events and rejects."""
+"""A segment of any form → batches of columns and rejects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import islice
 from zoneinfo import ZoneInfo
 
-from abplatform.domain.events import EventRejected
+from abplatform.domain.events import Event, EventRejected
 from abplatform.logs.landing import Segment
-from abplatform.logs.mapping import Mapped, Mapping, RowMapper, Wire, parse_mapping, read_rows
+from abplatform.logs.load.batch import Batch, frame_of_rejects
+from abplatform.logs.load.columns import Place, tables_of
+from abplatform.logs.mapping import (
+    Mapped,
+    RowMapper,
+    Wire,
+    parse_mapping,
+    read_rows,
+)
+from abplatform.logs.mapping import Mapping as RowMapping
 from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.validate import (
     BATCH_LINES,
-    Batch,
     Door,
+    Events,
     read_lines,
     validate_fields,
     validate_lines,
@@ -29,13 +40,16 @@ class Reader:
     Args:
         segment: What to read.
         time_zone: Where a workspace day begins.
+        rates: Currency to its worth in the workspace's currency, that one included; may be left
+            out where no batches are read.
     """
 
     segment: Segment
     time_zone: ZoneInfo
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
-    def mapping(self) -> Mapping | None:
+    def mapping(self) -> RowMapping | None:
         """The segment's mapping, or None for wire events."""
         text = self.segment.mapping
         if text is None:
@@ -49,17 +63,49 @@ class Reader:
         return self.mapping.declares if self.mapping else None
 
     def batches(self, door: Door) -> Iterator[Batch]:
-        """Yield events and rejects, at most :data:`BATCH_LINES` at a time.
+        """Yield the segment's events as columns, with its rejects, in the order of its lines.
 
         Args:
             door: What an event must fit.
         """
+        place = Place(
+            source=self.segment.source,
+            landed_at=self.segment.landed_at,
+            time_zone=str(self.time_zone),
+            rates=self.rates,
+        )
+        for found in self._careful(door):
+            yield Batch(
+                tables=tables_of(found.events, found.lines, place),
+                rejects=frame_of_rejects(found.rejects),
+                bytes_read=sum(map(len, found.raws)) + sum(len(bad.raw) for bad in found.rejects),
+            )
+
+    def first_events(self, door: Door, count: int) -> list[Event]:
+        """Return the segment's first valid events, to be shown."""
+        events = (event for found in self._careful(door) for event in found.events)
+        return list(islice(events, count))
+
+    def raw_lines(self, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield the bytes of some of the segment's lines."""
+        mapper = self._mapper()
+        if mapper is None:
+            for line, raw, _ in read_lines(self.segment.path):
+                if line in wanted:
+                    yield line, raw
+            return
+        for row in read_rows(self.segment.path, mapper):
+            if row.line in wanted:
+                yield row.line, row.raw
+
+    def _careful(self, door: Door) -> Iterator[Events]:
+        """Yield events and rejects, decoded one by one."""
         mapper = self._mapper()
         if mapper is None:
             yield from validate_lines(self.segment.path, door)
             return
         door = replace(door, is_open=self.declares is not None)
-        batch = Batch()
+        batch = Events()
         for row in read_rows(self.segment.path, mapper):
             if row.problem is not None:
                 batch.reject(row.line, row.raw, row.problem)
@@ -76,21 +122,9 @@ class Reader:
                 batch.raws.append(row.raw)
             if len(batch) >= BATCH_LINES:
                 yield batch
-                batch = Batch()
+                batch = Events()
         if len(batch):
             yield batch
-
-    def raw_lines(self, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
-        """Yield the bytes of some of the segment's lines."""
-        mapper = self._mapper()
-        if mapper is None:
-            for line, raw, _ in read_lines(self.segment.path):
-                if line in wanted:
-                    yield line, raw
-            return
-        for row in read_rows(self.segment.path, mapper):
-            if row.line in wanted:
-                yield row.line, row.raw
 
     def _mapper(self) -> RowMapper | None:
         mapping = self.mapping

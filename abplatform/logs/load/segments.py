@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from abplatform.domain.events import Aggregate, Assigned, Decision, Event, Impression
 from abplatform.errors import StoreError
 from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Segment, check_bytes
-from abplatform.logs.load.columns import Place, keys_of, tables_of
+from abplatform.logs.load.batch import Batch
 from abplatform.logs.load.declared import declare
 from abplatform.logs.load.dedupe import Sorted, sort_out
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version_of
-from abplatform.logs.validate import RAW_BYTES, Batch, Door
+from abplatform.logs.validate import RAW_BYTES, Door
 
 __all__ = ["Store", "load_segment", "note_again"]
 
@@ -47,11 +47,13 @@ class Store:
         warehouse: The open warehouse.
         segments: Every sealed segment by its number, to read raw bytes back.
         time_zone: Where a workspace day begins.
+        rates: Currency to its worth in the workspace's currency.
     """
 
     warehouse: Warehouse
     segments: Mapping[int, Segment]
     time_zone: ZoneInfo
+    rates: Mapping[str, Decimal]
 
 
 @dataclass(slots=True)
@@ -62,14 +64,13 @@ class _Tally:
     duplicate: Counter[str] = field(default_factory=Counter)
 
 
-def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> Iterator[int]:
+def load_segment(store: Store, segment: Segment, door: Door) -> Iterator[int]:
     """Load a segment; all of it or nothing.
 
     Args:
         store: Where to.
         segment: What to load.
         door: What a line must fit.
-        place: Where its events stand.
 
     Yields:
         The bytes read since the last time; the segment is in once this ends.
@@ -79,7 +80,7 @@ def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> It
     """
     check_bytes(segment)
     tally = _Tally()
-    reader = Reader(segment, store.time_zone)
+    reader = Reader(segment, store.time_zone, store.rates)
     declares = reader.declares
     with _collector_paused(), store.warehouse.transaction():
         for batch in reader.batches(door):
@@ -87,8 +88,8 @@ def load_segment(store: Store, segment: Segment, door: Door, place: Place) -> It
                 _declare(
                     store.warehouse, batch, declares, described=door.variants.keys() - door.declared
                 )
-            _load_batch(store, batch, segment=segment, place=place, tally=tally)
-            yield sum(map(len, batch.raws)) + sum(len(bad.raw) for bad in batch.rejects)
+            _load_batch(store, batch, segment=segment, tally=tally)
+            yield batch.bytes_read
         _close_ledger(store.warehouse, segment, tally)
 
 
@@ -107,84 +108,94 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _load_batch(
-    store: Store, batch: Batch, *, segment: Segment, place: Place, tally: _Tally
-) -> None:
+def _load_batch(store: Store, batch: Batch, *, segment: Segment, tally: _Tally) -> None:
     warehouse = store.warehouse
-    keys = keys_of(batch, place)
+    keys = _keys_of(batch)
     tally.received.update(keys["source"].to_list())
     tally.received[segment.source] += len(batch.rejects)
     found = sort_out(warehouse, keys)
     tally.duplicate.update(keys[found.duplicate]["source"].to_list())
-    if len(found.accepted) == len(keys):
-        events, chosen = batch.events, keys
-    else:
-        events = [batch.events[row] for row in found.accepted.to_list()]
-        chosen = keys[found.accepted]
-    tables = tables_of(events, chosen, place)
-    with warehouse.stage("texts", tables.pop("creative_texts", _NO_TEXTS)):
-        warehouse.execute("load/add_texts")
-    for table, rows in tables.items():
-        warehouse.fill(table, rows)
+    left_out = keys[pl.concat([found.conflicting, found.duplicate])]
+    for table, rows in batch.tables.items():
+        if table == "creative_texts":
+            with warehouse.stage("texts", rows):
+                warehouse.execute("load/add_texts")
+            continue
+        gone = left_out.filter(pl.col("table").is_in(_OWNERS.get(table, (table,))))
+        accepted = rows.join(gone, on="line", how="anti") if len(gone) else rows
+        number = pl.lit(segment.number, dtype=pl.Int64)
+        warehouse.fill(table, accepted.with_columns(segment_number=number))
     _quarantine_rejects(warehouse, batch, segment)
     if len(found.conflicting):
-        _quarantine_conflicts(store, batch, keys, found, segment=segment)
+        _quarantine_conflicts(store, keys, found, segment=segment)
 
 
-_NO_TEXTS = pl.DataFrame(schema={"creative_id": pl.String, "text": pl.String})
+_OWNERS = {"covariates": ("impressions", "decisions")}
+
+
+def _keys_of(batch: Batch) -> pl.DataFrame:
+    """Return a row an event: what tells it apart, its table, line and source."""
+    parts = []
+    for table, rows in batch.tables.items():
+        if table not in EVENT_TABLES:
+            continue
+        events = rows.filter(pl.col("ordinal") == 0) if "ordinal" in rows.columns else rows
+        key = "event_key" if "event_key" in rows.columns else "event_id"
+        chosen = events.select(
+            "line", "source", "key_hash", "content_hash", event_key=key, table=pl.lit(table)
+        )
+        parts.append(chosen)
+    return pl.concat([_NO_KEYS, *parts]).with_row_index("row")
+
+
+_NO_KEYS = pl.DataFrame(
+    schema={
+        "line": pl.Int64,
+        "source": pl.String,
+        "key_hash": pl.UInt64,
+        "content_hash": pl.UInt64,
+        "event_key": pl.String,
+        "table": pl.String,
+    }
+)
 
 
 def _declare(
     warehouse: Warehouse, batch: Batch, declares: Declares, *, described: AbstractSet[str]
 ) -> None:
     """Note the experiments and variants that a mapped log declares, in order of appearance."""
-    pairs = dict.fromkeys(
-        (assigned.experiment, assigned.variant)
-        for event in batch.events
-        for assigned in _assignments_of(event)
-        if assigned.experiment not in described
+    parts = [
+        rows.select("line", "experiment", "variant")
+        for table, rows in batch.tables.items()
+        if table in {"impressions", "decisions", "aggregates"}
+    ]
+    if not parts:
+        return
+    frame = (
+        pl.concat(parts)
+        .filter(~pl.col("experiment").is_in(list(described)))
+        .sort("line")
+        .unique(["experiment", "variant"], keep="first", maintain_order=True)
+        .select("experiment", "variant")
+        .with_row_index("appeared")
     )
-    rows = [(*pair, place) for place, pair in enumerate(pairs)]
-    schema = {"experiment": pl.String, "variant": pl.String, "appeared": pl.Int64}
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
     declare(warehouse, frame, control=declares.control, unit=declares.unit)
 
 
-def _assignments_of(event: Event) -> Iterable[Assigned]:
-    if isinstance(event, Impression | Decision):
-        return event.all_assignments
-    if isinstance(event, Aggregate):
-        return (Assigned(event.experiment, event.variant),)
-    return ()
-
-
 def _quarantine_rejects(warehouse: Warehouse, batch: Batch, segment: Segment) -> None:
-    rows = [
-        (
-            segment.number,
-            bad.line,
-            segment.source,
-            bad.reason,
-            bad.detail,
-            bad.raw,
-            None,
-            None,
-            None,
-        )
-        for bad in batch.rejects
-    ]
-    warehouse.fill("quarantine", pl.DataFrame(rows, schema=_QUARANTINE, orient="row"))
+    rows = batch.rejects.with_columns(
+        segment_number=pl.lit(segment.number, dtype=pl.Int64), source=pl.lit(segment.source)
+    )
+    warehouse.fill("quarantine", rows)
 
 
 def _quarantine_conflicts(
-    store: Store, batch: Batch, keys: pl.DataFrame, found: Sorted, *, segment: Segment
+    store: Store, keys: pl.DataFrame, found: Sorted, *, segment: Segment
 ) -> None:
     """Put the batch's contradicting versions aside, and those that counted until now."""
     rows = keys[found.conflicting]
-    raws = [batch.raws[row][:RAW_BYTES] for row in found.conflicting.to_list()]
-    new = rows.with_columns(
-        pl.Series("raw", raws, dtype=pl.Binary),
-        segment_number=pl.lit(segment.number, dtype=pl.Int64),
+    new = _with_raw_bytes(
+        store, rows.with_columns(segment_number=pl.lit(segment.number, dtype=pl.Int64))
     )
     old = found.withdrawn
     if old is None or old.is_empty():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, Segment, file_sha256, form_of
-from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of, place_of
+from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of, rates_of
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.load.segments import Store, load_segment
@@ -81,10 +80,9 @@ def try_file(
     with Warehouse.in_memory() as warehouse:
         before = warehouse.query("load/ledger")
         door = door_of(workspace, experiments, segment)
-        store = Store(warehouse, {1: segment}, zone)
-        for _ in load_segment(store, segment, door, place_of(workspace, segment)):
+        store = Store(warehouse, {1: segment}, zone, rates_of(workspace))
+        for _ in load_segment(store, segment, door):
             pass
         receipt = write_receipt(warehouse, new={1: segment}, repeated=(), before=before)
-        batches = Reader(segment, zone).batches(door)
-        shown = list(islice((event for batch in batches for event in batch.events), SHOWN_EVENTS))
+        shown = Reader(segment, zone).first_events(door, SHOWN_EVENTS)
     return Trial(file, tuple(msgspec.to_builtins(event) for event in shown), receipt)

@@ -21,7 +21,7 @@ from abplatform.errors import IngestError, StoreError, WorkspaceLocked
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.load import ingest
-from abplatform.logs.load.ingest import door_of, place_of
+from abplatform.logs.load.ingest import door_of, rates_of
 from abplatform.logs.load.segments import Store, load_segment
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
@@ -124,10 +124,9 @@ def load_in_batches(workspace, facts, folder, batches):
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         segments[number] = Segment(number, path, "web", sha256, CLOCK)
     with Warehouse.in_memory() as warehouse:
-        store = Store(warehouse, segments, workspace.settings.time_zone)
+        store = Store(warehouse, segments, workspace.settings.time_zone, rates_of(workspace))
         for segment in segments.values():
-            door, place = door_of(workspace, facts, segment), place_of(workspace, segment)
-            list(load_segment(store, segment, door, place))
+            list(load_segment(store, segment, door_of(workspace, facts, segment)))
         refresh_exposures(warehouse, facts.values())
         totals = warehouse.query("load/total").to_dicts()[0]
         raws = warehouse._connection.sql("SELECT raw FROM quarantine").fetchall()
