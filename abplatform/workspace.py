@@ -6,21 +6,14 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from abplatform.errors import SpecError, WorkspaceError, WorkspaceLocked
-from abplatform.yaml_text import nearest, read
-from abplatform.yaml_text.lists import ListOf, MapOf
-from abplatform.yaml_text.nodes import Node
-from abplatform.yaml_text.quantities import Number, Share
-from abplatform.yaml_text.shapes import INVALID, Parsed, Text
-from abplatform.yaml_text.tables import Field, Table, in_one
+from abplatform.errors import WorkspaceError, WorkspaceLocked
+from abplatform.settings import CalendarStretch, Settings, check_settings, read_settings
 
 __all__ = [
     "SETTINGS_FILE",
@@ -43,44 +36,6 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """Return the machine's time in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class CalendarStretch:
-    """Workspace days that are unlike others, such as a sale.
-
-    Args:
-        first: The first such day.
-        last: The last such day; the first one where there is one only.
-        name: What the days are called.
-    """
-
-    first: date
-    last: date
-    name: str
-
-    def __contains__(self, day: date) -> bool:
-        """Whether the workspace day is one of them."""
-        return self.first <= day <= self.last
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What abp.yaml says; every field has a default.
-
-    Args:
-        time_zone: Where a workspace day begins and ends.
-        currency: ISO 4217 code in which money is reported.
-        rates: Currency to its worth in ``currency``.
-        holdout: Share of units kept on original baselines for good, 0 … 1.
-        calendar: Days that are unlike others, in order of time.
-    """
-
-    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    currency: str = "USD"
-    rates: Mapping[str, float] = field(default_factory=dict)
-    holdout: float = 0.0
-    calendar: tuple[CalendarStretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,140 +185,4 @@ def open_workspace(folder: Path | str | None = None, *, clock: Clock = system_cl
         SpecError: abp.yaml is wrong.
     """
     root = find_workspace(folder)
-    return Workspace(root=root, settings=_read_settings(root / SETTINGS_FILE), clock=clock)
-
-
-def check_settings(path: Path) -> list[SpecError]:
-    """Return every mistake in an abp.yaml."""
-    try:
-        root = read(path)
-    except SpecError as problem:
-        return [problem]
-    problems: list[SpecError] = []
-    if root.value is not None:
-        _SETTINGS.read(root, problems, name="")
-    return problems
-
-
-def _read_settings(path: Path) -> Settings:
-    problems = check_settings(path)
-    if problems:
-        raise in_one(problems)
-    root = read(path)
-    if root.value is None:
-        return Settings()
-    return cast("Settings", _SETTINGS.read(root, problems, name=""))
-
-
-def _time_zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        meant = nearest(name, available_timezones())
-        raise SpecError(
-            f"unknown time zone {name[:60]!r}",
-            code="unknown_value",
-            remedy=f"perhaps you meant '{meant}'" if meant else "write it like Asia/Shanghai",
-        ) from None
-
-
-_CURRENCY = Text(
-    pattern="[A-Z]{3}", expects="an ISO 4217 code", remedy="write it like USD, EUR or CNY"
-)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text) if len(text) == len("2026-11-11") else _no_day(text)
-    except ValueError:
-        return _no_day(text)
-
-
-def _no_day(text: str) -> date:
-    raise SpecError(f"{text[:60]!r} is no day", code="bad_value", remedy=_DAY_REMEDY)
-
-
-@dataclass(frozen=True, slots=True)
-class _StretchTable(Table):
-    """One entry of the calendar: ``day``, or ``from`` and ``to``."""
-
-    def read(self, node: Node, problems: list[SpecError], *, name: str) -> Any:
-        """Read one entry; its two ways to name days exclude each other."""
-        before = len(problems)
-        values = self.read_values(node, problems, name=name)
-        if len(problems) > before:
-            return INVALID
-        single = "day" in values
-        first = values.get("day" if single else "from")
-        last = values.get("day" if single else "to")
-        if first is None or last is None or (single and len(values) > len(("day", "name"))):
-            problems.append(
-                node.error(
-                    f"an entry of {name} has either a day, or from and to",
-                    code="missing_key",
-                    remedy="write {day: 2026-11-11, name: …} or "
-                    "{from: 2026-11-27, to: 2026-11-30, name: …}",
-                )
-            )
-            return INVALID
-        if last < first:
-            problems.append(
-                node.child("to").error(
-                    f"{name}: {last} lies before {first}",
-                    code="wrong_order",
-                    remedy="exchange from and to",
-                )
-            )
-            return INVALID
-        return CalendarStretch(first, last, values["name"])
-
-
-_DAY_REMEDY = "write it like 2026-11-11"
-_DAY = Parsed(parse=_day, format=date.isoformat, expects="a day", remedy=_DAY_REMEDY)
-
-_CALENDAR = ListOf(
-    _StretchTable(
-        make=CalendarStretch,
-        fields=(
-            Field("day", _DAY, "One day that is unlike others."),
-            Field("from", _DAY, "The first of several days."),
-            Field("to", _DAY, "The last of several days."),
-            Field("name", Text(max_length=80), "What the day is called.", required=True),
-        ),
-    ),
-)
-
-
-def _settings(**values: Any) -> Settings:
-    return Settings(**{**values, "calendar": tuple(sorted(set(values.get("calendar", ()))))})
-
-
-_SETTINGS = Table(
-    make=Settings,
-    build=_settings,
-    fields=(
-        Field(
-            "time_zone",
-            Parsed(
-                parse=_time_zone,
-                format=lambda zone: zone.key,
-                expects="a time zone",
-                remedy="write it like Asia/Shanghai",
-            ),
-            "Where a day begins and ends.",
-        ),
-        Field("currency", _CURRENCY, "The currency in which money is reported."),
-        Field(
-            "rates",
-            MapOf(_CURRENCY, Number(0, 1e9, open_minimum=True)),
-            "What one unit of another currency is worth in `currency`.",
-        ),
-        Field("holdout", Share(maximum=0.5), "Share of units kept on original baselines for good."),
-        Field("sources", Text(), "Logs that are pulled.", later="name files on `abp ingest`"),
-        Field("roles", Text(), "Who may do what.", later="everyone may do everything"),
-        Field("budgets", Text(), "How much may be spent.", later="nothing is capped"),
-        Field("notify", Text(), "Who hears of what.", later="nobody is told"),
-        Field("calendar", _CALENDAR, "Days that are unlike others."),
-        Field("tokens", Text(), "Who may call the service.", later="there is no service"),
-    ),
-)
+    return Workspace(root=root, settings=read_settings(root / SETTINGS_FILE), clock=clock)

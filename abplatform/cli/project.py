@@ -14,6 +14,7 @@ import click
 from abplatform.cli.options import json_option, print_json, workspace_option
 from abplatform.domain.spec import check_files, experiment_schema, spec_files
 from abplatform.errors import AbplatformError, RegistryError, SpecError, WorkspaceError
+from abplatform.settings import settings_schema
 from abplatform.workspace import SETTINGS_FILE, Workspace, check_settings, find_workspace
 
 __all__ = ["init", "schema", "validate"]
@@ -72,9 +73,10 @@ def validate(
 
 
 @click.command()
-def schema() -> None:
+@click.option("--settings", is_flag=True, help="The schema of abp.yaml instead.")
+def schema(*, settings: bool) -> None:
     """Print the JSON Schema by which editors check and complete experiment YAML."""
-    print_json(experiment_schema())
+    print_json(settings_schema() if settings else experiment_schema())
 
 
 @dataclass(frozen=True, slots=True)

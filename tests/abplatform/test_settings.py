@@ -1,11 +1,13 @@
 """abp.yaml."""
 
-from datetime import date
+from datetime import date, time, timedelta
 from zoneinfo import ZoneInfo
 
+import jsonschema
 import pytest
 
 from abplatform.errors import SpecError, WorkspaceError
+from abplatform.settings import Privacy, Source, settings_schema
 from abplatform.workspace import CalendarStretch, Settings, check_settings, open_workspace
 
 
@@ -34,6 +36,40 @@ def test_every_setting_is_read(settings_file):
         rates={"USD": 7.1, "EUR": 8.0},
         holdout=0.02,
     )
+
+
+def test_sources_and_privacy_are_read(settings_file):
+    """Sources and privacy arrive as they are written, with their defaults."""
+    settings_file.write_text(
+        "sources:\n"
+        "  - {name: app, path: logs/*.jsonl, every: 1h, timezone: Asia/Shanghai,\n"
+        "     expect_by: 06:30}\n"
+        "  - {name: net, path: 's3://b/*.csv', mapping: net.yaml}\n"
+        "privacy: {pseudonyms: {key_file: ../abp.key}, retention: 400d}\n"
+    )
+    settings = open_workspace(settings_file.parent).settings
+    shanghai = ZoneInfo("Asia/Shanghai")
+    assert settings.sources == (
+        Source("app", "logs/*.jsonl", None, timedelta(hours=1), shanghai, time(6, 30)),
+        Source("net", "s3://b/*.csv", "net.yaml"),
+    )
+    assert [source.is_remote for source in settings.sources] == [False, True]
+    assert settings.privacy == Privacy("../abp.key", timedelta(days=400))
+
+
+def test_the_schema_is_valid_and_accepts_the_settings():
+    """Editors get a JSON Schema of abp.yaml that takes what the reader takes."""
+    schema = settings_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(
+        {
+            "sources": [{"name": "app", "path": "x", "every": "1h", "expect_by": "06:30"}],
+            "privacy": {"pseudonyms": {"key_file": "k"}, "retention": "400d"},
+        },
+        schema,
+    )
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"sources": [{"name": "app"}]}, schema)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +102,15 @@ def test_every_setting_is_read(settings_file):
         ),
         ("calendar: 2026-11-11", "wrong_type", "1:11", "list"),
         ("calendar: [2026-11-11]", "wrong_type", "1:12", "mapping"),
+        ("sources: [{path: a.csv}]", "missing_key", "1:11", "'name'"),
+        ("sources:\n  - {name: a, path: b, every: 30s}", "out_of_range", "2:31", "length of time"),
+        ("sources: [{name: a b, path: x}]", "bad_value", "1:18", "letters"),
+        ("sources: [{name: a, path: x, expect_by: 6:30}]", "bad_value", "1:41", "06:30"),
+        ("sources: [{name: a, path: x, timezone: CET8}]", "unknown_value", "1:40", "CET"),
+        ("sources: [{name: a, path: x}, {name: a, path: y}]", "duplicate_item", "1:38", "own"),
+        ("sources: {name: a, path: x}", "wrong_type", "1:10", "list"),
+        ("privacy: {pseudonyms: {}}", "missing_key", "1:23", "'key_file'"),
+        ("privacy: {retention: 2y}", "wrong_type", "1:22", "7d"),
         ("roles: {owner: [a]}", "not_available", "1:1", "Delete the key"),
         ("- time_zone", "wrong_type", "1:1", "key: value"),
     ],
