@@ -83,7 +83,7 @@ last moment: an event after it has not happened yet.
 def tell_experiments(warehouse: Warehouse, experiments: Iterable[ExperimentFacts]) -> None:
     """Write what the experiments are into the warehouse, in place of what it said before."""
     facts = sorted(experiments, key=lambda one: one.key)
-    for table in ("experiments", "variants", "running"):
+    for table in ("experiments", "variants", "running", "rates"):
         warehouse.execute("load/clear", table=table)
     warehouse.fill("experiments", _experiment_rows(facts))
     variants = [
@@ -96,6 +96,14 @@ def tell_experiments(warehouse: Warehouse, experiments: Iterable[ExperimentFacts
     running = [(one.key, low, high) for one in facts for low, high in one.running_micros]
     names = ["experiment", "starts_micros", "ends_micros"]
     warehouse.fill("running", pl.DataFrame(running, schema=names, orient="row"))
+    rates = [
+        (one.key, currency, float(worth))
+        for one in facts
+        if one.rates is not None
+        for currency, worth in sorted(one.rates.worth.items())
+    ]
+    names = ["experiment", "currency", "rate"]
+    warehouse.fill("rates", pl.DataFrame(rates, schema=names, orient="row"))
 
 
 def refresh_exposures(
@@ -148,7 +156,10 @@ def exposures_known_at(
     """
     last = segment_of(warehouse, version)
     _run_steps(warehouse, last, until_micros=FOREVER_MICROS if until is None else to_micros(until))
-    rows = warehouse.query("portable/exposure_rows")
+    rows = warehouse.query("portable/exposure_rows").join(
+        warehouse.query("load/category_names"), left_on="category", right_on="raw", how="left"
+    )
+    rows = rows.with_columns(pl.coalesce("category_right", "category").alias("category"))
     warehouse.drop_steps()
     if version == data_version(warehouse):
         marks = warehouse.query("load/watermarks")
@@ -204,7 +215,7 @@ def _state(warehouse: Warehouse) -> str:
     texts = [read_query(f"portable/{name}") for name, _, _ in STEPS]
     facts = [
         warehouse.query(f"load/{name}").write_csv()
-        for name in ("segments", "experiments", "running")
+        for name in ("segments", "experiments", "running", "rates")
     ]
     return hashlib.sha256("\0".join([*texts, *facts]).encode()).hexdigest()
 

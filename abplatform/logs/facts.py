@@ -6,7 +6,7 @@ The logs never ask the registry; whoever calls them hands these facts in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from abplatform.domain.experiment import (
@@ -17,7 +17,7 @@ from abplatform.domain.experiment import (
     Unit,
 )
 
-__all__ = ["FOREVER_MICROS", "ExperimentFacts", "micros", "to_micros"]
+__all__ = ["FOREVER_MICROS", "ExperimentFacts", "Rates", "micros", "to_micros"]
 
 FOREVER_MICROS = 2**62
 """Stands for no end, in microseconds since 1970; its negative for no beginning."""
@@ -37,6 +37,39 @@ def micros(duration: timedelta) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """What money is worth in one currency.
+
+    Args:
+        currency: The one in which amounts are counted.
+        worth: Currency to what one unit of it is worth in ``currency``, which is in it as 1.
+    """
+
+    currency: str
+    worth: Mapping[str, float]
+
+    @classmethod
+    def of(cls, currency: str, others: Mapping[str, float]) -> Rates:
+        """Take the rates of a currency, as abp.yaml gives them."""
+        return cls(currency, {**others, currency: 1.0})
+
+    def completed(self, later: Rates) -> Rates:
+        """Add the currencies that only a later table knows; what is here stays as it is."""
+        factor = self._worth_of(later)
+        if factor is None:
+            return self
+        added = {name: worth * factor for name, worth in later.worth.items()}
+        return Rates(self.currency, {**added, **self.worth})
+
+    def _worth_of(self, later: Rates) -> float | None:
+        """What one unit of the later table's currency is worth here; None if nobody knows."""
+        if later.currency in self.worth:
+            return self.worth[later.currency]
+        back = later.worth.get(self.currency)
+        return 1 / back if back else None
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentFacts:
     """One experiment as the logs see it.
 
@@ -49,6 +82,7 @@ class ExperimentFacts:
             no end, unless they are given.
         windows: Until when events count.
         running: Stretches of time (from, to) in which it runs; ``to`` is None while one lasts.
+        rates: What money is worth in it, fixed when it started; None while nothing is fixed.
     """
 
     key: str
@@ -58,6 +92,7 @@ class ExperimentFacts:
     assignment: Assigned = "platform"
     windows: EventWindows = field(default_factory=EventWindows)
     running: tuple[tuple[datetime, datetime | None], ...] = ()
+    rates: Rates | None = None
 
     @classmethod
     def of(
@@ -67,6 +102,7 @@ class ExperimentFacts:
         started_at: datetime | None = None,
         ended_at: datetime | None = None,
         phases: Sequence[Phase] = (),
+        rates: Rates | None = None,
     ) -> ExperimentFacts:
         """Take the facts from an experiment and from what the journal holds of it.
 
@@ -75,6 +111,7 @@ class ExperimentFacts:
             started_at: When it began; None for a draft, or for one that was assigned elsewhere.
             ended_at: When it was stopped, or None.
             phases: Its phases; the time between two of them counts as a pause.
+            rates: What money is worth in it, if that is fixed.
         """
         stretches: list[tuple[datetime, datetime | None]] = [
             (phase.starts_at, phase.ends_at) for phase in phases
@@ -95,7 +132,12 @@ class ExperimentFacts:
             assignment=experiment.assignment,
             windows=experiment.events,
             running=tuple(stretches),
+            rates=rates,
         )
+
+    def priced(self, now: Rates) -> ExperimentFacts:
+        """Count money by the rates fixed for it, and by those of now where none are."""
+        return replace(self, rates=self.rates.completed(now) if self.rates else now)
 
     @property
     def variants(self) -> tuple[str, ...]:

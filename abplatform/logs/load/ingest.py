@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from abplatform.logs.attribution import refresh_exposures
-from abplatform.logs.facts import ExperimentFacts, to_micros
+from abplatform.logs.facts import ExperimentFacts, Rates, to_micros
 from abplatform.logs.landing import (
     Landing,
     MappingText,
@@ -132,7 +132,9 @@ class _Job:
         repeated = [number for number in again if number in there]
         self._note_ingest(pending, repeated, named=named, moment=moment)
         facts = {**declared_facts(self.warehouse), **self.experiments}
-        refresh_exposures(self.warehouse, facts.values())
+        settings = self.workspace.settings
+        now = Rates.of(settings.currency, settings.rates)
+        refresh_exposures(self.warehouse, [one.priced(now) for one in facts.values()])
         self.warehouse.checkpoint()
         return write_receipt(
             self.warehouse,

@@ -63,6 +63,8 @@ TABLES: Final = frozenset(
         "experiments",
         "variants",
         "running",
+        "rates",
+        "category_names",
         "declared_experiments",
         "covariates",
         "declared_variants",
@@ -71,7 +73,7 @@ TABLES: Final = frozenset(
 """Names that may take the place of ``{table}``."""
 
 _HERE: Final = Path(__file__).parent
-_SCHEMA: Final = ("ledger", "events", "experiments", "exposures")
+_SCHEMA: Final = ("ledger", "events", "experiments", "taxonomy", "exposures")
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

@@ -2,20 +2,22 @@
 
 import random
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from abplatform.logs.attribution import STEPS, exposures_known_at
-from abplatform.logs.facts import FOREVER_MICROS, to_micros
+from abplatform.logs.facts import FOREVER_MICROS, Rates, to_micros
 from abplatform.logs.load import ingest
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version, read_query
+from abplatform.workspace import Settings
 
 sqlglot = pytest.importorskip("sqlglot", reason="sqlglot comes with the extra `spark`")
 
 MIDWEEK = datetime(2026, 11, 5, tzinfo=UTC)
-INPUTS = (*EVENT_TABLES, "experiments", "running")
+INPUTS = (*EVENT_TABLES, "experiments", "running", "rates")
 LAYERS = [
     {"experiment": "beauty", "variant": "generated"},
     {"experiment": "layout", "variant": "b"},
@@ -44,10 +46,11 @@ def world(workspace, facts, wire, write):
             events.append(wire("click", f"l{number}", after=soon, decision_id=f"d{number}"))
         if number % 5 == 0:
             paid = {"kind": "purchase", "value_micros": draw.randrange(10**9), "unit_id": unit}
-            events.append(wire("conversion", f"v{number}", after=soon, **paid, **money))
+            told = {"currency": draw.choice(["USD", "EUR"])}
+            events.append(wire("conversion", f"v{number}", after=soon, **paid, **told))
             back = {"kind": "refund", "value_micros": -draw.randrange(10**8), "unit_id": unit}
             named = {"reverses": f"v{number}"} if number % 2 else {}
-            events.append(wire("conversion", f"r{number}", after=soon, **back, **named, **money))
+            events.append(wire("conversion", f"r{number}", after=soon, **back, **named, **told))
         if number % 11 == 0:
             events.append(wire("feedback", f"f{number}", impression_id=f"i{number}", score=-0.3))
     events.append(
@@ -60,6 +63,13 @@ def world(workspace, facts, wire, write):
         wire("impression", f"b{n}", after=timedelta(seconds=n / 10), unit_id="busy")
         for n in range(70)
     ]
+    # Two experiments fixed different rates at their starts.
+    workspace = replace(workspace, settings=Settings(rates={"EUR": 1.2}))
+    rates = {
+        "beauty": Rates.of("USD", {"EUR": 1.083712345}),
+        "layout": Rates.of("USD", {"EUR": 0.93}),
+    }
+    facts = {key: replace(one, rates=rates[key]) for key, one in facts.items()}
     ingest(workspace, facts, files=[write(events + busy)])
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         tables = {name: warehouse._connection.table(name).pl() for name in INPUTS}

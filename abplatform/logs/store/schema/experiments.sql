@@ -13,3 +13,6 @@ CREATE TABLE running (experiment VARCHAR, starts_micros BIGINT, ends_micros BIGI
 CREATE TABLE declared_experiments (experiment VARCHAR, control VARCHAR, unit VARCHAR);
 
 CREATE TABLE declared_variants (experiment VARCHAR, variant VARCHAR, ordinal BIGINT);
+
+-- What one unit of a currency is worth in the currency of an experiment, fixed when it started.
+CREATE TABLE rates (experiment VARCHAR, currency VARCHAR, rate DOUBLE);

@@ -17,7 +17,8 @@ CREATE VIEW exposures AS
 SELECT
     e.experiment, e.variant, e.unit_id, e.unit_slice, e.event_id,
     make_timestamp(e.ts_micros) AS ts, e.day, e.source,
-    e.creative_id, e.product_id, e.category, e.channel, e.country, e.segment, e.reason,
+    e.creative_id, e.product_id, coalesce(n.category, e.category) AS category,
+    e.channel, e.country, e.segment, e.reason,
     e.bot_micros IS NOT NULL AS bot, e.outside_phase, e.mixed_micros IS NOT NULL AS mixed,
     make_timestamp(e.bot_micros) AS bot_at, make_timestamp(e.mixed_micros) AS mixed_at,
     e.impressions, e.clicked, e.conversions, e.net_value_micros, e.cost_micros,
@@ -25,7 +26,8 @@ SELECT
     make_timestamp(e.final_micros) AS final_at,
     make_timestamp(s.watermark_micros) AS source_watermark
 FROM exposure_rows AS e
-LEFT JOIN sources AS s ON s.source = e.source;
+LEFT JOIN sources AS s ON s.source = e.source
+LEFT JOIN category_names AS n ON n.raw = e.category;
 
 CREATE VIEW aggregates_current AS
 SELECT
@@ -34,12 +36,17 @@ SELECT
 FROM (
     SELECT
         *,
-        row_number() OVER (
+        -- Two names of one category in one report both count; a later report replaces either.
+        rank() OVER (
             PARTITION BY source, experiment, variant, category, product_id, creative_id, day
             ORDER BY revision DESC
         ) AS place
-    FROM aggregates
-    WHERE withdrawn_by IS NULL
+    FROM (
+        SELECT a.* REPLACE (coalesce(n.category, a.category) AS category)
+        FROM aggregates AS a
+        LEFT JOIN category_names AS n ON n.raw = a.category
+        WHERE a.withdrawn_by IS NULL
+    ) AS named
 ) AS ranked
 WHERE place = 1;
 

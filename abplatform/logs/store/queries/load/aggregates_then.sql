@@ -5,12 +5,17 @@ SELECT
 FROM (
     SELECT
         *,
-        row_number() OVER (
+        -- Two names of one category in one report both count; a later report replaces either.
+        rank() OVER (
             PARTITION BY source, experiment, variant, category, product_id, creative_id, day
             ORDER BY revision DESC
         ) AS place
-    FROM aggregates
-    WHERE segment_number <= $known_until
-      AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+    FROM (
+        SELECT a.* REPLACE (coalesce(n.category, a.category) AS category)
+        FROM aggregates AS a
+        LEFT JOIN category_names AS n ON n.raw = a.category
+        WHERE a.segment_number <= $known_until
+          AND (a.withdrawn_by IS NULL OR a.withdrawn_by > $known_until)
+    ) AS named
 ) AS ranked
 WHERE place = 1;

@@ -15,11 +15,14 @@ FROM (
     WHERE impressions = 1
 ) AS s
 JOIN (
-    SELECT experiment, variant, day, CAST(sum(cost_micros) AS BIGINT) AS cost_micros
-    FROM costs
-    WHERE impression_id IS NULL
-      AND segment_number <= $known_until
-      AND ts_micros <= $until_micros
-      AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
-    GROUP BY experiment, variant, day
+    SELECT
+        c.experiment, c.variant, c.day,
+        CAST(sum(CAST(FLOOR(c.paid_micros * x.rate + 0.5) AS BIGINT)) AS BIGINT) AS cost_micros
+    FROM costs AS c
+    JOIN rates AS x ON x.experiment = c.experiment AND x.currency = c.currency
+    WHERE c.impression_id IS NULL
+      AND c.segment_number <= $known_until
+      AND c.ts_micros <= $until_micros
+      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+    GROUP BY c.experiment, c.variant, c.day
 ) AS d ON d.experiment = s.experiment AND d.variant = s.variant AND d.day = s.day;

@@ -16,7 +16,8 @@ SELECT
 FROM stood AS s
 LEFT JOIN first_clicks AS f ON f.event_id = s.event_id AND f.experiment = s.experiment
 LEFT JOIN outcomes AS o ON o.event_id = s.event_id AND o.experiment = s.experiment
-LEFT JOIN impression_costs AS c ON c.impression_id = s.event_id AND s.impressions = 1
+LEFT JOIN impression_costs AS c
+    ON c.impression_id = s.event_id AND c.experiment = s.experiment AND s.impressions = 1
 LEFT JOIN day_shares AS d ON d.event_id = s.event_id AND d.experiment = s.experiment
 LEFT JOIN scores AS p ON p.impression_id = s.event_id AND s.impressions = 1
 LEFT JOIN bot_units AS b ON b.unit_id = s.unit_id

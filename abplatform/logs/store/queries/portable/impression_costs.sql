@@ -1,8 +1,12 @@
--- What impressions cost one by one: impression_id, cost_micros.
-SELECT impression_id, CAST(sum(cost_micros) AS BIGINT) AS cost_micros
-FROM costs
-WHERE impression_id IS NOT NULL
-  AND segment_number <= $known_until
-  AND ts_micros <= $until_micros
-  AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
-GROUP BY impression_id;
+-- What impressions cost one by one, in each of their experiments: experiment, impression_id,
+-- cost_micros.
+SELECT
+    s.experiment, c.impression_id,
+    CAST(sum(CAST(FLOOR(c.paid_micros * x.rate + 0.5) AS BIGINT)) AS BIGINT) AS cost_micros
+FROM costs AS c
+JOIN stood AS s ON s.event_id = c.impression_id AND s.impressions = 1
+JOIN rates AS x ON x.experiment = s.experiment AND x.currency = c.currency
+WHERE c.segment_number <= $known_until
+  AND c.ts_micros <= $until_micros
+  AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+GROUP BY s.experiment, c.impression_id;

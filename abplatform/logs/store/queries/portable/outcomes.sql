@@ -11,9 +11,12 @@ FROM (
     FROM placed_conversions AS p
     WHERE p.reverses IS NULL OR p.kind <> 'refund'
     UNION ALL
-    SELECT p.experiment, p.event_id, 0 AS conversions, r.value_micros
+    SELECT
+        p.experiment, p.event_id, 0 AS conversions,
+        CAST(SIGN(r.paid_micros) * FLOOR(ABS(r.paid_micros) * x.rate + 0.5) AS BIGINT) AS value_micros
     FROM placed_conversions AS p
     JOIN reversals AS r ON r.conversion_id = p.conversion_id
+    JOIN rates AS x ON x.experiment = p.experiment AND x.currency = r.currency
     WHERE p.kind <> 'refund'
       AND r.refund_micros >= p.conversion_micros
       AND r.refund_micros <= p.conversion_micros + p.refund_window_micros

@@ -1,9 +1,10 @@
 -- One row per refund that names what it reverses, by event id or else by order id: refund_id,
--- refund_micros, value_micros, conversion_id.
-SELECT refund_id, refund_micros, value_micros, conversion_id
+-- refund_micros, paid_micros, currency, conversion_id.
+SELECT refund_id, refund_micros, paid_micros, currency, conversion_id
 FROM (
     SELECT
-        r.event_id AS refund_id, r.ts_micros AS refund_micros, r.value_micros,
+        r.event_id AS refund_id, r.ts_micros AS refund_micros, r.paid_micros,
+        r.currency,
         c.event_id AS conversion_id,
         row_number() OVER (
             PARTITION BY r.event_id
