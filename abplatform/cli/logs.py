@@ -57,6 +57,7 @@ def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
 @click.option("--as-of", type=_Moment(), help="Lower the watermark to this time; default is now.")
 @click.option("--dry-run", is_flag=True, help="Show what would come in; write nothing.")
 @click.option("--draft", is_flag=True, help="Print a first mapping, guessed from the file.")
+@click.option("--due", is_flag=True, help="Pull what is new from the sources of abp.yaml.")
 @json_option
 @workspace_option
 def ingest(
@@ -69,6 +70,7 @@ def ingest(
     folder: Path | None,
     dry_run: bool,
     draft: bool,
+    due: bool,
     as_json: bool,
 ) -> None:
     """Take in impression and click logs; without FILES, load what is sealed."""
@@ -84,6 +86,13 @@ def ingest(
         raise click.UsageError("--set changes a mapping: name one with --mapping FILE")
     workspace = open_workspace(folder)
     facts = experiment_facts(workspace)
+    if due:
+        from abplatform.cli.sources import pull_sources
+
+        if files or mapping_file or source or as_of or dry_run:
+            raise click.UsageError("--due takes files, mappings and names from abp.yaml alone")
+        pull_sources(workspace, facts, as_json=as_json)
+        return
     pairs = _pairs(settings)
     mapping = MappingText.read(mapping_file, pairs) if mapping_file else None
     if dry_run:
