@@ -57,8 +57,9 @@ pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the r
 	$(BIN)/python docs/take_pictures.py demo
 	mkdir -p docs/demo && cp demo/report.html docs/demo/report.html
 
-reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts
+reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts, docs/tables.md from its declaration
 	$(BIN)/python -m abplatform.cli.reference > docs/cli.md
+	$(BIN)/python -m abplatform.logs.store.star.page > docs/tables.md
 
 clean:  ## Remove the environment and what the demo wrote
 	rm -rf $(VENV) demo

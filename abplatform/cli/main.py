@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "retrain": ("reward", "Retrain the reward model on the pairs at hand."),
     "weekly": ("weekly", "Run one turn of the weekly loop."),
     "dashboard": ("dashboard", "Open the dashboard."),
+    "export": ("export", "Write tables for BI tools, or the events for Spark."),
     "demo": ("demo", "Run two simulated weeks in ./demo."),
     "example": ("example", "Run a real data set through the platform."),
 }
