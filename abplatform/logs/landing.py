@@ -33,6 +33,7 @@ from abplatform.workspace import Workspace
 
 __all__ = [
     "FORMS",
+    "Hours",
     "Landing",
     "MappingText",
     "Segment",
@@ -91,6 +92,32 @@ class MappingText:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """A stretch of one source's event time, which a re-emitted log replaces.
+
+    Args:
+        source: Whose events.
+        since: From this moment on.
+        until: Up to this moment, which is not part of it.
+    """
+
+    source: str
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def read(cls, told: Mapping[str, str]) -> Self:
+        """Take it from a segment's side file."""
+        since, until = datetime.fromisoformat(told["from"]), datetime.fromisoformat(told["to"])
+        return cls(told["source"], since.astimezone(UTC), until.astimezone(UTC))
+
+    def to_json(self) -> dict[str, str]:
+        """Return what the side file holds: equal for equal stretches, whatever the offsets."""
+        since, until = self.since.astimezone(UTC), self.until.astimezone(UTC)
+        return {"source": self.source, "from": since.isoformat(), "to": until.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A sealed segment.
 
@@ -102,6 +129,7 @@ class Segment:
         landed_at: The workspace clock when it was sealed; its events may not be much later.
         origin: The name of the file it was imported from, else an empty string.
         mapping: What reads it; None for wire events.
+        supersedes: The hours whose events it replaces, or None.
     """
 
     number: int
@@ -111,6 +139,7 @@ class Segment:
     landed_at: datetime
     origin: str = ""
     mapping: MappingText | None = None
+    supersedes: Hours | None = None
 
     @property
     def form(self) -> str:
@@ -119,8 +148,8 @@ class Segment:
 
     @property
     def identity(self) -> str:
-        """What makes it the same delivery: its bytes and the mapping that reads them."""
-        return _identity(self.sha256, self.mapping)
+        """What makes it the same delivery: its bytes, what reads them and what they replace."""
+        return _identity(self.sha256, self.mapping, self.supersedes)
 
 
 def form_of(path: Path) -> str:
@@ -237,7 +266,12 @@ class Landing:
 
 
 def land_file(
-    workspace: Workspace, file: Path, *, source: str, mapping: MappingText | None = None
+    workspace: Workspace,
+    file: Path,
+    *,
+    source: str,
+    mapping: MappingText | None = None,
+    supersedes: Hours | None = None,
 ) -> tuple[Segment, bool]:
     """Land a file byte for byte, or find the segment that already holds it.
 
@@ -246,6 +280,7 @@ def land_file(
         file: The file; it stays where it is.
         source: Where it comes from.
         mapping: What reads it; None for wire events.
+        supersedes: The hours whose events it replaces, or None.
 
     Returns:
         The segment, and whether it is new.
@@ -262,7 +297,7 @@ def land_file(
         raise IngestError(message, path=file, remedy="check its name and permissions") from None
     if sha256 == _SHA256_OF_NOTHING:
         raise IngestError("the file is empty", path=file, remedy="bring a file with events")
-    known = find_segment(workspace, sha256, mapping)
+    known = find_segment(workspace, sha256, mapping, supersedes)
     if known is not None:
         return known, False
     folder = workspace.landing / "open" / source / _hour(workspace.clock())
@@ -273,7 +308,9 @@ def land_file(
     sync_file(copy)
     if mapping is not None:
         _keep_mapping(workspace, mapping)
-    segment = _seal(workspace, copy, source=source, mapping=mapping, origin=file)
+    segment = _seal(
+        workspace, copy, source=source, mapping=mapping, supersedes=supersedes, origin=file
+    )
     if segment is None or segment.sha256 != sha256:
         message = "the file changed while it was read"
         raise IngestError(message, path=file, remedy="try again when nothing writes to it")
@@ -290,12 +327,17 @@ def sealed_segments(workspace: Workspace) -> list[Segment]:
     return [_read_segment(workspace, path) for path in sorted(paths, key=lambda path: path.name)]
 
 
-def find_segment(workspace: Workspace, sha256: str, mapping: MappingText | None) -> Segment | None:
-    """Return the sealed segment with these bytes and this mapping, or None."""
+def find_segment(
+    workspace: Workspace,
+    sha256: str,
+    mapping: MappingText | None,
+    supersedes: Hours | None = None,
+) -> Segment | None:
+    """Return the sealed segment with these bytes, this mapping and these hours, or None."""
     for path in sorted(workspace.landing.glob(f"sealed/*/*/*-{sha256[:12]}.*")):
         if path.name.endswith(FORMS):
             segment = _read_segment(workspace, path)
-            if segment.identity == _identity(sha256, mapping):
+            if segment.identity == _identity(sha256, mapping, supersedes):
                 return segment
     return None
 
@@ -338,11 +380,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _identity(sha256: str, mapping: MappingText | None) -> str:
-    if mapping is None:
-        return sha256
-    settings = json.dumps(dict(mapping.settings), sort_keys=True)
-    return f"{sha256}:{hashlib.sha256(mapping.content + settings.encode()).hexdigest()}"
+def _identity(sha256: str, mapping: MappingText | None, supersedes: Hours | None) -> str:
+    parts = [sha256]
+    if mapping is not None:
+        settings = json.dumps(dict(mapping.settings), sort_keys=True)
+        parts.append(hashlib.sha256(mapping.content + settings.encode()).hexdigest())
+    if supersedes is not None:
+        hours = json.dumps(supersedes.to_json(), sort_keys=True)
+        parts.append("supersedes-" + hashlib.sha256(hours.encode()).hexdigest())
+    return ":".join(parts)
 
 
 def _hour(moment: datetime) -> str:
@@ -375,6 +421,7 @@ def _seal(
     *,
     source: str,
     mapping: MappingText | None = None,
+    supersedes: Hours | None = None,
     origin: Path | None = None,
 ) -> Segment | None:
     """Give an open file its number and its place; an empty one goes away and None comes back."""
@@ -396,6 +443,7 @@ def _seal(
             "origin": origin.name if origin else "",
             "mapping_sha256": mapping.sha256 if mapping else None,
             "settings": dict(mapping.settings) if mapping else {},
+            "supersedes": supersedes.to_json() if supersedes else None,
         }
         write_durably(target.with_name(target.name + ".json"), json.dumps(about).encode())
         line = f"{sha256}  {target.name}\n".encode()
@@ -403,7 +451,14 @@ def _seal(
         path.rename(target)
         sync_folder(folder)
     return Segment(
-        number, target, source, sha256, landed_at, origin.name if origin else "", mapping
+        number,
+        target,
+        source,
+        sha256,
+        landed_at,
+        origin.name if origin else "",
+        mapping,
+        supersedes,
     )
 
 
@@ -437,6 +492,8 @@ def _read_segment(workspace: Workspace, path: Path) -> Segment:
             landed_at=datetime.fromisoformat(about["landed_at"]),
             origin=about["origin"],
             mapping=mapping,
+            # Segments of earlier versions of the platform say nothing of it.
+            supersedes=Hours.read(told) if (told := about.get("supersedes")) else None,
         )
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.load.declared import declared_experiments
 from abplatform.logs.load.ingest import ingest
+from abplatform.logs.load.ledger import check_identities
 from abplatform.logs.load.receipt import Counts, Example, Receipt
 from abplatform.logs.load.trial import Trial, try_file
 
@@ -14,6 +15,7 @@ __all__ = [
     "ExperimentFacts",
     "Receipt",
     "Trial",
+    "check_identities",
     "declared_experiments",
     "ingest",
     "try_file",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
 import polars as pl
 
 from abplatform.domain.experiment import Experiment, PrimaryMetric, Unit, Variant
 from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.store.warehouse import Warehouse
 
-__all__ = ["declare", "declared_experiments", "declared_facts"]
+__all__ = ["declare_seen", "declared_experiments", "declared_facts"]
 
 
 def declared_experiments(warehouse: Warehouse) -> dict[str, Experiment]:
@@ -46,17 +50,38 @@ def declared_facts(warehouse: Warehouse) -> dict[str, ExperimentFacts]:
     return facts
 
 
-def declare(warehouse: Warehouse, pairs: pl.DataFrame, *, control: str, unit: Unit) -> None:
-    """Add experiments and variants in order of appearance.
+def declare_seen(
+    warehouse: Warehouse,
+    tables: Mapping[str, pl.DataFrame],
+    declares: Declares,
+    *,
+    described: AbstractSet[str],
+) -> None:
+    """Note the experiments and variants that a mapped log declares, in order of appearance.
 
     Args:
         warehouse: The open warehouse.
-        pairs: ``experiment``, ``variant``, ``appeared``.
-        control: ``first``, or a variant's name.
-        unit: What was randomised.
+        tables: A batch's rows by table.
+        declares: How the log's mapping declares them.
+        described: Experiments that YAML describes, so that no log may declare them.
     """
+    parts = [
+        rows.select("line", "experiment", "variant")
+        for table, rows in tables.items()
+        if table in {"impressions", "decisions", "aggregates"}
+    ]
+    if not parts:
+        return
+    pairs = (
+        pl.concat(parts)
+        .filter(~pl.col("experiment").is_in(list(described)))
+        .sort("line")
+        .unique(["experiment", "variant"], keep="first", maintain_order=True)
+        .select("experiment", "variant")
+        .with_row_index("appeared")
+    )
     with warehouse.stage("declared", pairs):
-        warehouse.execute("load/declare_experiments", control=control, unit=unit)
+        warehouse.execute("load/declare_experiments", control=declares.control, unit=declares.unit)
         warehouse.execute("load/add_declared")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,8 +24,8 @@ from abplatform.logs.landing import (
     sealed_segments,
 )
 from abplatform.logs.load.declared import declared_facts
+from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.receipt import Receipt, write_receipt
-from abplatform.logs.load.segments import Store, load_segment, note_again
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door, name_experiment, name_variant
@@ -123,34 +123,55 @@ class _Job:
         """
         segments = sealed_segments(self.workspace)
         before = self.warehouse.query("load/ledger")
+        told = self._told()
         loaded = set(self.warehouse.query("load/segments")["segment_number"].to_list())
         pending = [segment for segment in segments if segment.number not in loaded]
-        sealed_again = self._load(pending, segments, advance)
-        # A file that landed but was never loaded (the job was killed) is not delivered twice.
-        there = loaded | {segment.number for segment, is_new in landed if is_new}
-        again = [segment.number for segment, is_new in landed if not is_new]
-        repeated = [number for number in again if number in there]
-        self._note_ingest(pending, repeated, named=named, moment=moment)
+        self._load(pending, segments, advance)
+        # What a killed job loaded belongs to this receipt, and no file of it is delivered twice.
+        fresh = {one.number: one for one in segments if one.number > told} | {
+            one.number: one for one in pending
+        }
+        repeated = [one.number for one, is_new in landed if not is_new and one.number <= told]
+        self._note_ingest([*fresh, *repeated], repeated, named=named, moment=moment)
         facts = {**declared_facts(self.warehouse), **self.experiments}
         settings = self.workspace.settings
         now = Rates.of(settings.currency, settings.rates)
         refresh_exposures(self.warehouse, [one.priced(now) for one in facts.values()])
         self.warehouse.checkpoint()
-        return write_receipt(
+        receipt = write_receipt(
             self.warehouse,
-            new={segment.number: segment for segment in pending},
-            repeated=[*repeated, *sealed_again],
+            new=fresh,
+            repeated=[*repeated, *self._sealed_again(fresh)],
             before=before,
             moved_aside=self.moved_aside,
         )
+        last = max((one.number for one in segments), default=0)
+        self.warehouse.execute("load/set_meta", name="told", value=str(last))
+        return receipt
+
+    def _told(self) -> int:
+        """The last segment that a receipt has told of; a killed job told nothing."""
+        known = dict(self.warehouse.query("load/meta").iter_rows())
+        if "told" in known:
+            return int(known["told"])
+        rows = read_ingests(self.workspace)
+        return int(rows[-1].get("last", 0)) if rows else 0
+
+    def _sealed_again(self, fresh: Iterable[int]) -> list[int]:
+        """Return the numbers of segments that fresh ones deliver once more, byte for byte."""
+        loaded = self.warehouse.query("load/segments").select("segment_number", "identity")
+        first: dict[str, int] = {}
+        for number, identity in loaded.iter_rows():
+            first.setdefault(identity, number)
+        chosen = loaded.filter(pl.col("segment_number").is_in(list(fresh)))
+        return [first[one] for number, one in chosen.iter_rows() if first[one] != number]
 
     def _load(
         self,
         pending: Sequence[Segment],
         segments: Sequence[Segment],
         advance: Callable[[int, int], None] | None,
-    ) -> list[int]:
-        """Load segments; return the numbers of those that later ones deliver byte for byte."""
+    ) -> None:
         store = Store(
             self.warehouse,
             {segment.number: segment for segment in segments},
@@ -158,28 +179,19 @@ class _Job:
             rates_of(self.workspace),
         )
         total = sum(segment.path.stat().st_size for segment in pending)
-        done, again = 0, []
-        loaded = self.warehouse.query("load/segments")
-        first = dict(zip(loaded["identity"], loaded["segment_number"], strict=True))
-        for segment in pending:
-            size, read = segment.path.stat().st_size, 0
-            if segment.identity in first:
-                note_again(self.warehouse, segment, first[segment.identity])
-                again.append(first[segment.identity])
-                continue
-            first[segment.identity] = segment.number
-            declared = declared_facts(self.warehouse)
-            door = door_of(self.workspace, self.experiments, segment, declared=declared)
-            for step in load_segment(store, segment, door):
-                read = min(read + step, size)
-                if advance is not None:
-                    advance(done + read, total)
-            done += size
-        return again
+        done = 0
+        for step in Loader(store, self._door_of).load(pending):
+            done = min(done + step, total)
+            if advance is not None:
+                advance(done, total)
+
+    def _door_of(self, segment: Segment) -> Door:
+        declared = declared_facts(self.warehouse)
+        return door_of(self.workspace, self.experiments, segment, declared=declared)
 
     def _note_ingest(
         self,
-        pending: Sequence[Segment],
+        touched: Sequence[int],
         repeated: Sequence[int],
         *,
         named: Sequence[str] | None,
@@ -187,7 +199,7 @@ class _Job:
     ) -> None:
         """Remember what no segment can tell, on the disk first, then in the store."""
         ledger = self.warehouse.query("load/ledger")
-        touched = [*(segment.number for segment in pending), *repeated]
+        loaded = self.warehouse.query("load/segments")
         read = ledger.filter(pl.col("segment_number").is_in(touched))["source"].to_list()
         if named is None:
             read += self.warehouse.query("load/watermarks")["source"].to_list()
@@ -196,6 +208,7 @@ class _Job:
             "watermark": moment.astimezone(UTC).isoformat(),
             "sources": sorted({*read, *(named or ())}),
             "repeated": list(repeated),
+            "last": max(loaded["segment_number"].to_list(), default=0),
         }
         if row["sources"]:
             append_ingest(self.workspace, row)

@@ -12,9 +12,8 @@ import msgspec
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, Segment, file_sha256, form_of
 from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of, rates_of
-from abplatform.logs.load.reading import Reader
+from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.receipt import Receipt, write_receipt
-from abplatform.logs.load.segments import Store, load_segment
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
@@ -81,8 +80,8 @@ def try_file(
         before = warehouse.query("load/ledger")
         door = door_of(workspace, experiments, segment)
         store = Store(warehouse, {1: segment}, zone, rates_of(workspace))
-        for _ in load_segment(store, segment, door):
+        for _ in Loader(store, lambda _: door).load([segment]):
             pass
         receipt = write_receipt(warehouse, new={1: segment}, repeated=(), before=before)
-        shown = Reader(segment, zone).first_events(door, SHOWN_EVENTS)
+        shown = store.reader(segment).first_events(door, SHOWN_EVENTS)
     return Trial(file, tuple(msgspec.to_builtins(event) for event in shown), receipt)

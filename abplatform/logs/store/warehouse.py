@@ -11,7 +11,7 @@ takes the place of ``{table}`` only if it is one of :data:`TABLES`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,9 @@ TABLES: Final = frozenset(
         "declared_experiments",
         "covariates",
         "declared_variants",
+        "segments",
+        "ledger",
+        "corrections",
     }
 )
 """Names that may take the place of ``{table}``."""
@@ -158,10 +161,16 @@ class Warehouse:
         finally:
             connection.close()
 
-    def query(self, name: str, /, **values: object) -> pl.DataFrame:
-        """Run ``queries/<name>.sql`` with values bound by name and return its rows."""
-        table = self._connection.sql(read_query(name), params=values).to_arrow_table()
-        frame = pl.from_arrow(table)
+    def query(self, name: str, /, *, table: str | None = None, **values: object) -> pl.DataFrame:
+        """Run ``queries/<name>.sql`` and return its rows.
+
+        Args:
+            name: The query.
+            table: Takes the place of ``{table}``; one of :data:`TABLES`.
+            **values: Bound by name.
+        """
+        text = _named(read_query(name), table)
+        frame = pl.from_arrow(self._connection.sql(text, params=values).to_arrow_table())
         if not isinstance(frame, pl.DataFrame):
             raise StoreError(f"the query {name!r} returns no table")
         return frame
@@ -174,10 +183,7 @@ class Warehouse:
             table: Takes the place of ``{table}``; one of :data:`TABLES`.
             **values: Bound by name.
         """
-        text = read_query(name)
-        if table is not None:
-            text = text.replace("{table}", _allowed(table))
-        self._connection.execute(text, values)
+        self._connection.execute(_named(read_query(name), table), values)
 
     def materialise(self, table: str, name: str, /, **values: object) -> None:
         """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends."""
@@ -238,14 +244,22 @@ class Warehouse:
         self._connection.execute("CHECKPOINT")
 
 
-def data_version_of(identities: set[str]) -> str:
-    """Return the version of a set of segments: 12 hex digits over their sorted identities."""
-    return hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest()[:12]
+def data_version_of(identities: Sequence[str]) -> str:
+    """Return the version of what is loaded and applied: 12 hex digits over its identities.
+
+    Args:
+        identities: Sorted, each once.
+    """
+    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:12]
 
 
 def data_version(warehouse: Warehouse) -> str:
     """Return the version of what is loaded."""
-    return data_version_of(set(warehouse.query("load/segments")["identity"].to_list()))
+    return data_version_of(warehouse.query("load/identities")["identity"].to_list())
+
+
+def _named(text: str, table: str | None) -> str:
+    return text if table is None else text.replace("{table}", _allowed(table))
 
 
 def _allowed(table: str) -> str:

@@ -1,12 +1,14 @@
 -- The accepted events, one table a type. Every row knows its segment and line in the landing.
 -- A row whose id turned out to be in conflict keeps its place and gets withdrawn_by, the number of
--- the segment that brought the conflict, so that what was known earlier can still be told.
+-- the segment that brought the conflict, so that what was known earlier can still be told. What a
+-- re-emitted log replaces gets withdrawn_by, too, and is marked superseded; a report's row that a
+-- higher revision outranks is marked superseded alone.
 -- No primary key: on random ids it costs four times the load; dedupe is a pass over key hashes.
 -- Times are microseconds since 1970 in UTC; money is in millionths of the workspace's currency.
 
 CREATE TABLE impressions (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ordinal SMALLINT,              -- 0 for the first assignment; count events where ordinal = 0
     experiment VARCHAR, variant VARCHAR,
     ts_micros BIGINT, day DATE,    -- the workspace's day
@@ -19,8 +21,8 @@ CREATE TABLE impressions (
 );
 
 CREATE TABLE decisions (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ordinal SMALLINT,
     experiment VARCHAR, variant VARCHAR,
     ts_micros BIGINT, day DATE,
@@ -37,15 +39,15 @@ CREATE TABLE decisions (
 CREATE TABLE covariates (segment_number BIGINT, line BIGINT, name VARCHAR, value_micros BIGINT);
 
 CREATE TABLE clicks (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
     impression_id VARCHAR, decision_id VARCHAR, position INTEGER
 );
 
 CREATE TABLE conversions (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
     impression_id VARCHAR, unit_id VARCHAR, kind VARCHAR,
     value_micros BIGINT,           -- in the workspace's currency
@@ -54,8 +56,8 @@ CREATE TABLE conversions (
 );
 
 CREATE TABLE costs (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
     impression_id VARCHAR, experiment VARCHAR, variant VARCHAR, day DATE,
     cost_micros BIGINT,
@@ -63,23 +65,23 @@ CREATE TABLE costs (
 );
 
 CREATE TABLE feedback (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
     impression_id VARCHAR, score_micros BIGINT
 );
 
 CREATE TABLE behaviour (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
     unit_id VARCHAR, action VARCHAR, item_id VARCHAR,
     query VARCHAR, rating_micros BIGINT, text VARCHAR, value_micros BIGINT
 );
 
 CREATE TABLE aggregates (
-    event_id VARCHAR, key_hash UBIGINT, content_hash UBIGINT,
-    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, source VARCHAR,
+    event_id VARCHAR, key_hash UBIGINT,
+    segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     event_key VARCHAR,             -- all but the counts, and the revision: what makes two rows one
     ts_micros BIGINT,
     experiment VARCHAR, variant VARCHAR, category VARCHAR, product_id VARCHAR, creative_id VARCHAR,
@@ -89,22 +91,60 @@ CREATE TABLE aggregates (
 
 CREATE TABLE creative_texts (creative_id VARCHAR, text VARCHAR);
 
+-- One row an event: what tells it apart, where it stands, and whether it counts.
 CREATE VIEW event_keys AS
-SELECT event_id AS event_key, key_hash, content_hash, segment_number, line, source, withdrawn_by
+SELECT
+    'impressions' AS event_table, event_id AS event_key, key_hash, segment_number, line, source,
+    ts_micros, withdrawn_by, superseded
 FROM impressions WHERE ordinal = 0
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by
+SELECT
+    'decisions', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
 FROM decisions WHERE ordinal = 0
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM clicks
+SELECT
+    'clicks', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
+FROM clicks
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM conversions
+SELECT
+    'conversions', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
+FROM conversions
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM costs
+SELECT
+    'costs', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
+FROM costs
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM feedback
+SELECT
+    'feedback', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
+FROM feedback
 UNION ALL
-SELECT event_id, key_hash, content_hash, segment_number, line, source, withdrawn_by FROM behaviour
+SELECT
+    'behaviour', event_id, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
+FROM behaviour
 UNION ALL
-SELECT event_key, key_hash, content_hash, segment_number, line, source, withdrawn_by
+SELECT
+    'aggregates', event_key, key_hash, segment_number, line, source, ts_micros, withdrawn_by,
+    superseded
 FROM aggregates;
+
+-- One row an event or quarantined line, with a 1 for what became of it in the ledger. A late event
+-- (withdrawn_by = 0) waits, but it is accepted.
+CREATE VIEW line_outcomes AS
+SELECT
+    segment_number, source,
+    CAST(coalesce(withdrawn_by, 0) = 0 AND superseded IS NOT TRUE AS BIGINT) AS accepted,
+    0 AS quarantined,
+    CAST(superseded IS TRUE AS BIGINT) AS superseded
+FROM event_keys
+UNION ALL
+SELECT
+    segment_number, source, 0,
+    CAST(superseded_by IS NULL AS BIGINT),
+    CAST(superseded_by IS NOT NULL AS BIGINT)
+FROM quarantine;

@@ -3,9 +3,18 @@
 CREATE TABLE meta (name VARCHAR, value VARCHAR);
 
 CREATE TABLE segments (
-    segment_number BIGINT, source VARCHAR, path VARCHAR, identity VARCHAR,
+    segment_number BIGINT, source VARCHAR, path VARCHAR,
+    sha256 VARCHAR,                -- of its bytes
+    identity VARCHAR,              -- sha256, and hashes of the mapping and of what it replaces
     landed_micros BIGINT,
     data_version VARCHAR           -- of the store once this segment was in
+);
+
+-- What changed the answer without a segment of its own, such as late events let in.
+CREATE TABLE corrections (
+    number BIGINT, kind VARCHAR, identity VARCHAR,
+    after_segment BIGINT,          -- the last segment that was in
+    data_version VARCHAR           -- of the store once this was applied
 );
 
 CREATE TABLE ledger (
@@ -19,7 +28,9 @@ CREATE TABLE quarantine (
     segment_number BIGINT, line BIGINT, source VARCHAR,
     reason VARCHAR, detail VARCHAR,
     raw BLOB,                      -- the line's bytes, capped
-    event_key VARCHAR, key_hash UBIGINT, content_hash UBIGINT -- known only for conflicting ids
+    -- Known only for conflicting ids:
+    event_key VARCHAR, key_hash UBIGINT, content_hash UBIGINT, ts_micros BIGINT,
+    superseded_by BIGINT           -- the segment that replaced it, once one did
 );
 
 CREATE TABLE sources (source VARCHAR, watermark_micros BIGINT);

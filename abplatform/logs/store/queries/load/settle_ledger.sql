@@ -1,38 +1,24 @@
--- Counts anew, from the tables, what of each segment and source is accepted, quarantined and
--- superseded; received and duplicate were counted while reading. Nothing comes back.
+-- Counts anew, from the tables, what of the touched segments is accepted, quarantined and
+-- superseded; received, duplicate and forgotten were counted while reading. Nothing comes back.
 UPDATE ledger
-SET accepted = coalesce(found.accepted, 0),
-    quarantined = coalesce(found.quarantined, 0),
-    superseded = coalesce(found.superseded, 0)
+SET accepted = found.accepted, quarantined = found.quarantined, superseded = found.superseded
 FROM (
     SELECT
-        l.segment_number, l.source, live.events - coalesce(late.events, 0) AS accepted,
-        bad.events AS quarantined, late.events AS superseded
+        l.segment_number, l.source,
+        coalesce(sum(o.accepted), 0) AS accepted,
+        coalesce(sum(o.quarantined), 0) AS quarantined,
+        coalesce(sum(o.superseded), 0) AS superseded
     FROM ledger AS l
     LEFT JOIN (
-        SELECT segment_number, source, count(*) AS events
-        FROM event_keys WHERE withdrawn_by IS NULL
+        SELECT
+            segment_number, source,
+            sum(accepted) AS accepted, sum(quarantined) AS quarantined,
+            sum(superseded) AS superseded
+        FROM line_outcomes
+        WHERE segment_number IN (SELECT segment_number FROM staged_touched)
         GROUP BY segment_number, source
-    ) AS live ON live.segment_number = l.segment_number AND live.source = l.source
-    LEFT JOIN (
-        SELECT segment_number, source, count(*) AS events
-        FROM quarantine
-        GROUP BY segment_number, source
-    ) AS bad ON bad.segment_number = l.segment_number AND bad.source = l.source
-    LEFT JOIN (
-        SELECT segment_number, source, count(*) AS events
-        FROM (
-            SELECT
-                segment_number, source,
-                row_number() OVER (
-                    PARTITION BY
-                        source, experiment, variant, category, product_id, creative_id, day
-                    ORDER BY revision DESC
-                ) AS place
-            FROM aggregates WHERE withdrawn_by IS NULL
-        ) AS ranked
-        WHERE place > 1
-        GROUP BY segment_number, source
-    ) AS late ON late.segment_number = l.segment_number AND late.source = l.source
+    ) AS o ON o.segment_number = l.segment_number AND o.source = l.source
+    WHERE l.segment_number IN (SELECT segment_number FROM staged_touched)
+    GROUP BY l.segment_number, l.source
 ) AS found
 WHERE found.segment_number = ledger.segment_number AND found.source = ledger.source;

@@ -1,7 +1,9 @@
--- Rows of the batch whose key hash is known already or comes twice: row. Mostly none.
-SELECT k.row
-FROM staged_keys AS k
-WHERE k.key_hash IN (SELECT key_hash FROM event_keys)
-   OR k.key_hash IN (SELECT key_hash FROM quarantine WHERE reason = 'conflicting_id')
-   OR k.key_hash IN (SELECT key_hash FROM staged_keys GROUP BY key_hash HAVING count(*) > 1)
-ORDER BY k.row;
+-- Key hashes of the chunk that are known already, and where: key_hash, event_table, segment_number
+-- (null for what only the quarantine of conflicting ids knows). Mostly none.
+SELECT key_hash, event_table, segment_number
+FROM event_keys
+WHERE key_hash IN (SELECT key_hash FROM staged_keys)
+UNION ALL
+SELECT key_hash, NULL, NULL
+FROM quarantine
+WHERE event_key IS NOT NULL AND key_hash IN (SELECT key_hash FROM staged_keys);

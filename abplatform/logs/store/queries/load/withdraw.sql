@@ -1,6 +1,8 @@
 -- Takes the rows of conflicting ids out of what counts; nothing comes back.
-UPDATE {table} SET withdrawn_by = $segment_number
-WHERE withdrawn_by IS NULL
-  AND (segment_number, line, key_hash) IN (
-      SELECT (segment_number, line, key_hash) FROM staged_withdrawn
-  );
+UPDATE {table}
+SET withdrawn_by = s.withdrawn_by, superseded = NULL
+FROM staged_withdrawn AS s
+WHERE s.segment_number = {table}.segment_number
+  AND s.line = {table}.line
+  AND s.key_hash = {table}.key_hash
+  AND coalesce({table}.withdrawn_by, 0) = 0;
