@@ -43,6 +43,7 @@ REMEDIES: Mapping[str, str] = {
     "truncated": "deliver the whole file again",
     "too_long": "keep a line below 1 MB",
     "too_deep": "nest it less deeply",
+    "bomb": "decompress the file yourself and look what it is, then bring it uncompressed",
     "unknown_schema": "write schema 1",
     "unknown_event_type": "docs/contracts.md names the event types",
     "missing_field": "write the field, or map a column to it",

@@ -48,6 +48,7 @@ REASONS: Final[Mapping[str, str]] = {
     "truncated": "the line ends in the middle of an object",
     "too_long": "the line is longer than 1 MB",
     "too_deep": "the line is nested too deeply",
+    "bomb": "the compressed file expands beyond all measure; the rest is not read",
     "unknown_schema": "schema is not a version that is known",
     "unknown_event_type": "event_type is missing or unknown",
     "missing_field": "a required field is missing",

@@ -7,13 +7,9 @@ moment at which it landed, so any order and any batching give the same answer.
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from abplatform.domain.catalog import Category
@@ -32,27 +28,21 @@ from abplatform.domain.events import (
 
 __all__ = [
     "BATCH_LINES",
-    "LONGEST_LINE",
     "RAW_BYTES",
     "Door",
     "Events",
     "Reject",
     "name_experiment",
     "name_variant",
-    "read_lines",
     "validate_fields",
-    "validate_lines",
+    "validate_line",
 ]
-
-LONGEST_LINE: Final = 1_000_000
-"""Bytes of a line; a longer one is quarantined."""
 
 RAW_BYTES: Final = 4096
 """How much of a quarantined line is kept."""
 
 BATCH_LINES: Final = 100_000
 
-_BLOCK: Final = 1 << 20
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(hours=24)
 _NONE: Final[frozenset[str]] = frozenset()
@@ -77,23 +67,26 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What came out of a stretch of lines; the first three lists run in parallel.
+    """What came out of a stretch of lines that were decoded one by one.
 
     Args:
         events: The valid ones.
         lines: The line of each.
-        raws: The bytes of each, for the quarantine should its id be in conflict.
         rejects: The others.
     """
 
     events: list[Event] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
-    raws: list[bytes] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
     def __len__(self) -> int:
         """How many events were received: good and bad ones."""
         return len(self.events) + len(self.rejects)
+
+    def accept(self, line: int, event: Event) -> None:
+        """Add a valid event."""
+        self.events.append(event)
+        self.lines.append(line)
 
     def reject(self, line: int, raw: bytes, error: EventRejected) -> None:
         """Add a line that is no event."""
@@ -193,35 +186,15 @@ def name_variant(experiment: str, variant: str) -> str:
     return f"`variant` is {variant!r}, which {experiment!r} does not have"
 
 
-def validate_lines(path: Path, door: Door, *, limit: int = BATCH_LINES) -> Iterator[Events]:
-    """Read a JSON-lines segment, plain or gzipped, as batches.
+def validate_line(line: bytes, door: Door) -> Event:
+    """Make an event of a line.
 
-    Args:
-        path: The segment.
-        door: What a line must fit.
-        limit: Lines in a batch.
+    Raises:
+        EventRejected: It is none, or it cannot be right here.
     """
-    batch = Events()
-    count = 0
-    for number, line, problem in read_lines(path):
-        count += 1
-        if problem is not None:
-            batch.reject(number, line, problem)
-        elif line.strip():
-            try:
-                event = decode_event(line)
-                door.check(event)
-            except EventRejected as error:
-                batch.reject(number, line, error)
-            else:
-                batch.events.append(event)
-                batch.lines.append(number)
-                batch.raws.append(line)
-        if count >= limit:
-            yield batch
-            batch, count = Events(), 0
-    if len(batch):
-        yield batch
+    event = decode_event(line)
+    door.check(event)
+    return event
 
 
 def validate_fields(fields: Mapping[str, Any], door: Door) -> Event:
@@ -233,44 +206,3 @@ def validate_fields(fields: Mapping[str, Any], door: Door) -> Event:
     event = convert_event(fields)
     door.check(event)
     return event
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, bytes, EventRejected | None]]:
-    """Yield a file's lines: number from 1, bytes without the newline, and what is wrong already.
-
-    A line that is too long comes with its beginning only. Where a compressed file breaks off, the
-    rest counts as one truncated line.
-    """
-    number = 1
-    carry = b""
-    for block in _blocks(path):
-        if isinstance(block, EventRejected):
-            yield number, carry, block
-            return
-        *lines, rest = block.split(b"\n")
-        for line in lines:
-            whole = carry + line if carry else line
-            yield number, whole, _too_long(whole)
-            carry = b""
-            number += 1
-        carry = (carry + rest)[: LONGEST_LINE + 1]
-    if carry:
-        yield number, carry, _too_long(carry)
-
-
-def _too_long(line: bytes) -> EventRejected | None:
-    if len(line) <= LONGEST_LINE:
-        return None
-    return EventRejected("too_long", f"the line is longer than {LONGEST_LINE} bytes")
-
-
-def _blocks(path: Path) -> Iterator[bytes | EventRejected]:
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rb") as file:
-        try:
-            # Some programs begin a UTF-8 file with a byte order mark.
-            yield file.read(_BLOCK).removeprefix(codecs.BOM_UTF8)
-            while block := file.read(_BLOCK):
-                yield block
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield EventRejected("truncated", f"the file cannot be decompressed further: {error}")

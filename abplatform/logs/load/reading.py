@@ -21,13 +21,13 @@ from abplatform.logs.mapping import (
 )
 from abplatform.logs.mapping import Mapping as RowMapping
 from abplatform.logs.mapping.spec import Declares
+from abplatform.logs.tape import Tape
 from abplatform.logs.validate import (
     BATCH_LINES,
     Door,
     Events,
-    read_lines,
     validate_fields,
-    validate_lines,
+    validate_line,
 )
 
 __all__ = ["Reader"]
@@ -74,57 +74,74 @@ class Reader:
             time_zone=str(self.time_zone),
             rates=self.rates,
         )
-        for found in self._careful(door):
+        for found in self.events(door):
             yield Batch(
                 tables=tables_of(found.events, found.lines, place),
                 rejects=frame_of_rejects(found.rejects),
-                bytes_read=sum(map(len, found.raws)) + sum(len(bad.raw) for bad in found.rejects),
+                bytes_read=0,
             )
+
+    def events(self, door: Door) -> Iterator[Events]:
+        """Yield the segment's events and rejects, decoded one by one: what :meth:`batches` equals.
+
+        Args:
+            door: What an event must fit.
+        """
+        mapper = self._mapper()
+        if mapper is None:
+            yield from self._lines(door)
+            return
+        door = replace(door, is_open=self.declares is not None)
+        found = Events()
+        for row in read_rows(self.segment.path, mapper):
+            if row.problem is not None:
+                found.reject(row.line, row.raw, row.problem)
+            for fields in row.events:
+                try:
+                    found.accept(row.line, validate_fields(fields, door))
+                except EventRejected as error:
+                    found.reject(row.line, row.raw, error)
+                    # What follows from a row that is no event is none either: no click without
+                    # its impression.
+                    break
+            if len(found) >= BATCH_LINES:
+                yield found
+                found = Events()
+        yield found
+
+    def _lines(self, door: Door) -> Iterator[Events]:
+        found = Events()
+        with Tape(self.segment.path) as tape:
+            for number, line, problem in tape.lines():
+                if problem is not None:
+                    found.reject(number, line, problem)
+                elif line.strip():
+                    try:
+                        found.accept(number, validate_line(line, door))
+                    except EventRejected as error:
+                        found.reject(number, line, error)
+                if len(found) >= BATCH_LINES:
+                    yield found
+                    found = Events()
+        yield found
 
     def first_events(self, door: Door, count: int) -> list[Event]:
         """Return the segment's first valid events, to be shown."""
-        events = (event for found in self._careful(door) for event in found.events)
+        events = (event for found in self.events(door) for event in found.events)
         return list(islice(events, count))
 
     def raw_lines(self, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes of some of the segment's lines."""
         mapper = self._mapper()
         if mapper is None:
-            for line, raw, _ in read_lines(self.segment.path):
-                if line in wanted:
-                    yield line, raw
+            with Tape(self.segment.path) as tape:
+                for line, raw, _ in tape.lines():
+                    if line in wanted:
+                        yield line, raw
             return
         for row in read_rows(self.segment.path, mapper):
             if row.line in wanted:
                 yield row.line, row.raw
-
-    def _careful(self, door: Door) -> Iterator[Events]:
-        """Yield events and rejects, decoded one by one."""
-        mapper = self._mapper()
-        if mapper is None:
-            yield from validate_lines(self.segment.path, door)
-            return
-        door = replace(door, is_open=self.declares is not None)
-        batch = Events()
-        for row in read_rows(self.segment.path, mapper):
-            if row.problem is not None:
-                batch.reject(row.line, row.raw, row.problem)
-            for fields in row.events:
-                try:
-                    event = validate_fields(fields, door)
-                except EventRejected as error:
-                    batch.reject(row.line, row.raw, error)
-                    # What follows from a row that is no event is none either: no click without
-                    # its impression.
-                    break
-                batch.events.append(event)
-                batch.lines.append(row.line)
-                batch.raws.append(row.raw)
-            if len(batch) >= BATCH_LINES:
-                yield batch
-                batch = Events()
-        if len(batch):
-            yield batch
 
     def _mapper(self) -> RowMapper | None:
         mapping = self.mapping

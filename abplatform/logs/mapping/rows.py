@@ -6,20 +6,16 @@ wire events. CSV is read record by record, so that a quarantined one keeps its b
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 import math
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as Names
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -29,12 +25,14 @@ from abplatform.domain.events import CURRENT_SCHEMA, EVENT_TYPES, EventRejected
 from abplatform.errors import IngestError, MappingError
 from abplatform.logs.landing import form_of
 from abplatform.logs.mapping.moments import read_day, read_moment
+from abplatform.logs.mapping.parquet import parquet_parts
+from abplatform.logs.mapping.records import next_record, read_header
 from abplatform.logs.mapping.spec import Mapping
+from abplatform.logs.tape import Tape
 from abplatform.yaml_text import nearest
 
 __all__ = ["Mapped", "MappedRow", "RowMapper", "Wire", "check_columns", "read_rows", "sample_rows"]
 
-_SLICE_ROWS: Final = 50_000
 _FLAGS: Final = {"1": True, "true": True, "1.0": True, "0": False, "false": False, "0.0": False}
 _WIRE_FIELDS: Final = frozenset(
     {"event_type"} | {name for kind in EVENT_TYPES.values() for name in kind.__struct_fields__}
@@ -253,24 +251,23 @@ def _columns_of(path: Path) -> list[str] | None:
     try:
         if form == "parquet":
             return list(pl.read_parquet_schema(path))
-        if not form.startswith("csv"):
-            return None
-        with _text_lines(path) as file:
-            header = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+        with Tape(path) as tape:
+            if not form.startswith("csv"):
+                return None
+            header = list(read_header(tape).columns)
+            problem = tape.problem
+        "".join(header).encode()
     except FileNotFoundError:
         raise IngestError("there is no such file", path=path, remedy="check its name") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+    except (OSError, UnicodeEncodeError, pl.exceptions.PolarsError) as error:
         message = f"it cannot be read as {form}: {error}"
         raise IngestError(message, path=path, line=1, remedy="check the file's format") from None
     if not header:
-        raise IngestError("the file is empty", path=path, remedy="bring a file with a header line")
+        message = (
+            f"it cannot be read as {form}: {problem.detail}" if problem else "the file is empty"
+        )
+        raise IngestError(message, path=path, remedy="bring a file with a header line")
     return header
-
-
-def _text_lines(path: Path) -> IO[bytes]:
-    if path.name.endswith(".gz"):
-        return io.BufferedReader(gzip.open(path, "rb"))
-    return path.open("rb")
 
 
 _Row = tuple[int, bytes, Names[str, Any] | EventRejected]
@@ -278,70 +275,38 @@ _Row = tuple[int, bytes, Names[str, Any] | EventRejected]
 
 def _csv_rows(path: Path) -> Iterator[_Row]:
     """Yield records with their first line's number, their bytes, and their cells by column."""
-    held: list[bytes] = []
-    with _text_lines(path) as file:
-
-        def lines() -> Iterator[str]:
-            for number, raw in enumerate(file):
-                held.append(raw)
-                yield raw.decode("utf-8-sig" if number == 0 else "utf-8", errors="surrogateescape")
-
-        reader = csv.reader(lines(), strict=True)
-        header: list[str] | None = None
-        while True:
-            held.clear()
-            line = reader.line_num + 1
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                yield line, b"".join(held), EventRejected("not_csv", str(error))
-                continue
-            except (EOFError, zlib.error, OSError) as error:
-                detail = f"the file cannot be decompressed further: {error}"
-                yield line, b"".join(held), EventRejected("truncated", detail)
-                return
-            if cells is None:
-                return
-            if header is None:
-                header = cells
-            elif cells:
-                yield line, b"".join(held), _cells(header, cells)
-
-
-def _cells(header: list[str], cells: list[str]) -> Names[str, Any] | EventRejected:
-    if len(cells) != len(header):
-        detail = f"the row has {len(cells)} cells, the header {len(header)}"
-        return EventRejected("missing_field" if len(cells) < len(header) else "wrong_value", detail)
-    row = {name: cell or None for name, cell in zip(header, cells, strict=True)}
-    try:
-        "".join(cells).encode()
-    except UnicodeEncodeError:
-        return EventRejected("not_utf8", "the row is not UTF-8")
-    return row
+    with Tape(path) as tape:
+        header = read_header(tape)
+        while (record := next_record(tape, header)) is not None:
+            yield record
 
 
 def _parquet_rows(path: Path) -> Iterator[_Row]:
-    frame = pl.scan_parquet(path)
-    offset = 0
-    while True:
-        try:
-            part = frame.slice(offset, _SLICE_ROWS).collect()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            detail = f"the file cannot be read further: {error}"
-            yield offset + 1, b"", EventRejected("truncated", detail)
+    for part in parquet_parts(path):
+        if part.problem is not None:
+            yield part.offset + 1, b"", part.problem
             return
-        if part.is_empty():
-            return
-        for row in part.iter_rows(named=True):
-            offset += 1
-            raw = json.dumps(row, ensure_ascii=False, default=str).encode()
-            yield offset, raw, row
+        yield from rows_of_frame(part.rows, part.offset)
+
+
+def rows_of_frame(rows: pl.DataFrame, offset: int) -> Iterator[_Row]:
+    """Yield a frame's rows with their numbers and as JSON, since they have no bytes of their own.
+
+    Args:
+        rows: Of a Parquet file.
+        offset: How many rows come before.
+    """
+    for number, row in enumerate(rows.iter_rows(named=True), start=offset + 1):
+        yield number, json.dumps(row, ensure_ascii=False, default=str).encode(), row
 
 
 def _json_rows(path: Path) -> Iterator[_Row]:
-    with _text_lines(path) as file:
-        for number, raw in enumerate(file, start=1):
-            line = raw.rstrip(b"\r\n")
+    with Tape(path) as tape:
+        for number, raw, problem in tape.lines():
+            line = raw.rstrip(b"\r")
+            if problem is not None:
+                yield number, line, problem
+                continue
             if not line.strip():
                 continue
             try:

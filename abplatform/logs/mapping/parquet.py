@@ -1,0 +1,75 @@
+"""A Parquet file's rows in parts of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # likewise
+
+from abplatform.domain.events import EventRejected
+from abplatform.logs.tape import MOST_EXPANDED
+
+__all__ = ["Part", "parquet_parts"]
+
+_ROWS: Final = 64 << 10
+_BYTES: Final = 64 << 20
+_ALWAYS_ALLOWED_ROWS: Final = 10_000_000
+_ALWAYS_ALLOWED_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a file.
+
+    Args:
+        rows: All their columns.
+        offset: How many rows come before.
+        problem: Why the file cannot be read from here on, or None.
+    """
+
+    rows: pl.DataFrame
+    offset: int
+    problem: EventRejected | None = None
+
+
+def parquet_parts(path: Path) -> Iterator[Part]:
+    """Yield a file's rows in order; where it cannot be read further, a last part says why."""
+    offset = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            problem = _bomb(file.metadata, path.stat().st_size)
+            if problem is not None:
+                yield Part(pl.DataFrame(), 0, problem)
+                return
+            for batch in file.iter_batches(batch_size=_rows_a_part(file.metadata)):
+                rows = cast("pl.DataFrame", pl.from_arrow(batch))
+                yield Part(rows, offset)
+                offset += len(rows)
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        detail = f"the file cannot be read further: {error}"
+        yield Part(pl.DataFrame(), offset, EventRejected("truncated", detail))
+
+
+def _bytes_of(about: pq.FileMetaData) -> int:
+    sizes = (about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    return int(sum(sizes))
+
+
+def _rows_a_part(about: pq.FileMetaData) -> int:
+    width = max(1, _bytes_of(about) // max(1, int(about.num_rows)))
+    return max(1, min(_ROWS, _BYTES // width))
+
+
+def _bomb(about: pq.FileMetaData, size: int) -> EventRejected | None:
+    """Refuse a small file that says of itself that it is huge."""
+    is_wide = _bytes_of(about) > max(_ALWAYS_ALLOWED_BYTES, MOST_EXPANDED * size)
+    if is_wide or about.num_rows > max(_ALWAYS_ALLOWED_ROWS, MOST_EXPANDED * size):
+        return EventRejected(
+            "bomb", f"the file expands to more than {MOST_EXPANDED} times its size"
+        )
+    return None
