@@ -1,0 +1,146 @@
+"""What a wire event must pass before its bytes are written.
+
+Without pseudonyms and without forgotten units nothing is changed, and :func:`guard_of` says so with
+None. With pseudonyms, an event keeps the fields that the schema knows and no others, its unit's id
+is replaced wherever it stands as a value, and a line that is no object is replaced by a stand-in
+that is refused for the same reason: its length and its HMAC are all that is kept of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from abplatform.domain.events import EVENT_TYPES, EventRejected, decode_event
+from abplatform.logs.privacy.pseudonyms import Pseudonyms, pseudonyms_of
+from abplatform.logs.privacy.tombstones import Tombstones, tombstones_of
+from abplatform.workspace import Workspace
+
+__all__ = ["FORGOTTEN_LINE", "WIRE_FIELDS", "Guard", "guard_of"]
+
+FORGOTTEN_LINE: Final = b" "
+"""Stands for a line that was erased: readers pass over it, and later lines keep their numbers."""
+
+WIRE_FIELDS: Final = frozenset(
+    {"event_type"} | {name for kind in EVENT_TYPES.values() for name in kind.__struct_fields__}
+)
+"""Every field that some event has."""
+
+_LONGEST_LINE: Final = 1_000_000
+_LONGEST_ID: Final = 1024
+_DEPTH: Final = 20_000
+"""Deeper than any parser of any Python goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Lets wire events pass, changed or erased.
+
+    Args:
+        pseudonyms: Replaces unit ids, or None.
+        tombstones: Units whose events are erased.
+    """
+
+    pseudonyms: Pseudonyms | None
+    tombstones: Tombstones
+
+    def line(self, raw: bytes) -> bytes:
+        """Return what is written in place of a line of wire events.
+
+        Args:
+            raw: The line, without its newline.
+        """
+        try:
+            row = msgspec.json.decode(raw) if len(raw) <= _LONGEST_LINE else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            return raw if not raw.strip() else self.unreadable(raw, _reason_of(raw))
+        passed = self.fields(row)
+        if passed is None:
+            return FORGOTTEN_LINE
+        return raw if passed is row else msgspec.json.encode(passed)
+
+    def fields(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a wire event's fields as they may be kept; None where its unit was forgotten."""
+        if self.pseudonyms is not None:
+            row = self._disguise(row, self.pseudonyms)
+        return None if row.get("unit_id") in self.tombstones else row
+
+    def unit(self, unit_id: str) -> str | None:
+        """Return the id under which a unit is stored; None where it was forgotten."""
+        stored = unit_id if self.pseudonyms is None else self.pseudonyms.stored(unit_id)
+        return None if stored in self.tombstones else stored
+
+    def unreadable(self, raw: bytes, reason: str) -> bytes:
+        """Return what is kept of a line that cannot be read: all, or with pseudonyms a stand-in.
+
+        Args:
+            raw: The line.
+            reason: Why it cannot be read; the stand-in is refused for the same one.
+        """
+        if self.pseudonyms is None:
+            return raw
+        tag, size = self.pseudonyms.tag(raw).encode(), str(len(raw)).encode()
+        if reason == "truncated":
+            return b'{"removed":"' + tag + b'","bytes":' + size
+        if reason == "too_deep":
+            return b'{"removed":"' + tag + b'","bytes":' + size + b',"":' + b'{"":' * _DEPTH
+        told = b"removed hmac-sha256 " + tag + b" of " + size + b" bytes"
+        if reason == "not_utf8":
+            return told + b" \xff"
+        return told.ljust(_LONGEST_LINE + 1) if reason == "too_long" else told
+
+    @staticmethod
+    def _disguise(row: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, Any]:
+        kept = {name: value for name, value in row.items() if name in WIRE_FIELDS}
+        raw = kept.get("unit_id")
+        if not isinstance(raw, str):
+            if raw is not None:
+                kept["unit_id"] = _blank(raw)
+            return kept
+        if not 0 < len(raw) <= _LONGEST_ID:
+            # No id, and refused as such; nothing of it is kept either.
+            kept["unit_id"] = raw and "x" * (_LONGEST_ID + 1)
+            return kept
+        kept["unit_id"] = stored = pseudonyms.stored(raw)
+        attributes = kept.get("attributes")
+        if isinstance(attributes, dict) and raw in attributes.values():
+            kept["attributes"] = {
+                name: stored if value == raw else value for name, value in attributes.items()
+            }
+        return kept
+
+
+def guard_of(workspace: Workspace) -> Guard | None:
+    """Return what events must pass in a workspace; None where they land as they come.
+
+    Raises:
+        WorkspaceError: The key of the pseudonyms cannot be used.
+    """
+    pseudonyms, tombstones = pseudonyms_of(workspace), tombstones_of(workspace)
+    if pseudonyms is None and not tombstones:
+        return None
+    return Guard(pseudonyms, tombstones)
+
+
+def _blank(value: object) -> object:
+    """Return a value of the same JSON type that says nothing: a wrong type stays one."""
+    if isinstance(value, dict):
+        return {}
+    if isinstance(value, list):
+        return []
+    return value if isinstance(value, bool) else 0
+
+
+def _reason_of(raw: bytes) -> str:
+    if len(raw) > _LONGEST_LINE:
+        return "too_long"
+    try:
+        decode_event(raw)
+    except EventRejected as error:
+        return error.reason
+    return "not_json"
