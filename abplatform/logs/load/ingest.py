@@ -45,6 +45,7 @@ def ingest(
     mapping: MappingText | None = None,
     source: str | None = None,
     as_of: datetime | None = None,
+    read_sources: bool = True,
     advance: Callable[[int, int], None] | None = None,
 ) -> Receipt:
     """Land files, load every sealed segment that is not loaded yet, refresh the exposures.
@@ -59,6 +60,8 @@ def ingest(
         mapping: What reads the files; None for wire events.
         source: Where the files come from; default :data:`DEFAULT_SOURCE`.
         as_of: Lowers the watermark that the sources get; default the workspace clock.
+        read_sources: Whether a call without files counts as reading every source up to now, so
+            that its watermark rises. Those that abp.yaml names rise only when they are pulled.
         advance: Called with bytes done and bytes in all.
 
     Raises:
@@ -75,7 +78,7 @@ def ingest(
         with _open_in_order(workspace, experiments) as (warehouse, aside):
             return _Job(workspace, warehouse, experiments, aside).run(
                 landed,
-                named=[origin] if files or source else None,
+                named=[origin] if files or source else None if read_sources else [],
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
                 advance=advance,
             )
@@ -117,7 +120,7 @@ class _Job:
 
         Args:
             landed: Segments of the files, and whether each is new.
-            named: Sources that were read; None for every one that the store knows.
+            named: Sources that were read; None for every one that the store knows and nobody pulls.
             moment: The watermark they get.
             advance: Called with bytes done and bytes in all.
         """
@@ -132,7 +135,9 @@ class _Job:
             one.number: one for one in pending
         }
         repeated = [one.number for one, is_new in landed if not is_new and one.number <= told]
-        self._note_ingest([*fresh, *repeated], repeated, named=named, moment=moment)
+        # A store that is made anew reads what was read before: that raises no watermark.
+        news = [number for number in fresh if number > told]
+        self._note_ingest([*news, *repeated], repeated, named=named, moment=moment)
         facts = {**declared_facts(self.warehouse), **self.experiments}
         settings = self.workspace.settings
         now = Rates.of(settings.currency, settings.rates)
@@ -202,7 +207,9 @@ class _Job:
         loaded = self.warehouse.query("load/segments")
         read = ledger.filter(pl.col("segment_number").is_in(touched))["source"].to_list()
         if named is None:
-            read += self.warehouse.query("load/watermarks")["source"].to_list()
+            pulled = {source.name for source in self.workspace.settings.sources}
+            known = self.warehouse.query("load/watermarks")["source"].to_list()
+            read += [source for source in known if source not in pulled]
         row = {
             "at": self.workspace.clock().astimezone(UTC).isoformat(),
             "watermark": moment.astimezone(UTC).isoformat(),

@@ -337,3 +337,28 @@ def test_the_memory_holds_every_look(moving, drop, facts):
     history = read_histories(workspace)["app"]
     assert history.known == {("logs/a.jsonl", file.stat().st_size, file_sha256(file))}
     assert history.arrivals == [workspace.clock()]
+
+
+def test_only_a_pull_that_brings_something_raises_a_watermark(moving, drop, facts):
+    """Neither a look in vain, nor an ingest, nor a rebuild makes a pulled source seem read."""
+    source = Source("app", "logs/*", every=timedelta(hours=1))
+    drop("logs/a.jsonl", "i1")
+    first = moving(source)
+    marks = pulled(first, facts)["app"].receipt.watermarks
+    assert marks == {"app": first.clock().isoformat()}
+    later = moving(source, at=first.clock() + timedelta(days=1))
+    assert pulled(later, facts)["app"].receipt is None
+    assert ingest(later, facts).watermarks == marks
+    first.warehouse.unlink()
+    assert ingest(later, facts).watermarks == marks
+    drop("logs/b.jsonl", "i2")
+    after = pulled(later, facts)["app"].receipt.watermarks
+    assert after == {"app": later.clock().isoformat()}
+
+
+def test_loading_what_is_sealed_need_not_read_sources(workspace, write, wire, facts):
+    """``read_sources=False`` leaves every watermark where it was, and the default raises it."""
+    marks = ingest(workspace, facts, files=[write([wire("impression", "i1")])]).watermarks
+    later = replace(workspace, clock=lambda: workspace.clock() + timedelta(days=1))
+    assert ingest(later, facts, read_sources=False).watermarks == marks
+    assert ingest(later, facts).watermarks != marks
