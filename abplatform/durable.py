@@ -19,6 +19,8 @@ from typing import Final
 __all__ = [
     "FAULT",
     "append_durably",
+    "free_bytes",
+    "make_folder",
     "reach",
     "replace_durably",
     "sync_file",
@@ -82,6 +84,27 @@ def append_durably(path: Path, chunks: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
     if is_new:
         sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each known to the disk once this returns."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def free_bytes(path: Path) -> tuple[int, int]:
+    """Return the bytes that are free on a path's disk, and all that we could have of it.
+
+    What is reserved for root counts neither way, as in the percentages of ``df``.
+    """
+    while not path.exists():
+        path = path.parent
+    disk = os.statvfs(path)
+    free = disk.f_bavail * disk.f_frsize
+    return free, (disk.f_blocks - disk.f_bfree) * disk.f_frsize + free
 
 
 def sync_file(path: Path) -> None:

@@ -10,6 +10,8 @@ Every one of them is a sentence a person can act on: what is wrong, where, and w
     ├── IngestError          a log file cannot be read at all
     │   └── MappingError     a mapping file does not fit the log
     ├── StoreError           the warehouse or the published tables cannot be used
+    │   ├── DiskFull         too little space is left to take anything in
+    │   └── WarehouseDamaged  the warehouse's file is damaged; the next job makes it anew
     ├── AnalysisError        there is nothing that could be analysed
     ├── CatalogueError       products, pictures or creatives cannot be used
     ├── CheckpointError      a model version is corrupt, foreign or unknown
@@ -28,6 +30,7 @@ __all__ = [
     "AnalysisError",
     "CatalogueError",
     "CheckpointError",
+    "DiskFull",
     "IngestError",
     "MappingError",
     "NotInstalled",
@@ -35,6 +38,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "TrainingError",
+    "WarehouseDamaged",
     "WorkspaceError",
     "WorkspaceLocked",
 ]
@@ -128,6 +132,14 @@ class MappingError(IngestError):
 
 class StoreError(AbplatformError):
     """The warehouse or the published tables cannot be used."""
+
+
+class DiskFull(StoreError):
+    """Too little space is left on the disk; what was not acknowledged must come again."""
+
+
+class WarehouseDamaged(StoreError):
+    """The warehouse's file is damaged: it is moved aside and made anew by the next job."""
 
 
 class AnalysisError(AbplatformError):

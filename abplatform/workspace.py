@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from abplatform.errors import WorkspaceError, WorkspaceLocked
+from abplatform.durable import free_bytes
+from abplatform.errors import DiskFull, WorkspaceError, WorkspaceLocked
 from abplatform.settings import CalendarStretch, Settings, check_settings, read_settings
 
 __all__ = [
@@ -111,6 +112,25 @@ class Workspace:
     def runs(self) -> Path:
         """Folder of the weekly turns' finished steps."""
         return self.data / "runs"
+
+    def check_space(self, incoming_bytes: int = 0) -> None:
+        """Refuse to take anything in when the disk is nearly full.
+
+        Args:
+            incoming_bytes: How much of the space will be needed at once.
+
+        Raises:
+            DiskFull: Less than ``min_free`` of the disk would be left.
+        """
+        free, total = free_bytes(self.data)
+        least = self.settings.min_free * total
+        if free - incoming_bytes < least:
+            raise DiskFull(
+                f"nothing more is taken in: {free / 1e9:.1f} GB are free on the disk, "
+                f"{(incoming_bytes + least) / 1e9:.1f} GB are needed",
+                path=self.data,
+                remedy=f"make room, or lower `min_free` ({self.settings.min_free:.0%}) in abp.yaml",
+            )
 
     @contextmanager
     def lock(self, job: str, *, wait_seconds: float = 30.0) -> Iterator[None]:

@@ -42,6 +42,8 @@ class Settings:
         calendar: Days that are unlike others, in order of time.
         sources: Logs that are pulled.
         privacy: How units are protected.
+        min_free: Share of the disk that stays free: below it nothing more is taken in, 0 … 0.9.
+        memory_mib: What the warehouse may hold in memory; beyond it, it works from the disk.
     """
 
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -51,6 +53,8 @@ class Settings:
     calendar: tuple[CalendarStretch, ...] = ()
     sources: tuple[Source, ...] = ()
     privacy: Privacy = field(default_factory=Privacy)
+    min_free: float = 0.1
+    memory_mib: float = 1024
 
 
 def check_settings(path: Path) -> list[SpecError]:
@@ -116,6 +120,16 @@ _SETTINGS = Table(
         Field("holdout", Share(maximum=0.5), "Share of units kept on original baselines for good."),
         Field("sources", SOURCES, "Logs that `abp ingest --due` pulls."),
         Field("privacy", PRIVACY, "Pseudonyms, and how long logs are kept."),
+        Field(
+            "min_free",
+            Share(maximum=0.9),
+            "Share of the disk that stays free; below it nothing more is taken in.",
+        ),
+        Field(
+            "memory_mib",
+            Number(128, 1e6),
+            "MiB that the warehouse may hold in memory; beyond it, it works from the disk.",
+        ),
         Field("roles", Text(), "Who may do what.", later="everyone may do everything"),
         Field("budgets", Text(), "How much may be spent.", later="nothing is capped"),
         Field("notify", Text(), "Who hears of what.", later="nobody is told"),

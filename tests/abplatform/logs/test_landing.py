@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from abplatform.errors import IngestError, MappingError, StoreError
-from abplatform.logs import landing
 from abplatform.logs.landing import (
     Landing,
     MappingText,
+    appending,
     check_bytes,
     land_file,
     sealed_segments,
@@ -54,7 +54,8 @@ def test_segments_are_numbered_in_the_order_of_sealing(workspace):
 
 def test_a_full_segment_is_sealed_and_the_next_one_begun(workspace, monkeypatch):
     """A segment does not grow without bound."""
-    monkeypatch.setattr(landing, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(appending, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(appending, "_WRITE_BYTES", 2_000)
     with Landing(workspace) as open_landing:
         open_landing.append("web", [b"x" * 9] * 5000)
     segments = sealed_segments(workspace)
