@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -59,4 +59,33 @@ def tables(*, target: Path, form: str, folder: Path | None, as_json: bool) -> No
     click.echo(
         f"wrote {len(counts)} tables with {rows:,} rows to {target}: version {published.version}, "
         f"published {published.published_at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+@export.command()
+@_folder_argument
+@workspace_option
+@json_option
+def lake(*, target: Path, folder: Path | None, as_json: bool) -> None:
+    """Write every event as a Parquet lake for Spark into DIR, a file a day.
+
+    What is sealed is loaded first. A rerun writes only the days in which something has changed, and
+    readers see all of it at once, by LAKE.json. docs/spark.md tells how to read it.
+    """
+    from abplatform.cli.cases import open_store
+    from abplatform.logs.store.lake import export_lake
+
+    workspace = open_workspace(folder)
+    with (
+        open_store(workspace, "export lake") as store,
+        progress("writing the lake") as advance,
+    ):
+        receipt = export_lake(workspace, store.warehouse, target, advance=advance)
+    if as_json:
+        print_json(receipt.to_json())
+        return
+    size = f"{receipt.events:,} events, {receipt.bytes_written / 1e6:.1f} MB"
+    click.echo(
+        f"{target} holds data version {receipt.data_version}: {receipt.written:,} files written "
+        f"({size}), {receipt.kept:,} kept, {receipt.removed:,} removed"
     )

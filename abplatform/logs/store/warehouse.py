@@ -71,6 +71,8 @@ TABLES: Final = frozenset(
         "segments",
         "ledger",
         "corrections",
+        "sources",
+        "creative_texts",
     }
 )
 """Names that may take the place of ``{table}``."""
