@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import hashlib
@@ -26,6 +27,7 @@ __all__ = [
     "clean_title",
     "image_path",
     "read_catalogue",
+    "read_categories",
     "read_cutout",
     "read_lineage",
     "read_master",
@@ -125,6 +127,22 @@ def read_catalogue(path: Path) -> Catalogue:
     return Catalogue(file, tuple(products.values()), lines, tuple(refused))
 
 
+def read_categories(path: Path) -> frozenset[str]:
+    """Return the category paths of a catalogue, also of products that cannot be used.
+
+    Args:
+        path: The folder or file.
+
+    Raises:
+        CatalogueError: The file is missing or has no product column.
+    """
+    found = set()
+    for _, row in _rows(path / CATALOGUE_FILE if path.is_dir() else path):
+        with contextlib.suppress(ValueError):
+            found.add(_category(row).path)
+    return frozenset(found)
+
+
 def image_path(catalogue: Catalogue, product: Product) -> Path:
     """Return where a product's photograph lies."""
     return catalogue.path.parent / product.image
@@ -194,9 +212,7 @@ def _product(row: Mapping[str, str], *, taken: Mapping[str, Product]) -> Product
     if not image:
         raise _RowRefused("no_image", f"product {product_id!r} names no image")
     try:
-        category = Category(
-            "/".join(part.strip() for part in (row.get("category") or "").split("/"))
-        )
+        category = _category(row)
     except ValueError:
         raise _RowRefused(
             "no_category",
@@ -214,6 +230,10 @@ def _product(row: Mapping[str, str], *, taken: Mapping[str, Product]) -> Product
         orders=_count(product_id, "orders", row),
         language=(row.get("language") or "").strip() or None,
     )
+
+
+def _category(row: Mapping[str, str]) -> Category:
+    return Category("/".join(part.strip() for part in (row.get("category") or "").split("/")))
 
 
 def clean_title(title: str) -> str:

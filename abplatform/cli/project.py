@@ -131,6 +131,7 @@ def _check(paths: list[Path]) -> _Findings:
             )
     for file in settings.values():
         errors += check_settings(file)
+        errors += _check_categories(file.parent / "catalog")
     checked = check_files(list(specs.values()))
     edited = _find_edits(specs)
     refused = {error.path for error in edited}
@@ -144,6 +145,14 @@ def _check(paths: list[Path]) -> _Findings:
         errors=(*errors, *(error for it in checked.values() for error in it.errors), *edited),
         warnings=tuple(warning for it in checked.values() for warning in it.warnings),
     )
+
+
+def _check_categories(catalog: Path) -> list[SpecError]:
+    if not (catalog / "categories.yaml").is_file():
+        return []
+    from abplatform.logs.taxonomy import check_taxonomy
+
+    return check_taxonomy(catalog)
 
 
 def _find_edits(specs: Mapping[Path, Path]) -> list[SpecError]:

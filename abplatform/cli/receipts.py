@@ -36,6 +36,8 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
     ),
 }
 
+_SHOWN = 5
+
 REMEDIES: Mapping[str, str] = {
     "not_json": "write one JSON object a line",
     "not_csv": "quote cells that hold commas, quotes or line breaks",
@@ -86,6 +88,8 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
         count = receipt.left_over.get(kind, 0)
         if count:
             out.print(f"{count:,} {one if count == 1 else many}.")
+    if receipt.unknown_categories:
+        out.print(_unknown(receipt.unknown_categories))
     out.print(f"In the store: {_identity(receipt.totals)}", soft_wrap=True)
     out.print(f"data_version {receipt.data_version}")
 
@@ -117,6 +121,18 @@ def _identity(counts: Counts) -> str:
     parts = [f"{value:,} {name}" for name, value in told.items() if value or name != "forgotten"]
     mark = "[green]✓[/green]" if counts.holds else "[red]✗[/red]"
     return f"{received:,} received = {' + '.join(parts)} {mark}"
+
+
+def _unknown(categories: Mapping[str, int]) -> str:
+    """Name the commonest of the categories that nobody knows."""
+    shown = [f"{escape(path)} ({count:,})" for path, count in categories.items()][:_SHOWN]
+    more = f" and {len(categories) - _SHOWN} more" if len(categories) > _SHOWN else ""
+    total = sum(categories.values())
+    return (
+        f"[yellow]{total:,} {'event has a' if total == 1 else 'events have a'} category that "
+        f"neither the catalogue nor catalog/categories.yaml knows[/yellow]: {', '.join(shown)}"
+        f"{more}. They count under `unknown/…`; put each into `known` or `renames` there."
+    )
 
 
 def _print_reasons(

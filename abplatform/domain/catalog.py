@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-__all__ = ["Category", "Creative", "CreativeSource", "Lineage", "Placement", "Product"]
+__all__ = [
+    "UNKNOWN",
+    "Category",
+    "Creative",
+    "CreativeSource",
+    "Lineage",
+    "Placement",
+    "Product",
+    "Taxonomy",
+]
 
 CreativeSource = Literal["baseline", "generated"]
+
+UNKNOWN = "unknown/"
+"""What stands before the path of a category that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +56,45 @@ class Category:
     def __str__(self) -> str:
         """Return the path."""
         return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """Which categories there are, and what earlier names of them mean today.
+
+    Args:
+        known: Paths that are known; None: every path is. Those above a known one are known too.
+        renames: Former path to today's; what lies below it moves along.
+        version: Counts up with every change of the list; None where there is no list.
+    """
+
+    known: frozenset[str] | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    version: int | None = None
+
+    def today(self, path: str) -> str:
+        """Return what a path is called today, known or not; the longest former name counts."""
+        names = path.split("/")
+        for depth in range(len(names), 0, -1):
+            renamed = self.renames.get("/".join(names[:depth]))
+            if renamed is not None:
+                return "/".join([renamed, *names[depth:]])
+        return path
+
+    def name(self, path: str) -> str:
+        """Return today's path, or ``unknown/<path>`` of one that nobody knows."""
+        today = self.today(path)
+        if self.known is None or today.startswith(UNKNOWN) or today in self.known:
+            return today
+        return UNKNOWN + today
+
+    def with_known(self, paths: Iterable[str]) -> Taxonomy:
+        """Know some more paths, by their names of today, and every path above them."""
+        found = set(self.known or ())
+        for path in paths:
+            names = self.today(path).split("/")
+            found |= {"/".join(names[:depth]) for depth in range(1, len(names) + 1)}
+        return replace(self, known=frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)

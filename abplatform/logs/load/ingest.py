@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from abplatform.domain.catalog import Taxonomy
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.facts import ExperimentFacts, Rates, to_micros
 from abplatform.logs.landing import (
@@ -28,6 +29,7 @@ from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.taxonomy import keep_taxonomy, read_taxonomy, refresh_categories
 from abplatform.logs.validate import Door, name_experiment, name_variant
 from abplatform.workspace import Workspace
 
@@ -66,9 +68,11 @@ def ingest(
 
     Raises:
         IngestError: A file cannot be read at all.
+        SpecError: The list of categories cannot be used.
         WorkspaceLocked: Another job does not end.
     """
     origin = check_source(source or DEFAULT_SOURCE)
+    taxonomy = read_taxonomy(workspace)
     read = parse_mapping(mapping, path=mapping.path) if mapping else None
     for file in files:
         check_columns(file, read)
@@ -76,7 +80,7 @@ def ingest(
         landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
         Landing(workspace).seal()
         with _open_in_order(workspace, experiments) as (warehouse, aside):
-            return _Job(workspace, warehouse, experiments, aside).run(
+            return _Job(workspace, warehouse, experiments, taxonomy, aside).run(
                 landed,
                 named=[origin] if files or source else None if read_sources else [],
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
@@ -106,6 +110,7 @@ class _Job:
     workspace: Workspace
     warehouse: Warehouse
     experiments: Mapping[str, ExperimentFacts]
+    taxonomy: Taxonomy
     moved_aside: Path | None
 
     def run(
@@ -139,6 +144,8 @@ class _Job:
         news = [number for number in fresh if number > told]
         self._note_ingest([*news, *repeated], repeated, named=named, moment=moment)
         facts = {**declared_facts(self.warehouse), **self.experiments}
+        keep_taxonomy(self.workspace, self.taxonomy)
+        refresh_categories(self.warehouse, self.taxonomy)
         settings = self.workspace.settings
         now = Rates.of(settings.currency, settings.rates)
         refresh_exposures(self.warehouse, [one.priced(now) for one in facts.values()])

@@ -14,6 +14,7 @@ from abplatform.errors import StoreError
 from abplatform.logs.attribution import left_over
 from abplatform.logs.landing import Segment
 from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.taxonomy import unknown_categories
 
 __all__ = ["Counts", "Example", "Receipt", "write_receipt"]
 
@@ -96,6 +97,7 @@ class Receipt:
         left_over: What waits or is left out of every scorecard, as of now: kind to number.
         watermarks: Source to its watermark, RFC 3339.
         moved_aside: Where a damaged warehouse went before it was rebuilt, or None.
+        unknown_categories: Categories in the store that nobody knows: path to its events.
     """
 
     counts: Counts
@@ -109,6 +111,7 @@ class Receipt:
     left_over: Mapping[str, int] = field(default_factory=dict)
     watermarks: Mapping[str, str] = field(default_factory=dict)
     moved_aside: str | None = None
+    unknown_categories: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``abp ingest --json`` prints."""
@@ -121,6 +124,7 @@ class Receipt:
             "segments": self.segments,
             "withdrawn": self.withdrawn,
             "left_over": dict(self.left_over),
+            "unknown_categories": dict(self.unknown_categories),
             "watermarks": dict(self.watermarks),
             "examples": {reason: asdict(example) for reason, example in self.examples.items()},
             "moved_aside": self.moved_aside,
@@ -169,6 +173,7 @@ def write_receipt(
             source: (_EPOCH + timedelta(microseconds=mark)).isoformat() for source, mark in marks
         },
         moved_aside=str(moved_aside) if moved_aside else None,
+        unknown_categories=unknown_categories(warehouse),
     )
 
 

@@ -64,6 +64,7 @@ TABLES: Final = frozenset(
         "variants",
         "running",
         "rates",
+        "categories_seen",
         "category_names",
         "declared_experiments",
         "covariates",

@@ -1,4 +1,7 @@
--- What categories are called today where the log calls them otherwise: one row per category of the
--- log that has been renamed, or that nobody knows (unknown/<path>). Mostly empty.
+-- What categories of the log are called today.
 
+-- Every category that the log has named so far, as it named it.
+CREATE TABLE categories_seen (raw VARCHAR);
+
+-- Those that are called otherwise: renamed, or known to nobody (unknown/<path>). Mostly empty.
 CREATE TABLE category_names (raw VARCHAR, category VARCHAR);

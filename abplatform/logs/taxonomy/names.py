@@ -1,0 +1,67 @@
+"""What the store calls the categories of its log today: the table ``category_names``."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from abplatform.domain.catalog import UNKNOWN, Taxonomy
+from abplatform.logs.store.warehouse import Warehouse
+
+__all__ = ["refresh_categories", "unknown_categories"]
+
+_SEEN = "categories_until"
+
+
+def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> bool:
+    """Name every category that segments brought since the last time, and all when the list changed.
+
+    Only new segments are read, not the events before them.
+
+    Args:
+        warehouse: The open warehouse.
+        taxonomy: What is known, and what is called otherwise.
+
+    Returns:
+        Whether a category that was there already is called otherwise than before; totals by
+        category are out of date then, and are marked so.
+    """
+    with warehouse.transaction():
+        facts = dict(warehouse.query("load/meta").iter_rows())
+        seen = set(warehouse.query("load/categories_seen")["raw"])
+        since = int(facts.get(_SEEN, 0))
+        found = warehouse.query("load/new_categories", since=since)
+        new = set(found["category"].drop_nulls()) - seen
+        before = dict(warehouse.query("load/category_names").iter_rows())
+        names = {raw: taxonomy.name(raw) for raw in sorted(seen | new)}
+        _write(warehouse, new, before, names)
+        last = max(warehouse.query("load/segments")["segment_number"], default=0)
+        if last != since:
+            warehouse.execute("load/set_meta", name=_SEEN, value=str(last))
+        changed = any(names[raw] != before.get(raw, raw) for raw in seen)
+        if changed:
+            warehouse.execute("load/set_meta", name="totals", value="")
+    return changed
+
+
+def unknown_categories(warehouse: Warehouse) -> dict[str, int]:
+    """Return the categories that nobody knows: path of the log to its impressions and report rows.
+
+    Args:
+        warehouse: The open warehouse, refreshed.
+    """
+    names = warehouse.query("load/category_names")
+    # Nearly always there is none, and then the events are not read at all.
+    if not names["category"].str.starts_with(UNKNOWN).any():
+        return {}
+    return dict(warehouse.query("load/unknown_categories").iter_rows())
+
+
+def _write(
+    warehouse: Warehouse, new: set[str], before: dict[str, str], names: dict[str, str]
+) -> None:
+    warehouse.fill("categories_seen", pl.DataFrame({"raw": sorted(new)}))
+    otherwise = {raw: name for raw, name in names.items() if raw != name}
+    if otherwise != before:
+        warehouse.execute("load/clear", table="category_names")
+        rows = {"raw": list(otherwise), "category": list(otherwise.values())}
+        warehouse.fill("category_names", pl.DataFrame(rows))
