@@ -1,37 +1,26 @@
-"""Events → columns: one polars frame for each table of the warehouse."""
+"""Checked events as columns → the rows of the warehouse's event tables.
+
+What comes in is a frame for one event type whose columns are wire fields, already of the right
+types: ``line``, ``event_id``, ``ts_micros``, ``source`` (null: the segment's) and whatever else the
+events have. A field that no event has need not be there.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from operator import attrgetter
-from typing import Any, Final, cast
+from datetime import datetime
+from typing import Final
 
-import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import polars_hash  # noqa: F401 -- importing it registers Expr.nchash
-import xxhash
 
 from abplatform.domain.assignment import unit_slices
-from abplatform.domain.events import (
-    Aggregate,
-    Assigned,
-    Behaviour,
-    Click,
-    Conversion,
-    Cost,
-    Decision,
-    Event,
-    Feedback,
-    Impression,
-    content_of,
-)
 from abplatform.logs.facts import to_micros
 
-__all__ = ["KNOWN_BOTS", "Place", "tables_of"]
+__all__ = ["COVARIATES", "KNOWN_BOTS", "Place", "table_of", "texts_of"]
 
 KNOWN_BOTS: Final = (
     r"(?i)(^|[^u])bot|crawl|spider|slurp|headless|phantomjs|lighthouse|preview|monitor"
@@ -39,280 +28,250 @@ KNOWN_BOTS: Final = (
 )
 """User agents that say themselves that nobody looks. ``[^u]bot`` spares the phones called Cubot."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_Layout = Mapping[str, type[pl.DataType]]
+
+COVARIATES: Final[_Layout] = {"line": pl.Int64, "name": pl.String, "value_micros": pl.Int64}
+"""Columns of the numbers among events' attributes."""
+
 _UNIT: Final = "\x1f"
-_ONE_SHORT: Final = [Assigned("", "")]
-"""Stands for the short form, whose experiment and variant are the event's own fields."""
-_EXPOSURE_TEXTS: Final = (
-    "unit_id",
-    "creative_id",
-    "product_id",
-    "category",
-    "decision_id",
-    "channel",
-    "placement",
-    "country",
-    "segment",
-    "reason",
-    "user_agent",
-)
+_MILLION: Final = 1_000_000
+_QUARTER_HOUR_MICROS: Final = 900 * _MILLION
+"""Offsets from UTC change at whole quarters of an hour, so that all its moments share a day."""
+
+
+def _texts(*names: str) -> _Layout:
+    return dict.fromkeys(names, pl.String)
+
+
+_EVENT: Final[_Layout] = {
+    "event_id": pl.String,
+    "key_hash": pl.UInt64,
+    "line": pl.Int64,
+    "source": pl.String,
+    "ts_micros": pl.Int64,
+}
+_EXPOSURE: Final[_Layout] = {
+    **_EVENT,
+    "ordinal": pl.Int16,
+    **_texts("experiment", "variant"),
+    "day": pl.Date,
+    "unit_id": pl.String,
+    "unit_slice": pl.Int32,
+    **_texts("creative_id", "product_id", "category"),
+    **_texts("decision_id", "channel", "placement"),
+    "position": pl.Int32,
+    **_texts("country", "segment"),
+    "propensity": pl.Float64,
+    "explored": pl.Boolean,
+    **_texts("reason", "user_agent"),
+    "known_bot": pl.Boolean,
+    "attributes": pl.String,
+}
+_ABOUT_IMPRESSION: Final[_Layout] = {
+    **_EVENT,
+    "impression_id": pl.String,
+    "impression_hash": pl.UInt64,
+}
+_LAYOUTS: Final[Mapping[str, tuple[str, _Layout]]] = {
+    "impression": ("impressions", _EXPOSURE),
+    "decision": ("decisions", {**_EXPOSURE, "action": pl.String}),
+    "click": (
+        "clicks",
+        {**_ABOUT_IMPRESSION, "decision_id": pl.String, "position": pl.Int32},
+    ),
+    "conversion": (
+        "conversions",
+        {
+            **_ABOUT_IMPRESSION,
+            **_texts("unit_id", "kind"),
+            "paid_micros": pl.Int64,
+            **_texts("currency", "order_id", "reverses"),
+        },
+    ),
+    "cost": (
+        "costs",
+        {
+            **_ABOUT_IMPRESSION,
+            **_texts("experiment", "variant"),
+            "day": pl.Date,
+            "paid_micros": pl.Int64,
+            "currency": pl.String,
+        },
+    ),
+    "feedback": ("feedback", {**_ABOUT_IMPRESSION, "score_micros": pl.Int64}),
+    "behaviour": (
+        "behaviour",
+        {
+            **_EVENT,
+            **_texts("unit_id", "action", "item_id", "query"),
+            "rating_micros": pl.Int64,
+            "text": pl.String,
+            "value_micros": pl.Int64,
+        },
+    ),
+    "aggregate": (
+        "aggregates",
+        {
+            **_EVENT,
+            "event_key": pl.String,
+            **_texts("experiment", "variant", "category", "product_id", "creative_id"),
+            "day": pl.Date,
+            "revision": pl.Int64,
+            **dict.fromkeys(
+                ("impressions", "clicks", "conversions", "value_micros", "cost_micros"), pl.Int64
+            ),
+        },
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where events stand and how their days and money are read.
+    """Where events stand and how their days are read.
 
     Args:
         source: The segment's source; an event may name another.
         landed_at: When the segment was sealed: the revision of reports that name none.
         time_zone: Where a workspace day begins.
-        rates: Currency to its worth in the workspace's currency, that one included.
     """
 
     source: str
     landed_at: datetime
     time_zone: str
-    rates: Mapping[str, Decimal]
 
 
-def tables_of(
-    events: Sequence[Event], lines: Sequence[int], place: Place
-) -> dict[str, pl.DataFrame]:
-    """Return the rows to insert, by table.
+def table_of(kind: str, events: pl.DataFrame, place: Place) -> tuple[str, pl.DataFrame]:
+    """Return the table of an event type and the rows to insert into it.
 
     Args:
-        events: Valid ones.
-        lines: The line of each.
+        kind: The event type.
+        events: Checked ones; see above.
         place: Where they stand.
     """
-    rows: dict[type, list[int]] = defaultdict(list)
-    for index, event in enumerate(events):
-        rows[type(event)].append(index)
-    parts: dict[str, list[pl.DataFrame]] = defaultdict(list)
-    for kind, indices in rows.items():
-        chosen = [events[index] for index in indices]
-        common = _common(chosen, [lines[index] for index in indices], place)
-        for table, frame in _BUILDERS[kind](chosen, common, place).items():
-            if len(frame):
-                parts[table].append(frame)
-    return {table: pl.concat(frames) for table, frames in parts.items()}
-
-
-def _common(events: Sequence[Event], lines: Sequence[int], place: Place) -> pl.DataFrame:
-    """Return what every table holds, and the key by which an event is known."""
-    contents = [
-        xxhash.xxh3_64_intdigest(
-            _aggregate_content(event) if type(event) is Aggregate else content_of(event)
-        )
-        for event in events
-    ]
-    here, landed = place.source, to_micros(place.landed_at)
-    frame = pl.DataFrame(
-        {
-            "line": pl.Series(lines, dtype=pl.Int64),
-            "source": pl.Series([event.source or here for event in events], dtype=pl.String),
-            "event_id": _column(events, "event_id", pl.String),
-            "content_hash": pl.Series(contents, dtype=pl.UInt64),
-        }
+    table, layout = _LAYOUTS[kind]
+    source = pl.col("source") if "source" in events.columns else pl.lit(None, dtype=pl.String)
+    rows = events.with_columns(source=source.fill_null(place.source))
+    rows = _REFINERS.get(kind, _plainly)(rows, place)
+    if "impression_hash" in layout:
+        rows = rows.with_columns(impression_hash=_hash("impression_id", rows))
+    rows = rows.with_columns(
+        key_hash=_hash("event_key" if kind == "aggregate" else "event_id", rows)
     )
-    key = "event_id"
-    if type(events[0]) is Aggregate:
-        key = "event_key"
-        keys = [
-            _aggregate_key(event, event.source or here, landed)
-            for event in cast("Sequence[Aggregate]", events)
-        ]
-        frame = frame.with_columns(pl.Series("event_key", keys, dtype=pl.String))
+    columns = [
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in layout.items()
+    ]
+    return table, rows.select(columns)
+
+
+def texts_of(events: pl.DataFrame) -> pl.DataFrame | None:
+    """Return the texts of the creatives that events show, or None: ``creative_id``, ``text``."""
+    if "creative_text" not in events.columns:
+        return None
+    told = events.filter(pl.col("creative_text").str.len_bytes() > 0).sort("line")
+    told = told.unique("creative_id", keep="last", maintain_order=True)
+    return told.select("creative_id", text="creative_text") if len(told) else None
+
+
+def _plainly(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    del place
+    return rows
+
+
+def _exposures(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    slices = pl.Series("unit_slice", unit_slices(rows["unit_id"]))
+    rows = rows.with_columns(slices, _days(rows["ts_micros"], place.time_zone))
+    if "ordinal" not in rows.columns:
+        rows = rows.with_columns(ordinal=pl.lit(0, dtype=pl.Int16))
+    return rows.with_columns(known_bot=_known_bots(rows))
+
+
+def _conversions(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    del place
+    return rows.rename({"value_micros": "paid_micros"})
+
+
+def _costs(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    del place
+    return rows.rename({"cost_micros": "paid_micros"})
+
+
+def _feedback(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    del place
+    return rows.with_columns(score_micros=_in_millionths("score"))
+
+
+def _behaviour(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    del place
+    if "rating" not in rows.columns:
+        return rows
+    return rows.with_columns(rating_micros=_in_millionths("rating"))
+
+
+def _aggregates(rows: pl.DataFrame, place: Place) -> pl.DataFrame:
+    landed = pl.lit(to_micros(place.landed_at), dtype=pl.Int64)
+    told = pl.col("revision") if "revision" in rows.columns else landed
+    rows = rows.with_columns(
+        revision=told.fill_null(landed),
+        **{
+            name: pl.col(name).fill_null(0) if name in rows.columns else pl.lit(0)
+            for name in ("conversions", "value_micros", "cost_micros")
+        },
+    )
+    parts = ("source", "experiment", "variant", "category", "product_id", "creative_id")
+    day, revision = pl.col("day").dt.to_string("iso"), pl.col("revision").cast(pl.String)
+    key = pl.concat_str(pl.lit("aggregate"), *parts, day, revision, separator=_UNIT)
+    return rows.with_columns(event_key=key)
+
+
+_REFINERS: Final = {
+    "impression": _exposures,
+    "decision": _exposures,
+    "conversion": _conversions,
+    "cost": _costs,
+    "feedback": _feedback,
+    "behaviour": _behaviour,
+    "aggregate": _aggregates,
+}
+
+
+def _hash(name: str, rows: pl.DataFrame) -> pl.Expr:
+    if name not in rows.columns:
+        return pl.lit(None, dtype=pl.UInt64)
     # The namespace is registered at run time, so its type is unknown.
-    hashed = pl.col(key).nchash.xxh3_64()  # type: ignore[attr-defined]
-    return frame.with_columns(key_hash=hashed)
+    hashed: pl.Expr = pl.col(name).nchash.xxh3_64()  # type: ignore[attr-defined]
+    if not rows[name].null_count():
+        return hashed
+    return pl.when(pl.col(name).is_not_null()).then(hashed)
 
 
-def _column(events: Sequence[Any], name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
-    return pl.Series(name, list(map(attrgetter(name), events)), dtype=dtype)
+def _in_millionths(name: str) -> pl.Expr:
+    return (pl.col(name) * _MILLION).round(mode="half_to_even").cast(pl.Int64)
 
 
-def _texts(events: Sequence[Any], *names: str) -> list[pl.Series]:
-    return [_column(events, name, pl.String) for name in names]
-
-
-def _moments(events: Sequence[Any]) -> pl.Series:
-    micros = [(event.ts - _EPOCH) // _MICROSECOND for event in events]
-    return pl.Series("ts_micros", micros, dtype=pl.Int64)
+def _known_bots(rows: pl.DataFrame) -> pl.Expr:
+    """Tell which events' user agents say that they are bots; few agents are told apart."""
+    if "user_agent" not in rows.columns:
+        return pl.lit(value=False)
+    agents = rows["user_agent"].unique()
+    bots = agents.filter(agents.str.contains(KNOWN_BOTS).fill_null(value=False))
+    if bots.is_empty():
+        return pl.lit(value=False)
+    return pl.col("user_agent").is_in(bots.implode()).fill_null(value=False)
 
 
 def _days(ts_micros: pl.Series, time_zone: str) -> pl.Series:
+    """Return the workspace's days; the zone is asked once a quarter of an hour."""
+    quarters: npt.NDArray[np.int64] = ts_micros.to_numpy() // _QUARTER_HOUR_MICROS
+    first = int(quarters.min())
+    span = int(quarters.max()) - first + 1
+    if span > max(len(quarters), 100_000):
+        return _days_of(ts_micros, time_zone)
+    begins = pl.Series(np.arange(first, first + span) * _QUARTER_HOUR_MICROS)
+    days = _days_of(begins, time_zone).to_physical().to_numpy()
+    return pl.Series("day", days[quarters - first]).cast(pl.Date)
+
+
+def _days_of(ts_micros: pl.Series, time_zone: str) -> pl.Series:
     moments = ts_micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return moments.dt.convert_time_zone(time_zone).dt.date().alias("day")
-
-
-def _exposures(
-    events: Sequence[Impression | Decision], common: pl.DataFrame, place: Place
-) -> dict[str, pl.DataFrame]:
-    ts_micros = _moments(events)
-    frame = common.with_columns(
-        ts_micros,
-        _days(ts_micros, place.time_zone),
-        *_texts(events, *_EXPOSURE_TEXTS),
-        _column(events, "position", pl.Int32),
-        _column(events, "propensity", pl.Float64),
-        _column(events, "explored", pl.Boolean),
-        pl.Series("attributes", [_as_json(event.attributes) for event in events], dtype=pl.String),
-    )
-    frame = frame.with_columns(
-        pl.Series("unit_slice", unit_slices(frame["unit_id"])).cast(pl.Int32),
-        known_bot=pl.col("user_agent").str.contains(KNOWN_BOTS).fill_null(value=False),
-    )
-    tables = {"covariates": _covariates(events, common)}
-    if type(events[0]) is Decision:
-        frame = frame.with_columns(_column(events, "action", pl.String))
-        return tables | {"decisions": _by_assignment(events, frame)}
-    shown = cast("Sequence[Impression]", events)
-    rows = {"impressions": _by_assignment(events, frame), "creative_texts": _creative_texts(shown)}
-    return tables | rows
-
-
-def _by_assignment(events: Sequence[Impression | Decision], frame: pl.DataFrame) -> pl.DataFrame:
-    """Repeat a row for each of its experiments; one without any stays once."""
-    given = [_ONE_SHORT if e.assignments is None else e.assignments for e in events]
-    if set(map(len, given)) == {1}:
-        # Nearly every log: one experiment an event, so that nothing moves.
-        index = None
-        ordinals = [0] * len(events)
-        experiments = [
-            one[0].experiment or e.experiment for one, e in zip(given, events, strict=True)
-        ]
-        variants = [one[0].variant or e.variant for one, e in zip(given, events, strict=True)]
-    else:
-        cells = [
-            (row, ordinal, one.experiment or e.experiment, one.variant or e.variant)
-            for row, (several, e) in enumerate(zip(given, events, strict=True))
-            for ordinal, one in enumerate(several or _ONE_SHORT)
-        ]
-        index = [cell[0] for cell in cells]
-        ordinals = [cell[1] for cell in cells]
-        experiments = [cell[2] for cell in cells]
-        variants = [cell[3] for cell in cells]
-    return (frame if index is None else frame[index]).with_columns(
-        pl.Series("ordinal", ordinals, dtype=pl.Int16),
-        pl.Series("experiment", experiments, dtype=pl.String),
-        pl.Series("variant", variants, dtype=pl.String),
-    )
-
-
-def _covariates(events: Sequence[Impression | Decision], common: pl.DataFrame) -> pl.DataFrame:
-    told = [(row, event.attributes) for row, event in enumerate(events) if event.attributes]
-    lines = common["line"].to_list() if told else []
-    rows = [
-        (lines[row], name, round(value * 1_000_000))
-        for row, attributes in told
-        for name, value in attributes.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 10**12
-    ]
-    schema = {"line": pl.Int64, "name": pl.String, "value_micros": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _creative_texts(events: Sequence[Impression | Aggregate]) -> pl.DataFrame:
-    texts = {event.creative_id: event.creative_text for event in events if event.creative_text}
-    schema = {"creative_id": pl.String, "text": pl.String}
-    return pl.DataFrame(list(texts.items()), schema=schema, orient="row")
-
-
-def _clicks(events: Sequence[Click], common: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
-    del place
-    columns = [_moments(events), *_texts(events, "impression_id", "decision_id")]
-    columns.append(_column(events, "position", pl.Int32))
-    return {"clicks": common.with_columns(columns)}
-
-
-def _conversions(
-    events: Sequence[Conversion], common: pl.DataFrame, place: Place
-) -> dict[str, pl.DataFrame]:
-    names = ("impression_id", "unit_id", "kind", "currency", "order_id", "reverses")
-    paid = _column(events, "value_micros", pl.Int64).alias("paid_micros")
-    value = _in_own_currency(events, "value_micros", place)
-    columns = [_moments(events), *_texts(events, *names), paid, value]
-    return {"conversions": common.with_columns(columns)}
-
-
-def _costs(events: Sequence[Cost], common: pl.DataFrame, place: Place) -> dict[str, pl.DataFrame]:
-    names = ("impression_id", "experiment", "variant", "currency")
-    paid = _column(events, "cost_micros", pl.Int64).alias("paid_micros")
-    value = _in_own_currency(events, "cost_micros", place)
-    columns = [_moments(events), *_texts(events, *names), _column(events, "day", pl.Date)]
-    return {"costs": common.with_columns(*columns, paid, value)}
-
-
-def _feedback(
-    events: Sequence[Feedback], common: pl.DataFrame, place: Place
-) -> dict[str, pl.DataFrame]:
-    del place
-    scores = [round(event.score * 1_000_000) for event in events]
-    columns = [_moments(events), *_texts(events, "impression_id")]
-    columns.append(pl.Series("score_micros", scores, dtype=pl.Int64))
-    return {"feedback": common.with_columns(columns)}
-
-
-def _behaviour(
-    events: Sequence[Behaviour], common: pl.DataFrame, place: Place
-) -> dict[str, pl.DataFrame]:
-    del place
-    ratings = [None if e.rating is None else round(e.rating * 1_000_000) for e in events]
-    columns = [_moments(events), *_texts(events, "unit_id", "action", "item_id", "query", "text")]
-    columns.append(pl.Series("rating_micros", ratings, dtype=pl.Int64))
-    columns.append(_column(events, "value_micros", pl.Int64))
-    return {"behaviour": common.with_columns(columns)}
-
-
-def _aggregates(
-    events: Sequence[Aggregate], common: pl.DataFrame, place: Place
-) -> dict[str, pl.DataFrame]:
-    landed = to_micros(place.landed_at)
-    revisions = [landed if event.revision is None else event.revision for event in events]
-    counts = ("impressions", "clicks", "conversions", "value_micros", "cost_micros")
-    columns = [
-        _moments(events),
-        *_texts(events, "experiment", "variant", "category", "product_id", "creative_id"),
-        _column(events, "day", pl.Date),
-        pl.Series("revision", revisions, dtype=pl.Int64),
-        *(_column(events, name, pl.Int64) for name in counts),
-    ]
-    rows = common.with_columns(columns)
-    return {"aggregates": rows, "creative_texts": _creative_texts(events)}
-
-
-def _aggregate_key(event: Aggregate, source: str, landed_micros: int) -> str:
-    revision = landed_micros if event.revision is None else event.revision
-    parts = (event.experiment, event.variant, event.category, event.product_id, event.creative_id)
-    return _UNIT.join(("aggregate", source, *parts, event.day.isoformat(), str(revision)))
-
-
-def _aggregate_content(event: Aggregate) -> bytes:
-    counts = (event.impressions, event.clicks, event.conversions)
-    return msgspec.json.encode((*counts, event.value_micros, event.cost_micros))
-
-
-def _in_own_currency(events: Sequence[Conversion | Cost], name: str, place: Place) -> pl.Series:
-    values = [
-        int((getattr(event, name) * place.rates[event.currency]).to_integral_value())
-        for event in events
-    ]
-    return pl.Series(name, values, dtype=pl.Int64)
-
-
-def _as_json(attributes: Mapping[str, Any] | None) -> str | None:
-    return msgspec.json.encode(attributes).decode() if attributes else None
-
-
-_BUILDERS: Final[Mapping[type, Any]] = {
-    Impression: _exposures,
-    Decision: _exposures,
-    Click: _clicks,
-    Conversion: _conversions,
-    Cost: _costs,
-    Feedback: _feedback,
-    Behaviour: _behaviour,
-    Aggregate: _aggregates,
-}

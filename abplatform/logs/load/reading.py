@@ -8,10 +8,13 @@ from decimal import Decimal
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from abplatform.domain.events import Event, EventRejected
 from abplatform.logs.landing import Segment
 from abplatform.logs.load.batch import Batch, frame_of_rejects
-from abplatform.logs.load.columns import Place, tables_of
+from abplatform.logs.load.columns import Place, table_of, texts_of
+from abplatform.logs.load.structs import columns_of, covariates_of
 from abplatform.logs.mapping import (
     Mapped,
     RowMapper,
@@ -40,8 +43,6 @@ class Reader:
     Args:
         segment: What to read.
         time_zone: Where a workspace day begins.
-        rates: Currency to its worth in the workspace's currency, that one included; may be left
-            out where no batches are read.
     """
 
     segment: Segment
@@ -72,11 +73,10 @@ class Reader:
             source=self.segment.source,
             landed_at=self.segment.landed_at,
             time_zone=str(self.time_zone),
-            rates=self.rates,
         )
         for found in self.events(door):
             yield Batch(
-                tables=tables_of(found.events, found.lines, place),
+                tables=_tables(found, place),
                 rejects=frame_of_rejects(found.rejects),
                 bytes_read=0,
             )
@@ -148,3 +148,20 @@ class Reader:
         if mapping is not None:
             return Mapped(mapping, self.segment.sha256, self.time_zone)
         return None if self.segment.form.startswith("jsonl") else Wire()
+
+
+def _tables(found: Events, place: Place) -> dict[str, pl.DataFrame]:
+    tables = {}
+    texts = []
+    for kind, events in columns_of(found.events, found.lines).items():
+        table, rows = table_of(kind, events, place)
+        tables[table] = rows
+        told = texts_of(events)
+        if told is not None:
+            texts.append(told)
+    covariates = covariates_of(found.events, found.lines)
+    if len(covariates):
+        tables["covariates"] = covariates
+    if texts:
+        tables["creative_texts"] = pl.concat(texts)
+    return tables

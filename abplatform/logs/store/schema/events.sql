@@ -42,15 +42,14 @@ CREATE TABLE clicks (
     event_id VARCHAR, key_hash UBIGINT,
     segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
-    impression_id VARCHAR, decision_id VARCHAR, position INTEGER
+    impression_id VARCHAR, impression_hash UBIGINT, decision_id VARCHAR, position INTEGER
 );
 
 CREATE TABLE conversions (
     event_id VARCHAR, key_hash UBIGINT,
     segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
-    impression_id VARCHAR, unit_id VARCHAR, kind VARCHAR,
-    value_micros BIGINT,           -- in the workspace's currency
+    impression_id VARCHAR, impression_hash UBIGINT, unit_id VARCHAR, kind VARCHAR,
     paid_micros BIGINT, currency VARCHAR, -- as the event said it
     order_id VARCHAR, reverses VARCHAR
 );
@@ -59,8 +58,8 @@ CREATE TABLE costs (
     event_id VARCHAR, key_hash UBIGINT,
     segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
-    impression_id VARCHAR, experiment VARCHAR, variant VARCHAR, day DATE,
-    cost_micros BIGINT,
+    impression_id VARCHAR, impression_hash UBIGINT,
+    experiment VARCHAR, variant VARCHAR, day DATE,
     paid_micros BIGINT, currency VARCHAR
 );
 
@@ -68,7 +67,7 @@ CREATE TABLE feedback (
     event_id VARCHAR, key_hash UBIGINT,
     segment_number BIGINT, line BIGINT, withdrawn_by BIGINT, superseded BOOLEAN, source VARCHAR,
     ts_micros BIGINT,
-    impression_id VARCHAR, score_micros BIGINT
+    impression_id VARCHAR, impression_hash UBIGINT, score_micros BIGINT
 );
 
 CREATE TABLE behaviour (
