@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,7 +21,17 @@ import polars as pl
 from duckdb.func import PythonUDFType
 
 from abplatform.domain.assignment import buckets
-from abplatform.errors import StoreError
+from abplatform.durable import reach
+from abplatform.errors import StoreError, WarehouseDamaged
+from abplatform.logs.store.opening import (
+    CONFIG,
+    connect,
+    create,
+    mark_damaged,
+    meaning_of,
+    move_aside,
+    read_text,
+)
 from abplatform.workspace import Workspace
 
 __all__ = ["TABLES", "Warehouse", "data_version", "data_version_of", "read_query"]
@@ -78,26 +87,14 @@ TABLES: Final = frozenset(
 )
 """Names that may take the place of ``{table}``."""
 
-_HERE: Final = Path(__file__).parent
-_SCHEMA: Final = ("ledger", "events", "experiments", "taxonomy", "exposures")
-_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "preserve_insertion_order": "false",
-}
 
-
-@cache
 def read_query(name: str) -> str:
     """Return the text of ``queries/<name>.sql``.
 
     Raises:
         StoreError: There is no such query.
     """
-    path = _HERE / "queries" / f"{name}.sql"
-    if not path.is_file():
-        raise StoreError(f"there is no query {name!r}", path=path)
-    return path.read_text(encoding="utf-8")
+    return read_text(f"queries/{name}")
 
 
 class Warehouse:
@@ -131,35 +128,34 @@ class Warehouse:
             workspace: Whose warehouse. Its time zone cuts the days in the tables.
 
         Raises:
-            StoreError: Another process has it open.
+            WarehouseDamaged: The file turned out to be damaged; the next job makes it anew.
+            DiskFull: No space is left for the job.
+            StoreError: Another process has it open, or the job needs more memory.
         """
         path = workspace.warehouse
         path.parent.mkdir(parents=True, exist_ok=True)
-        stamp = _stamp(str(workspace.settings.time_zone), workspace.settings.currency)
         moved_aside = None
-        connection = _connect(path, stamp)
+        connection = connect(workspace)
         if connection is None:
             moved_aside = cls.move_aside(workspace)
-            connection = _connect(path, stamp)
+            connection = connect(workspace)
             if connection is None:
                 raise StoreError("a new warehouse cannot be made", path=path)
-        try:
+        with _closing(connection, path):
             yield cls(connection, moved_aside=moved_aside)
-        finally:
-            connection.close()
 
     @staticmethod
     def move_aside(workspace: Workspace) -> Path:
         """Move the closed warehouse aside, so that the next :meth:`open` begins empty."""
-        return _move_aside(workspace.warehouse, workspace.clock().strftime("%Y%m%dT%H%M%S"))
+        return move_aside(workspace.warehouse, workspace.clock().strftime("%Y%m%dT%H%M%S"))
 
     @classmethod
     @contextmanager
     def in_memory(cls) -> Iterator[Warehouse]:
         """Open an empty warehouse that leaves nothing behind, for a dry run."""
-        connection = duckdb.connect(":memory:", config=_CONFIG)
+        connection = duckdb.connect(":memory:", config=CONFIG)
         try:
-            _create(connection, "")
+            create(connection, "")
             yield cls(connection)
         finally:
             connection.close()
@@ -244,6 +240,7 @@ class Warehouse:
 
     def checkpoint(self) -> None:
         """Write the log into the file, so that nothing hangs on a separate WAL."""
+        reach("warehouse.checkpoint")
         self._connection.execute("CHECKPOINT")
 
 
@@ -271,58 +268,23 @@ def _allowed(table: str) -> str:
     return table
 
 
-def _stamp(*settings: str) -> str:
-    """What the tables depend on besides the segments: the schema's text and some settings."""
-    texts = [(_HERE / "schema" / f"{name}.sql").read_text(encoding="utf-8") for name in _SCHEMA]
-    return hashlib.sha256("\0".join([*texts, *settings]).encode()).hexdigest()
-
-
-def _create(connection: duckdb.DuckDBPyConnection, stamp: str) -> None:
-    connection.begin()
-    for name in _SCHEMA:
-        connection.execute((_HERE / "schema" / f"{name}.sql").read_text(encoding="utf-8"))
-    connection.execute(read_query("load/set_meta"), {"name": "stamp", "value": stamp})
-    connection.commit()
-
-
-def _connect(path: Path, stamp: str) -> duckdb.DuckDBPyConnection | None:
-    """Open the file; None when it is damaged or was made by another schema."""
-    connection = None
+@contextmanager
+def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """Close a connection in the end, and say what an error of DuckDB means to its file."""
     try:
-        is_new = not path.exists()
-        connection = duckdb.connect(path, config=_CONFIG)
-        if is_new:
-            _create(connection, stamp)
-        facts = dict(connection.execute(read_query("load/meta")).fetchall())
-        if facts.get("stamp") == stamp:
-            return connection
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
-            raise StoreError(
-                "another process has the warehouse open",
-                path=path,
-                remedy="close it; the workspace's jobs open it one at a time",
-            ) from None
-    except duckdb.Error:
-        # Whatever is wrong inside, the truth is in the landing: the file is moved aside.
-        pass
-    if connection is not None:
+        yield
+        reach("warehouse.close")
         connection.close()
-    return None
-
-
-def _move_aside(path: Path, moment: str) -> Path:
-    number = 1
-    while True:
-        target = path.with_name(f"{path.name}.aside-{moment}-{number}")
-        if not target.exists():
-            break
-        number += 1
-    path.rename(target)
-    log = path.with_name(path.name + ".wal")
-    if log.exists():
-        log.rename(target.with_name(target.name + ".wal"))
-    return target
+    except duckdb.Error as error:
+        told = meaning_of(error, path)
+        if told is None:
+            raise
+        if isinstance(told, WarehouseDamaged):
+            mark_damaged(path, told)
+        raise told from error
+    finally:
+        with suppress(duckdb.Error):
+            connection.close()
 
 
 def _unit_bucket(unit_ids: Any, salts: Any) -> Any:
