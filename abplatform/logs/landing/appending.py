@@ -26,6 +26,7 @@ from abplatform.logs.landing.sealing import (
     seal_file,
 )
 from abplatform.logs.landing.segments import Segment, check_source, file_sha256
+from abplatform.logs.privacy import FORGOTTEN_LINE, GuardWatch, tombstones_of
 from abplatform.workspace import Workspace
 
 __all__ = ["SEAL_SECONDS", "SEGMENT_BYTES", "Landing", "check_lines", "unwritable"]
@@ -56,6 +57,7 @@ class Landing:
         self._workspace = workspace
         self._seconds = seconds
         self._open: dict[str, _OpenSegment] = {}
+        self._guard = GuardWatch(workspace)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -90,10 +92,11 @@ class Landing:
         check_source(source)
         self._workspace.check_space()
         self.seal_due()
+        guard = self._guard.current()
         count = 0
         try:
             for part in _parts(lines):
-                self._write(source, part)
+                self._write(source, [guard.line(line) for line in part] if guard else part)
                 count += len(part)
             if source in self._open:
                 with self._dropped_if_it_fails(source):
@@ -165,8 +168,9 @@ class Landing:
                 segment.path.unlink()
                 return None
             segment.sync()
-            delivery = Delivery(source, segment.hasher.hexdigest())
-            return seal_file(self._workspace, segment.path, delivery)
+            return _seal_open(
+                self._workspace, segment.path, source=source, sha256=segment.hasher.hexdigest()
+            )
 
 
 @dataclass(slots=True)
@@ -270,4 +274,14 @@ def _seal(workspace: Workspace, path: Path) -> Segment | None:
         path.unlink()
         return None
     sync_file(path)
-    return seal_file(workspace, path, Delivery(path.parent.parent.name, file_sha256(path)))
+    return _seal_open(workspace, path, source=path.parent.parent.name, sha256=file_sha256(path))
+
+
+def _seal_open(workspace: Workspace, path: Path, *, source: str, sha256: str) -> Segment:
+    """Seal a file of appended lines; those that the guard erased are counted."""
+    erased = 0
+    if tombstones_of(workspace):
+        with path.open("rb") as file:
+            erased = sum(line == FORGOTTEN_LINE + b"\n" for line in file)
+    forgotten = {source: erased} if erased else {}
+    return seal_file(workspace, path, Delivery(source, sha256, forgotten=forgotten))

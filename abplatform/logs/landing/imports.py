@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Mapping
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def land_file(
     source: str,
     mapping: MappingText | None = None,
     supersedes: Hours | None = None,
+    delivered_as: str | None = None,
+    forgotten: Mapping[str, int] | None = None,
 ) -> tuple[Segment, bool]:
     """Land a file byte for byte, or find the segment that already holds it.
 
@@ -45,6 +48,8 @@ def land_file(
         source: Where it comes from.
         mapping: What reads it; None for wire events.
         supersedes: The hours whose events it replaces, or None.
+        delivered_as: The sha256 with which it was delivered, where it was rewritten on the way.
+        forgotten: Events that were left out on the way, by source.
 
     Returns:
         The segment, and whether it is new.
@@ -75,11 +80,20 @@ def land_file(
         except IngestError:
             copy.unlink()
             raise
-        known = find_segment(workspace, sha256, mapping, supersedes)
+        known = find_segment(workspace, delivered_as or sha256, mapping, supersedes)
         if known is not None:
             copy.unlink()
             return known, False
-        delivery = Delivery(source, sha256, form, file.name, mapping, supersedes)
+        delivery = Delivery(
+            source,
+            sha256,
+            form,
+            file.name,
+            mapping,
+            supersedes,
+            delivered_as=None if delivered_as == sha256 else delivered_as,
+            forgotten=forgotten or {},
+        )
         return seal_file(workspace, copy, delivery), True
 
 

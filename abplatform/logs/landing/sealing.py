@@ -10,9 +10,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
@@ -35,6 +35,8 @@ class Delivery:
         origin: The name of the file it was imported from, else an empty string.
         mapping: What reads it; None for wire events.
         supersedes: The hours whose events it replaces, or None.
+        delivered_as: The sha256 with which it was delivered, where it was rewritten, else None.
+        forgotten: Events that were left out on the way in, by source.
     """
 
     source: str
@@ -43,6 +45,8 @@ class Delivery:
     origin: str = ""
     mapping: MappingText | None = None
     supersedes: Hours | None = None
+    delivered_as: str | None = None
+    forgotten: Mapping[str, int] = field(default_factory=dict)
 
 
 def seal_file(workspace: Workspace, path: Path, delivery: Delivery) -> Segment:
@@ -59,8 +63,9 @@ def seal_file(workspace: Workspace, path: Path, delivery: Delivery) -> Segment:
     make_folder(folder)
     if delivery.mapping is not None:
         keep_mapping(workspace, delivery.mapping)
+    named = delivery.delivered_as or delivery.sha256
     with _turn(workspace) as number:
-        target = folder / f"{number:09d}-{delivery.sha256[:12]}.{delivery.form}"
+        target = folder / f"{number:09d}-{named[:12]}.{delivery.form}"
         segment = Segment(
             number=number,
             path=target,
@@ -70,6 +75,8 @@ def seal_file(workspace: Workspace, path: Path, delivery: Delivery) -> Segment:
             origin=delivery.origin,
             mapping=delivery.mapping,
             supersedes=delivery.supersedes,
+            delivered_as=delivery.delivered_as,
+            forgotten=delivery.forgotten,
         )
         about = json.dumps(segment.to_json()).encode()
         write_durably(target.with_name(target.name + ".json"), about)

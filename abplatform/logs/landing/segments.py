@@ -25,6 +25,7 @@ __all__ = [
     "find_segment",
     "form_of",
     "mapping_file",
+    "revision_of",
     "sealed_paths",
     "sealed_segments",
 ]
@@ -32,6 +33,7 @@ __all__ = [
 FORMS: Final = ("jsonl.gz", "jsonl.zst", "jsonl", "csv.gz", "csv.zst", "csv", "parquet")
 """The endings of segments; ``.ndjson`` and ``.json`` files land as ``.jsonl``."""
 
+_REVISION: Final = re.compile(r"[0-9]{9}-r([0-9]+)-")
 _SOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALIASES: Final = {
     "ndjson": "jsonl",
@@ -115,6 +117,9 @@ class Segment:
         origin: The name of the file it was imported from, else an empty string.
         mapping: What reads it; None for wire events.
         supersedes: The hours whose events it replaces, or None.
+        delivered_as: The sha256 with which it was delivered, where it was rewritten, else None.
+        forgotten: Events that were erased from it, by source.
+        earlier: The sha256s that it had before, oldest first.
     """
 
     number: int
@@ -125,6 +130,14 @@ class Segment:
     origin: str = ""
     mapping: MappingText | None = None
     supersedes: Hours | None = None
+    delivered_as: str | None = None
+    forgotten: Mapping[str, int] = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def delivered_sha256(self) -> str:
+        """Of the bytes that were delivered: pseudonyms and forgetting rewrite them."""
+        return self.delivered_as or self.sha256
 
     @property
     def form(self) -> str:
@@ -134,7 +147,9 @@ class Segment:
     @property
     def identity(self) -> str:
         """What makes it the same delivery: bytes, the mapping that reads them, what it replaces."""
-        return _identity(self.sha256, self.mapping, self.supersedes)
+        # Two that were emptied have the same bytes and are no redeliveries of each other.
+        content = f"{self.sha256}<{self.delivered_as}" if self.delivered_as else self.sha256
+        return _identity(content, self.mapping, self.supersedes)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the side file holds."""
@@ -145,6 +160,9 @@ class Segment:
             "mapping_sha256": self.mapping.sha256 if self.mapping else None,
             "settings": dict(self.mapping.settings) if self.mapping else {},
             "supersedes": self.supersedes.to_json() if self.supersedes else None,
+            "delivered_sha256": self.delivered_as,
+            "forgotten": dict(self.forgotten),
+            "earlier": list(self.earlier),
         }
 
     @classmethod
@@ -170,6 +188,9 @@ class Segment:
                 mapping=mapping,
                 # Segments of earlier versions of the platform say nothing of it.
                 supersedes=Hours.read(told) if (told := about.get("supersedes")) else None,
+                delivered_as=about.get("delivered_sha256"),
+                forgotten=about.get("forgotten", {}),
+                earlier=tuple(about.get("earlier", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
@@ -211,13 +232,23 @@ def check_source(source: str) -> str:
 
 
 def sealed_paths(workspace: Workspace) -> list[Path]:
-    """Return the data files of every sealed segment in their order."""
+    """Return the data files of every sealed segment in their order.
+
+    Where a killed job left what a rewritten segment replaces, the newer file counts.
+    """
     paths = [
         path
         for path in workspace.landing.glob("sealed/*/*/*")
         if path.name.endswith(FORMS) and path.name[:9].isdigit()
     ]
-    return sorted(paths, key=lambda path: path.name)
+    newest = {path.name[:9]: path for path in sorted(paths, key=revision_of)}
+    return [newest[number] for number in sorted(newest)]
+
+
+def revision_of(path: Path) -> int:
+    """Return how often a sealed segment was rewritten: its file's name says so."""
+    found = _REVISION.match(path.name)
+    return int(found[1]) if found else 0
 
 
 def sealed_segments(workspace: Workspace) -> list[Segment]:
@@ -231,11 +262,13 @@ def find_segment(
     mapping: MappingText | None,
     supersedes: Hours | None = None,
 ) -> Segment | None:
-    """Return the sealed segment with these bytes, this mapping and these hours, or None."""
-    for path in sorted(workspace.landing.glob(f"sealed/*/*/*-{sha256[:12]}.*")):
+    """Return the sealed segment delivered with these bytes, mapping and hours, or None."""
+    wanted = _identity(sha256, mapping, supersedes)
+    paths = workspace.landing.glob(f"sealed/*/*/*-{sha256[:12]}.*")
+    for path in sorted(paths, key=lambda path: (-revision_of(path), path.name)):
         if path.name.endswith(FORMS):
             segment = Segment.read(workspace, path)
-            if segment.identity == _identity(sha256, mapping, supersedes):
+            if _identity(segment.delivered_sha256, segment.mapping, segment.supersedes) == wanted:
                 return segment
     return None
 

@@ -16,10 +16,10 @@ import msgspec
 
 from abplatform.domain.events import EVENT_TYPES, EventRejected, decode_event
 from abplatform.logs.privacy.pseudonyms import Pseudonyms, pseudonyms_of
-from abplatform.logs.privacy.tombstones import Tombstones, tombstones_of
+from abplatform.logs.privacy.tombstones import Tombstones, tombstones_of, tombstones_state
 from abplatform.workspace import Workspace
 
-__all__ = ["FORGOTTEN_LINE", "WIRE_FIELDS", "Guard", "guard_of"]
+__all__ = ["FORGOTTEN_LINE", "WIRE_FIELDS", "Guard", "GuardWatch", "guard_of", "stand_in"]
 
 FORGOTTEN_LINE: Final = b" "
 """Stands for a line that was erased: readers pass over it, and later lines keep their numbers."""
@@ -58,7 +58,8 @@ class Guard:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            return raw if not raw.strip() else self.unreadable(raw, _reason_of(raw))
+            told = self.unreadable(raw) if raw.strip() else raw
+            return raw if told is raw else stand_in(told, _reason_of(raw))
         passed = self.fields(row)
         if passed is None:
             return FORGOTTEN_LINE
@@ -75,24 +76,12 @@ class Guard:
         stored = unit_id if self.pseudonyms is None else self.pseudonyms.stored(unit_id)
         return None if stored in self.tombstones else stored
 
-    def unreadable(self, raw: bytes, reason: str) -> bytes:
-        """Return what is kept of a line that cannot be read: all, or with pseudonyms a stand-in.
-
-        Args:
-            raw: The line.
-            reason: Why it cannot be read; the stand-in is refused for the same one.
-        """
+    def unreadable(self, raw: bytes) -> bytes:
+        """Return what is kept of bytes that cannot be read: all, or with pseudonyms a few words."""
         if self.pseudonyms is None:
             return raw
-        tag, size = self.pseudonyms.tag(raw).encode(), str(len(raw)).encode()
-        if reason == "truncated":
-            return b'{"removed":"' + tag + b'","bytes":' + size
-        if reason == "too_deep":
-            return b'{"removed":"' + tag + b'","bytes":' + size + b',"":' + b'{"":' * _DEPTH
-        told = b"removed hmac-sha256 " + tag + b" of " + size + b" bytes"
-        if reason == "not_utf8":
-            return told + b" \xff"
-        return told.ljust(_LONGEST_LINE + 1) if reason == "too_long" else told
+        tag = self.pseudonyms.tag(raw).encode()
+        return b"removed hmac-sha256 " + tag + b" of " + str(len(raw)).encode() + b" bytes"
 
     @staticmethod
     def _disguise(row: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, Any]:
@@ -121,10 +110,52 @@ def guard_of(workspace: Workspace) -> Guard | None:
     Raises:
         WorkspaceError: The key of the pseudonyms cannot be used.
     """
-    pseudonyms, tombstones = pseudonyms_of(workspace), tombstones_of(workspace)
-    if pseudonyms is None and not tombstones:
-        return None
-    return Guard(pseudonyms, tombstones)
+    return GuardWatch(workspace).current()
+
+
+class GuardWatch:
+    """Gives a long-lived writer the guard as it is now: units may be forgotten at any time.
+
+    Args:
+        workspace: Where it writes.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._pseudonyms: Pseudonyms | None = None
+        self._read: tuple[int, int] | None = None
+        self._guard: Guard | None = None
+
+    def current(self) -> Guard | None:
+        """Return what events must pass now; None where they land as they come.
+
+        Raises:
+            WorkspaceError: The key of the pseudonyms cannot be used.
+        """
+        state = tombstones_state(self._workspace)
+        if state != self._read:
+            self._pseudonyms = self._pseudonyms or pseudonyms_of(self._workspace)
+            tombstones = tombstones_of(self._workspace)
+            is_needed = self._pseudonyms is not None or bool(tombstones)
+            self._guard = Guard(self._pseudonyms, tombstones) if is_needed else None
+            self._read = state
+        return self._guard
+
+
+def stand_in(told: bytes, reason: str) -> bytes:
+    """Return a line of wire events that says something and is refused for a given reason.
+
+    Args:
+        told: What it says, in ASCII without quotes.
+        reason: Why the line in whose place it stands is refused.
+    """
+    if reason == "truncated":
+        return b'{"told":"' + told + b'"'
+    if reason == "too_deep":
+        return b'{"told":"' + told + b'","":' + b'{"":' * _DEPTH
+    if reason == "not_utf8":
+        return told + b" \xff"
+    return told.ljust(_LONGEST_LINE + 1) if reason == "too_long" else told
 
 
 def _blank(value: object) -> object:

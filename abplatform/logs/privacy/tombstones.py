@@ -19,7 +19,7 @@ from pathlib import Path
 from abplatform.durable import append_durably
 from abplatform.workspace import Workspace
 
-__all__ = ["Tombstones", "bury", "tombstones_of"]
+__all__ = ["Tombstones", "bury", "tombstones_of", "tombstones_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,15 @@ def tombstones_of(workspace: Workspace) -> Tombstones:
             if "unit" in row:
                 digests.add(row["unit"])
     return Tombstones(salt, frozenset(digests))
+
+
+def tombstones_state(workspace: Workspace) -> tuple[int, int]:
+    """Return what changes whenever a unit is forgotten: size and time of the list, 0 without."""
+    try:
+        about = _path(workspace).stat()
+    except FileNotFoundError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns
 
 
 def bury(workspace: Workspace, unit_ids: Iterable[str]) -> None:
