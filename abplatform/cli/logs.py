@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.judges import judge_of
+from abplatform.cli.options import (
+    json_option,
+    print_json,
+    progress,
+    read_moment,
+    workspace_option,
+)
 
 if TYPE_CHECKING:
     from abplatform.logs.facts import ExperimentFacts
+    from abplatform.logs.landing import Hours, MappingText
     from abplatform.workspace import Workspace
 
 from abplatform.cli.receipts import print_receipt, print_trial
@@ -55,6 +63,16 @@ def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
 )
 @click.option("--source", help="Where the files come from; default `files`.")
 @click.option("--as-of", type=_Moment(), help="Lower the watermark to this time; default is now.")
+@click.option(
+    "--replace",
+    "replaced_source",
+    metavar="SOURCE",
+    help="Let FILE stand in the place of this source's events from --from to --to.",
+)
+@click.option("--from", "since_text", metavar="TIME", help="With --replace: the first moment.")
+@click.option(
+    "--to", "until_text", metavar="TIME", help="With --replace: the end, which is not part of it."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would come in; write nothing.")
 @click.option("--draft", is_flag=True, help="Print a first mapping, guessed from the file.")
 @click.option("--due", is_flag=True, help="Pull what is new from the sources of abp.yaml.")
@@ -67,6 +85,9 @@ def ingest(
     settings: tuple[str, ...],
     source: str | None,
     as_of: datetime | None,
+    replaced_source: str | None,
+    since_text: str | None,
+    until_text: str | None,
     folder: Path | None,
     dry_run: bool,
     draft: bool,
@@ -79,7 +100,6 @@ def ingest(
         return
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest as take_in
-    from abplatform.logs.load import try_file
     from abplatform.workspace import open_workspace
 
     if settings and mapping_file is None:
@@ -93,17 +113,13 @@ def ingest(
             raise click.UsageError("--due takes files, mappings and names from abp.yaml alone")
         pull_sources(workspace, facts, as_json=as_json)
         return
+    hours = _hours(workspace, replaced_source, since_text, until_text)
+    if hours is not None and (len(files) != 1 or source or dry_run):
+        raise click.UsageError("--replace takes one FILE, whose events are of that SOURCE")
     pairs = _pairs(settings)
     mapping = MappingText.read(mapping_file, pairs) if mapping_file else None
     if dry_run:
-        if not files:
-            raise click.UsageError("--dry-run needs a FILE")
-        trials = [try_file(workspace, facts, file, mapping=mapping) for file in files]
-        if as_json:
-            print_json([trial.to_json() for trial in trials])
-        else:
-            for trial in trials:
-                print_trial(trial)
+        _try_files(workspace, facts, files, mapping, as_json=as_json)
         return
     with progress("loading") as advance:
         receipt = take_in(
@@ -113,12 +129,55 @@ def ingest(
             mapping=mapping,
             source=source,
             as_of=as_of,
+            replace=hours,
+            judge=judge_of(workspace),
             advance=advance,
         )
     if as_json:
         print_json(receipt.to_json())
     else:
         print_receipt(receipt)
+    if receipt.is_useless:
+        raise SystemExit(1)
+
+
+def _try_files(
+    workspace: Workspace,
+    facts: Mapping[str, ExperimentFacts],
+    files: tuple[Path, ...],
+    mapping: MappingText | None,
+    *,
+    as_json: bool,
+) -> None:
+    from abplatform.logs.load import try_file
+
+    if not files:
+        raise click.UsageError("--dry-run needs a FILE")
+    trials = [try_file(workspace, facts, file, mapping=mapping) for file in files]
+    if as_json:
+        print_json([trial.to_json() for trial in trials])
+        return
+    for trial in trials:
+        print_trial(trial)
+
+
+def _hours(
+    workspace: Workspace, source: str | None, since: str | None, until: str | None
+) -> Hours | None:
+    if source is None and since is None and until is None:
+        return None
+    if source is None or since is None or until is None:
+        raise click.UsageError("write --replace SOURCE --from TIME --to TIME, all three")
+    from abplatform.logs.landing import Hours
+
+    hours = Hours(
+        source,
+        read_moment(since, workspace, "--from"),
+        read_moment(until, workspace, "--to"),
+    )
+    if hours.since >= hours.until:
+        raise click.UsageError("--from must be earlier than --to")
+    return hours
 
 
 def _pairs(settings: tuple[str, ...]) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from abplatform.logs.load import Counts, Example, Receipt, Trial
+    from abplatform.logs.load import Correction, Counts, Example, Receipt, Trial
 
 __all__ = ["REMEDIES", "print_receipt", "print_trial"]
 
@@ -79,6 +79,14 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
         out.print(_table(receipt.by_source, receipt.counts))
         out.print(_identity(receipt.counts))
     _print_reasons(out, receipt.reasons, receipt.examples)
+    if receipt.conflicting_ids:
+        ids = _counted(receipt.conflicting_ids, "id", "ids")
+        out.print(
+            f"[red]Alarm:[/red] {ids} came with different content; every version is kept aside "
+            "and none counts."
+        )
+    for correction in receipt.corrections:
+        _print_correction(out, correction)
     if receipt.withdrawn:
         out.print(
             f"{receipt.withdrawn:,} events that were accepted earlier count no longer: these "
@@ -92,6 +100,29 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
         out.print(_unknown(receipt.unknown_categories))
     out.print(f"In the store: {_identity(receipt.totals)}", soft_wrap=True)
     out.print(f"data_version {receipt.data_version}")
+
+
+def _print_correction(out: Console, correction: Correction) -> None:
+    source = escape(correction.source)
+    if correction.kind == "replaced":
+        rows = _counted(correction.rows, "event", "events")
+        out.print(f"{rows} of {source} in those hours are replaced:")
+    else:
+        rows = _counted(correction.rows, "row", "rows")
+        out.print(f"{rows} of reports of {source} are restated:")
+    for name, change in correction.counts.items():
+        if isinstance(change.before, int) and isinstance(change.after, int):
+            moved = change.after - change.before
+            out.print(f"  {name}: {change.before:,} → {change.after:,} ({moved:+,})")
+    for key, change in correction.verdicts.items():
+        out.print(
+            f"  [bold]the verdict of {escape(key)} was {change.before} and is {change.after} "
+            "now[/bold]"
+        )
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def print_trial(trial: Trial, console: Console | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.load.corrections import Change, Correction, Judge
 from abplatform.logs.load.declared import declared_experiments
 from abplatform.logs.load.ingest import ingest
 from abplatform.logs.load.ledger import check_identities
@@ -10,9 +11,12 @@ from abplatform.logs.load.receipt import Counts, Example, Receipt
 from abplatform.logs.load.trial import Trial, try_file
 
 __all__ = [
+    "Change",
+    "Correction",
     "Counts",
     "Example",
     "ExperimentFacts",
+    "Judge",
     "Receipt",
     "Trial",
     "check_identities",

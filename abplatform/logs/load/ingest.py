@@ -12,21 +12,27 @@ from pathlib import Path
 import polars as pl
 
 from abplatform.domain.catalog import Taxonomy
+from abplatform.errors import IngestError
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.facts import ExperimentFacts, Rates, to_micros
 from abplatform.logs.landing import (
+    Hours,
     Landing,
     MappingText,
     Segment,
     append_ingest,
     check_source,
+    file_sha256,
     land_file,
     read_ingests,
     sealed_segments,
 )
+from abplatform.logs.load.corrections import Judge, find_corrections
 from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.loader import Loader, Store
+from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.receipt import Receipt, write_receipt
+from abplatform.logs.load.replacing import check_replacement
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import keep_taxonomy, read_taxonomy, refresh_categories
@@ -48,6 +54,8 @@ def ingest(
     source: str | None = None,
     as_of: datetime | None = None,
     read_sources: bool = True,
+    replace: Hours | None = None,
+    judge: Judge | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Receipt:
     """Land files, load every sealed segment that is not loaded yet, refresh the exposures.
@@ -64,23 +72,34 @@ def ingest(
         as_of: Lowers the watermark that the sources get; default the workspace clock.
         read_sources: Whether a call without files counts as reading every source up to now, so
             that its watermark rises. Those that abp.yaml names rise only when they are pulled.
+        replace: The hours of a source that the one file replaces.
+        judge: Says verdicts, so that the receipt can tell those that a correction changes.
         advance: Called with bytes done and bytes in all.
 
     Raises:
-        IngestError: A file cannot be read at all.
+        IngestError: A file cannot be read at all, or cannot stand in the place of those hours.
         SpecError: The list of categories cannot be used.
         WorkspaceLocked: Another job does not end.
     """
-    origin = check_source(source or DEFAULT_SOURCE)
+    origin = check_source(replace.source if replace else source or DEFAULT_SOURCE)
+    if replace is not None and len(files) != 1:
+        raise IngestError("hours are replaced by one file", remedy="bring exactly one")
     taxonomy = read_taxonomy(workspace)
     read = parse_mapping(mapping, path=mapping.path) if mapping else None
     for file in files:
         check_columns(file, read)
     with workspace.lock("ingest"):
-        landed = [land_file(workspace, file, source=origin, mapping=mapping) for file in files]
+        # What stands open came before the files, and may be among what one of them replaces.
         Landing(workspace).seal()
         with _open_in_order(workspace, experiments) as (warehouse, aside):
-            return _Job(workspace, warehouse, experiments, taxonomy, aside).run(
+            job = _Job(workspace, warehouse, experiments, taxonomy, aside, judge)
+            if replace is not None:
+                job.check_replacement(files[0], replace, mapping)
+            landed = [
+                land_file(workspace, file, source=origin, mapping=mapping, supersedes=replace)
+                for file in files
+            ]
+            return job.run(
                 landed,
                 named=[origin] if files or source else None if read_sources else [],
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
@@ -112,6 +131,15 @@ class _Job:
     experiments: Mapping[str, ExperimentFacts]
     taxonomy: Taxonomy
     moved_aside: Path | None
+    judge: Judge | None
+
+    def check_replacement(self, file: Path, hours: Hours, mapping: MappingText | None) -> None:
+        """Refuse a file that cannot stand in the place of some hours, before it lands."""
+        now = self.workspace.clock()
+        there = Segment(0, file, hours.source, file_sha256(file), now, file.name, mapping)
+        zone = self.workspace.settings.time_zone
+        reader = Reader(there, zone)
+        check_replacement(reader, self._door_of(there), hours)
 
     def run(
         self,
@@ -156,6 +184,9 @@ class _Job:
             repeated=[*repeated, *self._sealed_again(fresh)],
             before=before,
             moved_aside=self.moved_aside,
+            corrections=find_corrections(
+                self.warehouse, list(fresh.values()), told=told, judge=self.judge
+            ),
         )
         last = max((one.number for one in segments), default=0)
         self.warehouse.execute("load/set_meta", name="told", value=str(last))

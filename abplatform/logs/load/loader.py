@@ -28,6 +28,7 @@ from abplatform.logs.load.declared import declare_seen
 from abplatform.logs.load.dedupe import PLACE, Sorted, sort_out
 from abplatform.logs.load.ledger import Entry, Versions, close_ledger, note_segments
 from abplatform.logs.load.reading import Reader
+from abplatform.logs.load.replacing import supersede
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
 
@@ -58,7 +59,7 @@ class Store:
 
     def reader(self, segment: Segment) -> Reader:
         """Return what reads a segment."""
-        return Reader(segment, self.time_zone, self.rates)
+        return Reader(segment, self.time_zone)
 
 
 @dataclass(slots=True)
@@ -69,13 +70,15 @@ class _Open:
         entries: What was counted, by segment number and source.
         touched: Earlier segments some of whose events no longer count.
         conflicts: Lines whose raw bytes the quarantine still lacks, by segment.
-        again: Segments that deliver an earlier one's bytes once more, and that one's number.
+        again: Segments whose bytes a later one delivers once more.
+        replacing: Whether its only segment is a re-emitted log.
     """
 
     entries: dict[tuple[int, str], Entry] = field(default_factory=lambda: defaultdict(Entry))
     touched: set[int] = field(default_factory=set)
     conflicts: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     again: list[int] = field(default_factory=list)
+    replacing: bool = False
 
 
 class Loader:
@@ -125,6 +128,9 @@ class Loader:
                 done.again.append(first)
                 yield segment.path.stat().st_size
                 continue
+            if segment.supersedes is not None:
+                done.replacing = True
+                done.touched |= supersede(self._warehouse, segment.number, segment.supersedes)
             for step in self._read(segment, chunk, done):
                 yield step
                 if len(chunk) >= CHUNK_EVENTS:
@@ -153,7 +159,7 @@ class Loader:
         """Put what the chunk holds into the tables and empty it."""
         taken = chunk.take()
         tables, covariates = taken.tables, taken.covariates
-        found = sort_out(self._warehouse, tables)
+        found = sort_out(self._warehouse, tables, replacing=done.replacing)
         if found is not None:
             tables, covariates = _without(tables, covariates, found)
             self._note(found, done)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import polars as pl
 from abplatform.errors import StoreError
 from abplatform.logs.attribution import left_over
 from abplatform.logs.landing import Segment
+from abplatform.logs.load.corrections import Correction
 from abplatform.logs.store.warehouse import Warehouse, data_version
 from abplatform.logs.taxonomy import unknown_categories
 
@@ -97,6 +99,8 @@ class Receipt:
         left_over: What waits or is left out of every scorecard, as of now: kind to number.
         watermarks: Source to its watermark, RFC 3339.
         moved_aside: Where a damaged warehouse went before it was rebuilt, or None.
+        conflicting_ids: Ids of these deliveries that came with different content.
+        corrections: What these deliveries put in the place of what counted before.
         unknown_categories: Categories in the store that nobody knows: path to its events.
     """
 
@@ -111,7 +115,14 @@ class Receipt:
     left_over: Mapping[str, int] = field(default_factory=dict)
     watermarks: Mapping[str, str] = field(default_factory=dict)
     moved_aside: str | None = None
+    conflicting_ids: int = 0
+    corrections: tuple[Correction, ...] = ()
     unknown_categories: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether something was delivered and every line of it is quarantined."""
+        return 0 < self.counts.received == self.counts.quarantined
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``abp ingest --json`` prints."""
@@ -128,6 +139,8 @@ class Receipt:
             "watermarks": dict(self.watermarks),
             "examples": {reason: asdict(example) for reason, example in self.examples.items()},
             "moved_aside": self.moved_aside,
+            "conflicting_ids": self.conflicting_ids,
+            "corrections": [asdict(correction) for correction in self.corrections],
         }
 
 
@@ -142,6 +155,7 @@ def write_receipt(
     repeated: Sequence[int],
     before: pl.DataFrame,
     moved_aside: Path | None = None,
+    corrections: Iterable[Correction] = (),
 ) -> Receipt:
     """Say what an ingest did, out of the ledger.
 
@@ -151,6 +165,7 @@ def write_receipt(
         repeated: Numbers of earlier segments that were delivered again.
         before: The ledger before.
         moved_aside: Where a damaged warehouse went, or None.
+        corrections: What was put in the place of what counted before.
 
     Raises:
         StoreError: The counts do not add up.
@@ -173,6 +188,8 @@ def write_receipt(
             source: (_EPOCH + timedelta(microseconds=mark)).isoformat() for source, mark in marks
         },
         moved_aside=str(moved_aside) if moved_aside else None,
+        conflicting_ids=_conflicting_ids(warehouse, new),
+        corrections=tuple(corrections),
         unknown_categories=unknown_categories(warehouse),
     )
 
@@ -200,15 +217,27 @@ def _withdrawn(before: pl.DataFrame, after: pl.DataFrame) -> int:
     return int((joined["accepted"] - joined["accepted_after"]).sum())
 
 
+def _conflicting_ids(warehouse: Warehouse, new: Mapping[int, Segment]) -> int:
+    with _staged_numbers(warehouse, new):
+        return int(warehouse.query("load/conflicting_ids")["ids"].item())
+
+
+def _staged_numbers(
+    warehouse: Warehouse, new: Mapping[int, Segment]
+) -> AbstractContextManager[None]:
+    numbers = pl.Series(list(new), dtype=pl.Int64)
+    return warehouse.stage("touched", pl.DataFrame({"segment_number": numbers}))
+
+
 def _reasons(
     warehouse: Warehouse, new: Mapping[int, Segment]
 ) -> tuple[dict[str, int], dict[str, Example]]:
     reasons: dict[str, int] = {}
     examples: dict[str, Example] = {}
-    for row in warehouse.query("load/reasons").iter_rows(named=True):
-        segment = new.get(row["segment_number"])
-        if segment is None:
-            continue
+    with _staged_numbers(warehouse, new):
+        rows = warehouse.query("load/reasons_of")
+    for row in rows.iter_rows(named=True):
+        segment = new[row["segment_number"]]
         reason = row["reason"]
         reasons[reason] = reasons.get(reason, 0) + row["events"]
         place = f"{segment.origin or segment.path.name}:{row['line']}"

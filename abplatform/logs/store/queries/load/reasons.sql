@@ -4,5 +4,6 @@ SELECT
     segment_number, source, reason, count(*) AS events,
     arg_min(detail, line) AS detail, arg_min(raw, line) AS raw, min(line) AS line
 FROM quarantine
+WHERE superseded_by IS NULL
 GROUP BY segment_number, source, reason
 ORDER BY segment_number, source, reason;
