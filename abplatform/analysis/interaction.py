@@ -17,9 +17,9 @@ from abplatform.analysis.scorecard import Question, Scorecard, have_unit_rows, k
 from abplatform.analysis.scorecard.lifts import SHARES, event_of
 from abplatform.analysis.scorecard.moments import read_meeting_moments
 from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.side_rows import sums_at
 from abplatform.analysis.scorecard.special_views import InteractionRow
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS

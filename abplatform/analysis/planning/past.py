@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from abplatform.analysis.scorecard.totals import BEGINNING, FOREVER, naive
+from abplatform.analysis.scorecard.scope import BEGINNING, FOREVER, naive
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, RampStep
 from abplatform.domain.metrics import METRICS

@@ -11,7 +11,7 @@ import polars as pl
 from abplatform.analysis.publish.shop import Shop
 from abplatform.analysis.report import headline
 from abplatform.analysis.scorecard import Question, Scorecard, have_unit_rows, scope_of
-from abplatform.analysis.scorecard.totals import Scope
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.published import TABLES
 

@@ -3,7 +3,8 @@
 ``measure`` asks for one by its unit rows (``measure``) or its reports (``aggregates``). The map:
 
 ====================  ==============================================================================
-what is read          ``totals`` (the Scope, sums), ``moments``, ``histories``, ``survey``,
+what is read          ``scope`` (which rows), ``units`` (sums by unit, in parts), ``totals``,
+                      ``moments``, ``histories``, ``survey``,
                       ``reports`` (rows of ad networks), ``split_counts``, ``creatives``
 did units arrive      ``split``
 lifts                 ``lifts`` (one contrast), ``comparisons`` (all), ``adjusted`` (CUPED)

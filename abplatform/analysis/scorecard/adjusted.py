@@ -16,7 +16,8 @@ import numpy as np
 from abplatform.analysis.scorecard.histories import History, Known, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, event_of, fill
 from abplatform.analysis.scorecard.record import CupedFact, Warned
-from abplatform.analysis.scorecard.totals import Scope, Slice
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.totals import Slice
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.cuped import (

@@ -12,9 +12,9 @@ from abplatform.analysis.scorecard.looks import Run, decision_moment
 from abplatform.analysis.scorecard.moments import read_calendar_moments
 from abplatform.analysis.scorecard.notes import note_changed_after
 from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.side_rows import fill_row, sums_at
 from abplatform.analysis.scorecard.special_views import CalendarRow, CalendarView, SpecialDay
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.figures import percent

@@ -8,7 +8,8 @@ from dataclasses import replace
 from abplatform.analysis.scorecard.adjusted import adjust_overall
 from abplatform.analysis.scorecard.histories import History
 from abplatform.analysis.scorecard.lifts import Compared, compare_levels
-from abplatform.analysis.scorecard.totals import Scope, Totals, read_totals
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.totals import Totals, read_totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.logs.store.warehouse import Warehouse

@@ -19,9 +19,9 @@ from abplatform.analysis.scorecard.plans import (
     take_due_looks,
 )
 from abplatform.analysis.scorecard.record import Look, TakenLook
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.sight import Ground
 from abplatform.analysis.scorecard.survey import Survey
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.sequential import Plan
 from abplatform.traffic.registry.look_days import end_of_day

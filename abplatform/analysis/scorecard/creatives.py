@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from abplatform.analysis.scorecard.record import CreativeComparison
-from abplatform.analysis.scorecard.totals import ReportRow, Scope
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.totals import ReportRow
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.pairs import (
     Matrix,

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from abplatform.analysis.scorecard.looks import Run
-from abplatform.analysis.scorecard.totals import Scope
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.units import Places, read_units
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import Metric
 from abplatform.logs.histories import HISTORY_SCHEMA, read_histories
@@ -109,11 +110,7 @@ def with_history(
         The moments, and how many units of each variant have a history up to each place.
     """
     with warehouse.stage("histories", history.units):
-        frame = warehouse.query(
-            "portable/history_products",
-            **scope.metric_values(metric),
-            place=place,
-        )
+        frame = read_units(warehouse, scope, metric, Places(place), "history_products")
     found = {
         name: _widen(one, frame.filter(variant=name), history.covariates)
         for name, one in moments.items()

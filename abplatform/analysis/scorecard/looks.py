@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.record import Look
+from abplatform.analysis.scorecard.scope import conversion_delay
 from abplatform.analysis.scorecard.taken import TakenLook
-from abplatform.analysis.scorecard.totals import conversion_delay
 from abplatform.domain.experiment import Analysis, Experiment, Phase
 from abplatform.domain.metrics import METRICS
 from abplatform.traffic.registry import RegisteredExperiment

@@ -45,10 +45,10 @@ from abplatform.analysis.scorecard.outcomes import (
 from abplatform.analysis.scorecard.pairwise import carry_pairs, compare_treatments
 from abplatform.analysis.scorecard.posterior import believe_lifts
 from abplatform.analysis.scorecard.record import BayesFact, PairwiseLift, Scorecard, Warned
+from abplatform.analysis.scorecard.scope import FOREVER, Scope
 from abplatform.analysis.scorecard.shrunken import Strata, shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.survey import Survey, read_survey
-from abplatform.analysis.scorecard.totals import FOREVER, Scope
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse

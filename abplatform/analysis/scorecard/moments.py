@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from abplatform.analysis.scorecard.totals import Scope, path_pattern
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.units import Places, read_units
 from abplatform.domain.experiment import Breakdown
 from abplatform.domain.metrics import Metric
 from abplatform.logs.store.warehouse import Warehouse
@@ -42,7 +43,7 @@ def read_day_moments(
     Returns:
         Variant to moments whose place p holds everything of ``days[0]`` … ``days[p]``.
     """
-    frame = _read(warehouse, scope, metric, place="day", level=1)
+    frame = _read(warehouse, scope, metric, Places("day"))
     places = tuple(day.isoformat() for day in days)
     found = {}
     for variant in scope.experiment.variants:
@@ -71,7 +72,7 @@ def read_level_moments(
     Returns:
         Variant to moments; every variant has the same places, in order of their names.
     """
-    frame = _read(warehouse, scope, metric, place=breakdown.by, level=breakdown.level)
+    frame = _read(warehouse, scope, metric, Places(breakdown.by, breakdown.level))
     return _of_variants(frame, scope)
 
 
@@ -81,14 +82,14 @@ def read_age_moments(warehouse: Warehouse, scope: Scope, metric: Metric) -> dict
     Returns:
         Variant to moments over the places 0, 1-2, 3-6 and 7+, as far as there are rows.
     """
-    return _of_variants(_read(warehouse, scope, metric, place="age"), scope)
+    return _of_variants(_read(warehouse, scope, metric, Places("age")), scope)
 
 
 def read_calendar_moments(
     warehouse: Warehouse, scope: Scope, metric: Metric, days: Sequence[date]
 ) -> dict[str, UnitMoments]:
     """Return each variant's moments ``inside`` and ``outside`` of the given workspace days."""
-    return _of_variants(_read(warehouse, scope, metric, place="calendar", days=days), scope)
+    return _of_variants(_read(warehouse, scope, metric, Places("calendar", days=days)), scope)
 
 
 def read_meeting_moments(
@@ -104,7 +105,7 @@ def read_meeting_moments(
         metric: What is measured.
         other: The other experiment's key.
     """
-    return _of_variants(_read(warehouse, scope, metric, place="meeting", other=other), scope)
+    return _of_variants(_read(warehouse, scope, metric, Places("meeting", other=other)), scope)
 
 
 def _of_variants(frame: pl.DataFrame, scope: Scope) -> dict[str, UnitMoments]:
@@ -115,24 +116,8 @@ def _of_variants(frame: pl.DataFrame, scope: Scope) -> dict[str, UnitMoments]:
     }
 
 
-def _read(
-    warehouse: Warehouse,
-    scope: Scope,
-    metric: Metric,
-    *,
-    place: str,
-    level: int = 1,
-    days: Sequence[date] = (),
-    other: str = "",
-) -> pl.DataFrame:
-    return warehouse.query(
-        "portable/unit_products",
-        **scope.metric_values(metric),
-        place=place,
-        days=list(days) or [date.min],
-        other=other,
-        category_pattern=path_pattern(level),
-    )
+def _read(warehouse: Warehouse, scope: Scope, metric: Metric, places: Places) -> pl.DataFrame:
+    return read_units(warehouse, scope, metric, places, "unit_products")
 
 
 def _moments(rows: pl.DataFrame, places: tuple[str, ...]) -> UnitMoments:

@@ -26,9 +26,9 @@ import numpy as np
 from abplatform.analysis.scorecard.lifts import event_of
 from abplatform.analysis.scorecard.moments import read_age_moments
 from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.side_rows import fill_row, sums_at
 from abplatform.analysis.scorecard.special_views import NoveltyRow, NoveltyTrend, NoveltyView
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
 from abplatform.logs.store.warehouse import Warehouse

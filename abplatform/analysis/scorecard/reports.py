@@ -15,12 +15,13 @@ import polars as pl
 
 from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.record import Warned
-from abplatform.analysis.scorecard.totals import ReportRow, sums_of
+from abplatform.analysis.scorecard.totals import ReportRow
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.attribution import segment_of
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.dispersion import Dispersion, choose_dispersion, pearson_dispersion
 from abplatform.stats.pairs import design_effect
+from abplatform.stats.ratio import RatioSums
 
 __all__ = [
     "ReportViews",
@@ -294,11 +295,25 @@ def _design_effects(warehouse: Warehouse) -> dict[str, float]:
     found = {}
     for name, columns in _COUNTED.items():
         top, bottom = (_BY_UNIT[column] for column in columns)
-        sums = [sums_of(row, top, bottom) for row in rows]
+        sums = [_sums_of(row, top, bottom) for row in rows]
         told = [one for one in sums if one.units > 1 and 0 < one.k < one.n]
         if told:
             found[name] = design_effect(told)
     return found
+
+
+def _sums_of(row: ReportRow, top: str, bottom: str) -> RatioSums:
+    """Return the sums over units that a row of ``portable/variant_totals`` holds."""
+    return RatioSums(
+        units=int(row["units"]),
+        n=int(row[bottom]),
+        k=int(row[top]),
+        nn=int(row[f"{bottom}_sq"]),
+        kk=int(row[f"{top}_sq"]),
+        kn=int(row[f"{top}_x_{bottom}"]),
+        n_units=int(row[f"{bottom}_units"]),
+        k_units=int(row[f"{top}_units"]),
+    )
 
 
 def _watermarks(

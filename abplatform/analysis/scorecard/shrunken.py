@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from abplatform.analysis.scorecard.lifts import Compared, event_of, families
 from abplatform.analysis.scorecard.moments import read_level_moments
 from abplatform.analysis.scorecard.record import Warned
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.strata import Heterogeneity
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent

@@ -18,7 +18,8 @@ from abplatform.analysis.scorecard.histories import History, Known, with_history
 from abplatform.analysis.scorecard.lifts import SHARES, Compared, compare_levels, event_of
 from abplatform.analysis.scorecard.looks import Agenda
 from abplatform.analysis.scorecard.moments import read_day_moments
-from abplatform.analysis.scorecard.totals import Scope, read_totals
+from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.totals import read_totals
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.logs.store.warehouse import Warehouse

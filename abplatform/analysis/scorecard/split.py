@@ -11,8 +11,8 @@ import polars as pl
 from abplatform.analysis.scorecard.looks import Run
 from abplatform.analysis.scorecard.notes import note_changed_after
 from abplatform.analysis.scorecard.record import SrmCheck, Warned
+from abplatform.analysis.scorecard.scope import FOREVER, Scope, naive
 from abplatform.analysis.scorecard.split_counts import Split, read_split
-from abplatform.analysis.scorecard.totals import FOREVER, Scope, naive
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import FIRES_AT, e_value_of

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from abplatform.analysis.scorecard.looks import Run
-from abplatform.analysis.scorecard.totals import BEGINNING, FOREVER, Scope, naive
+from abplatform.analysis.scorecard.scope import BEGINNING, FOREVER, Scope, naive
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.ratio import Undetermined

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.looks import slowest_conversion
-from abplatform.analysis.scorecard.totals import Scope
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["Survey", "read_survey"]

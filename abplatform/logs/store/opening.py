@@ -33,7 +33,7 @@ __all__ = [
     "read_text",
 ]
 
-SCHEMA: Final = ("ledger", "events", "experiments", "taxonomy", "exposures")
+SCHEMA: Final = ("ledger", "events", "experiments", "taxonomy", "exposures", "totals")
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

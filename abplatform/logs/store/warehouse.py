@@ -83,6 +83,11 @@ TABLES: Final = frozenset(
         "corrections",
         "sources",
         "creative_texts",
+        "unit_sums",
+        "unit_category_totals",
+        "bucket_sums",
+        "totals_delta",
+        "touched_cells",
     }
 )
 """Names that may take the place of ``{table}``."""
@@ -189,10 +194,14 @@ class Warehouse:
         text = f"CREATE OR REPLACE TEMP TABLE {_allowed(table)} AS {read_query(name)}"
         self._connection.execute(text, values)
 
+    def drop(self, table: str) -> None:
+        """Drop a temporary table of :meth:`materialise`, if it is there."""
+        self._connection.execute(f"DROP TABLE IF EXISTS temp.{_allowed(table)}")
+
     def drop_steps(self) -> None:
         """Drop the temporary tables of :meth:`materialise`."""
         for table in STEP_TABLES:
-            self._connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+            self.drop(table)
 
     @contextmanager
     def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:

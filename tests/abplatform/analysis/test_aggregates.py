@@ -411,6 +411,7 @@ def test_reports_beside_unit_rows_are_ignored_and_named(show):
         **dict.fromkeys(("bot_at", "mixed_at"), None),
         **dict.fromkeys(("ts", "final_at", "source_watermark"), moment),
         "day": moment.date(),
+        "unit_slice": 1,
         "experiment": "e",
         "variant": "v1",
         "reason": "assigned",

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from abplatform.analysis.diagnosis import diagnose
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.split import judge_split
 from abplatform.analysis.scorecard.split_counts import read_split
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.domain.experiment import Phase, Variant
 
 DAY = timedelta(days=1)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from abplatform.analysis.pairs import preference_pairs
+from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.split import check_split, judge_split, note_split
 from abplatform.analysis.scorecard.split_counts import read_split
-from abplatform.analysis.scorecard.totals import Scope
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Phase, Variant
 from abplatform.stats.srm import FIRES_AT, e_value_of, log_e_value

@@ -1,0 +1,20 @@
+-- Sums that analysis reads in place of rows. They follow the view exposures and are made anew from it
+-- whenever that is in doubt. Rows that are forced, fallbacks, of the holdout or outside of their
+-- experiment's running time are in neither.
+
+-- Exact: one row per experiment, variant, unit and category. Flagged units are marked, not left out.
+CREATE TABLE unit_category_totals (
+    experiment VARCHAR, variant VARCHAR, unit_id VARCHAR, unit_slice INTEGER, category VARCHAR,
+    bot BOOLEAN, mixed BOOLEAN,
+    impressions BIGINT, clicked BIGINT, conversions BIGINT, net_value_micros BIGINT,
+    cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT
+);
+
+-- For monitoring: one row per experiment, day, category, variant and bucket of units. Sums add up over
+-- days, shards and engines; variance between buckets is only about that between units. Flagged units
+-- are left out.
+CREATE TABLE bucket_sums (
+    experiment VARCHAR, day DATE, category VARCHAR, variant VARCHAR, bucket INTEGER,
+    impressions BIGINT, clicked BIGINT, conversions BIGINT, net_value_micros BIGINT,
+    cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT
+);
