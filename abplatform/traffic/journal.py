@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from abplatform.durable import append_durably, replace_durably, sync_folder
+from abplatform.durable import append_durably, reach, replace_durably, sync_folder
 from abplatform.errors import RegistryError, WorkspaceLocked
 
 __all__ = ["GENESIS", "ROWS_PER_FILE", "Journal", "JournalRow", "Pen"]
@@ -184,6 +184,7 @@ class Pen:
         )
         path = self._journal.file_of(row.sequence)
         _set_torn_line_aside(path)
+        reach("journal.append")
         append_durably(path, [_encode(row) + b"\n"])
         self.rows.append(row)
         return row

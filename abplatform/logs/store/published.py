@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from abplatform.durable import replace_durably, sync_folder, write_durably
+from abplatform.durable import reach, replace_durably, sync_folder, write_durably
 from abplatform.errors import StoreError
 from abplatform.workspace import Clock, system_clock
 
@@ -196,6 +196,7 @@ def publish_tables(
             name: {"rows": len(frame), "sha256": sha256s[name]} for name, frame in ready.items()
         },
     }
+    reach("publish.switch")
     replace_durably(root / _CURRENT, json.dumps(current, indent=2).encode())
     _remove_old(root, newest=version)
     return version
@@ -287,6 +288,7 @@ def _write_version(root: Path, version: int, tables: Mapping[str, pl.DataFrame])
         sha256s[name] = hashlib.sha256(content).hexdigest()
         write_durably(beside / f"{name}.parquet", content)
     sync_folder(beside)
+    reach("publish.rename")
     beside.rename(root / f"v{version}")
     sync_folder(root)
     return sha256s
