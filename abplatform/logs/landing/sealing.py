@@ -8,6 +8,7 @@ and a number that nobody has.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,15 @@ from abplatform.durable import make_folder, reach, sync_folder, write_durably
 from abplatform.logs.landing.segments import Hours, MappingText, Segment, mapping_file
 from abplatform.workspace import Workspace
 
-__all__ = ["Delivery", "hold", "hour_of", "keep_mapping", "owned_by_the_dead", "seal_file"]
+__all__ = [
+    "Delivery",
+    "hold",
+    "hour_of",
+    "keep_mapping",
+    "owned_by_the_dead",
+    "seal_file",
+    "write_beside",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,22 @@ def seal_file(workspace: Workspace, path: Path, delivery: Delivery) -> Segment:
             delivered_as=delivery.delivered_as,
             forgotten=delivery.forgotten,
         )
-        about = json.dumps(segment.to_json()).encode()
-        write_durably(target.with_name(target.name + ".json"), about)
-        line = f"{delivery.sha256}  {target.name}\n".encode()
-        write_durably(target.with_name(target.name + ".sha256"), line)
+        write_beside(segment)
         reach("landing.rename")
         path.rename(target)
         sync_folder(folder)
     reach("landing.sealed")
     return segment
+
+
+def write_beside(segment: Segment) -> None:
+    """Write what belongs beside a data file: what it says of itself, and the hashes of both."""
+    path = segment.path
+    about = json.dumps(segment.to_json()).encode()
+    told = path.with_name(path.name + ".json")
+    write_durably(told, about)
+    lines = f"{segment.sha256}  {path.name}\n{hashlib.sha256(about).hexdigest()}  {told.name}\n"
+    write_durably(path.with_name(path.name + ".sha256"), lines.encode())
 
 
 def keep_mapping(workspace: Workspace, mapping: MappingText) -> None:

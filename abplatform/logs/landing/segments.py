@@ -178,6 +178,9 @@ class Segment:
             if about["mapping_sha256"]:
                 kept = mapping_file(workspace, about["mapping_sha256"])
                 mapping = MappingText(kept.read_bytes(), about["settings"])
+                if mapping.sha256 != about["mapping_sha256"]:
+                    message = f"{kept.name} does not have the sha256 that is its name"
+                    raise ValueError(message)  # noqa: TRY301 -- told as all that is unreadable here
             return cls(
                 number=int(path.name[:9]),
                 path=path,
@@ -274,16 +277,25 @@ def find_segment(
 
 
 def check_bytes(segment: Segment) -> None:
-    """Compare a segment's bytes with its sha256.
+    """Compare a segment, and what is told of it, with the sha256s they were sealed with.
 
     Raises:
         StoreError: They differ: the truth on the disk is damaged.
     """
-    if file_sha256(segment.path) != segment.sha256:
+    path = segment.path
+    told, listed = (path.with_name(path.name + ending) for ending in (".json", ".sha256"))
+    damaged = path if file_sha256(path) != segment.sha256 else None
+    if damaged is None and listed.exists():
+        of_data = f"{segment.sha256}  {path.name}"
+        right = {of_data, f"{file_sha256(told)}  {told.name}", ""}
+        lines = set(listed.read_text(errors="replace").split("\n"))
+        if of_data not in lines or not lines <= right:
+            damaged = listed
+    if damaged is not None:
         raise StoreError(
             "the segment's bytes do not have the sha256 they were sealed with",
-            path=segment.path,
-            remedy="bring the file back from a backup",
+            path=damaged,
+            remedy="bring the segment's files back from a backup",
         )
 
 

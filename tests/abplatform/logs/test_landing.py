@@ -26,8 +26,11 @@ def test_a_sealed_segment_has_its_bytes_and_its_hash(workspace):
     assert segment.path.read_bytes() == b"one\ntwo\n"
     assert segment.sha256 == hashlib.sha256(b"one\ntwo\n").hexdigest()
     assert segment.path.parent == workspace.landing / "sealed" / "web" / "2026-11-22T00"
-    listed = segment.path.with_name(segment.path.name + ".sha256").read_text()
-    assert listed == f"{segment.sha256}  {segment.path.name}\n"
+    command = ["sha256sum", "--check", "--strict", segment.path.name + ".sha256"]
+    checked = subprocess.run(
+        command, cwd=segment.path.parent, capture_output=True, text=True, check=True
+    )
+    assert checked.stdout == f"{segment.path.name}: OK\n{segment.path.name}.json: OK\n"
     check_bytes(segment)
 
 
@@ -154,6 +157,45 @@ def test_damaged_bytes_are_noticed(workspace, tmp_path):
         check_bytes(segment)
 
 
+@pytest.mark.parametrize("ending", ["", ".json", ".sha256"])
+def test_a_changed_byte_in_any_of_its_three_files_is_noticed(workspace, tmp_path, ending):
+    """The data, what is told of it and the list of hashes: none changes unseen."""
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"one\n")
+    segment, _ = land_file(workspace, file, source="web")
+    path = segment.path.with_name(segment.path.name + ending)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(StoreError):
+            check_bytes(sealed_segments(workspace)[0])
+    path.write_bytes(content)
+    check_bytes(sealed_segments(workspace)[0])
+
+
+def test_a_damaged_mapping_copy_reads_no_log(workspace, tmp_path):
+    """A mapping whose bytes are not those of its name is refused, not followed."""
+    file = tmp_path / "log.csv"
+    file.write_text("a\n1\n")
+    mapping = MappingText(b"event: click\n")
+    land_file(workspace, file, source="web", mapping=mapping)
+    (workspace.landing / "mappings" / f"{mapping.sha256}.yaml").write_bytes(b"event: costs\n")
+    with pytest.raises(StoreError, match="sha256 that is its name"):
+        sealed_segments(workspace)
+
+
+def test_numbers_go_on_when_the_counter_is_lost_or_out_of_date(workspace):
+    """Without the lock file's number, or with an old one, no number is given twice."""
+    for content in (None, b"", b"nonsense", b"000000001\n"):
+        with Landing(workspace) as landing:
+            landing.append("web", [b"x"])
+        if content is not None:
+            (workspace.landing / ".lock").write_bytes(content)
+    with Landing(workspace) as landing:
+        landing.append("web", [b"x"])
+    assert [segment.number for segment in sealed_segments(workspace)] == [1, 2, 3, 4, 5]
+
+
 def test_a_torn_import_is_never_taken_for_a_segment(workspace, tmp_path):
     """A copy that was cut short by a crash stays out of the sealed segments."""
     folder = workspace.landing / "open" / "web" / "2026-11-22T00"
@@ -161,6 +203,7 @@ def test_a_torn_import_is_never_taken_for_a_segment(workspace, tmp_path):
     (folder / f"{'0' * 64}.jsonl.{os.getpid()}.partial").write_bytes(b'{"half')
     assert Landing(workspace).seal() == []
     assert sealed_segments(workspace) == []
+    assert not list(folder.iterdir())
 
 
 def test_hours_are_in_utc(workspace):
