@@ -121,8 +121,9 @@ class Receipt:
 
     @property
     def is_useless(self) -> bool:
-        """Whether something was delivered and every line of it is quarantined."""
-        return 0 < self.counts.received == self.counts.quarantined
+        """Whether something was delivered and no line of it is a valid event."""
+        wrong = sum(self.reasons.values()) - self.reasons.get("conflicting_id", 0)
+        return 0 < self.counts.received == wrong
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``abp ingest --json`` prints."""
