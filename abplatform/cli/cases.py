@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from abplatform.cli.options import progress
+from abplatform.cli.options import name_person, progress
 from abplatform.errors import AbplatformError, RegistryError
 from abplatform.workspace import Workspace
 from abplatform.yaml_text import nearest
@@ -97,9 +97,9 @@ def open_store(
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import Registry
 
-    registered, problems = Registry(workspace).usable()
-    facts = {name: one.facts for name, one in registered.items()}
     if read_sources or _is_behind(workspace, job):
+        Registry(workspace).fix_rates(who=name_person())
+        facts = {name: one.facts for name, one in Registry(workspace).usable()[0].items()}
         with progress("loading what is sealed") as advance:
             ingest(workspace, facts, advance=advance)
     with workspace.lock(job), Warehouse.open(workspace) as warehouse:

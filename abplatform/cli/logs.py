@@ -12,6 +12,7 @@ import click
 from abplatform.cli.judges import judge_of
 from abplatform.cli.options import (
     json_option,
+    name_person,
     print_json,
     progress,
     read_moment,
@@ -43,10 +44,17 @@ class _Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
-    """Return what the registry knows, in the form that the logs take it."""
+def experiment_facts(workspace: Workspace, *, fix: bool = True) -> dict[str, ExperimentFacts]:
+    """Return what the registry knows, in the form that the logs take it.
+
+    Args:
+        workspace: Whose registry.
+        fix: Whether rates of exchange that the journal lacks are written into it first.
+    """
     from abplatform.traffic.registry import Registry
 
+    if fix:
+        Registry(workspace).fix_rates(who=name_person())
     return {key: one.facts for key, one in Registry(workspace).experiments().items()}
 
 
@@ -105,7 +113,7 @@ def ingest(
     if settings and mapping_file is None:
         raise click.UsageError("--set changes a mapping: name one with --mapping FILE")
     workspace = open_workspace(folder)
-    facts = experiment_facts(workspace)
+    facts = experiment_facts(workspace, fix=not dry_run)
     if due:
         from abplatform.cli.sources import pull_sources
 

@@ -32,6 +32,7 @@ __all__ = [
     "Door",
     "Events",
     "Reject",
+    "name_currency",
     "name_experiment",
     "name_variant",
     "validate_fields",
@@ -150,8 +151,7 @@ class Door:
     def _check_other(self, event: Event) -> None:
         if isinstance(event, Conversion | Cost):
             if event.currency not in self.currencies:
-                detail = f"`currency` is {event.currency}; set rates: {{{event.currency}: …}}"
-                raise EventRejected("unknown_currency", f"{detail} in abp.yaml")
+                raise EventRejected("unknown_currency", name_currency(event.currency))
             if isinstance(event, Cost) and event.experiment and event.variant:
                 self._check_variant(event.experiment, event.variant)
         elif isinstance(event, Aggregate):
@@ -179,6 +179,11 @@ class Door:
 def name_experiment(experiment: str) -> str:
     """Return the detail with which an unknown experiment is quarantined."""
     return f"`experiment` is {experiment!r}"
+
+
+def name_currency(currency: str) -> str:
+    """Return the detail with which a currency without a rate is quarantined."""
+    return f"`currency` is {currency}; set rates: {{{currency}: …}} in abp.yaml"
 
 
 def name_variant(experiment: str, variant: str) -> str:

@@ -36,7 +36,8 @@ from abplatform.logs.load.replacing import check_replacement
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import keep_taxonomy, read_taxonomy, refresh_categories
-from abplatform.logs.validate import Door, name_experiment, name_variant
+from abplatform.logs.validate import Door, name_currency, name_experiment, name_variant
+from abplatform.settings import Settings
 from abplatform.workspace import Workspace
 
 __all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "rates_of"]
@@ -115,7 +116,8 @@ def _open_in_order(
     with ExitStack() as stack:
         warehouse = stack.enter_context(Warehouse.open(workspace))
         aside = warehouse.moved_aside
-        if not _fits(warehouse, sealed_segments(workspace)) or _knows_now(warehouse, experiments):
+        fits = _fits(warehouse, sealed_segments(workspace))
+        if not fits or _knows_now(warehouse, experiments, workspace.settings):
             stack.close()
             aside = Warehouse.move_aside(workspace)
             warehouse = stack.enter_context(Warehouse.open(workspace))
@@ -313,9 +315,13 @@ def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:
     return set(loaded.iter_rows()) <= there
 
 
-def _knows_now(warehouse: Warehouse, experiments: Mapping[str, ExperimentFacts]) -> bool:
-    """Whether lines are quarantined for an experiment or variant that has been described since."""
+def _knows_now(
+    warehouse: Warehouse, experiments: Mapping[str, ExperimentFacts], settings: Settings
+) -> bool:
+    """Whether lines are quarantined for what has been described since, or for a rate."""
     named = set(warehouse.query("load/unknown_names")["detail"].to_list())
+    if not named.isdisjoint(map(name_currency, [settings.currency, *settings.rates])):
+        return True
     return bool(named) and any(
         name_experiment(key) in named
         or any(name_variant(key, variant) in named for variant in facts.variants)

@@ -186,5 +186,5 @@ def _config(workspace: Workspace) -> dict[str, str | bool | int | float | list[s
 def _stamp(workspace: Workspace) -> str:
     """What the tables depend on besides the segments: the schema's text and some settings."""
     texts = [read_text(f"schema/{name}") for name in SCHEMA]
-    settings = (str(workspace.settings.time_zone), workspace.settings.currency)
+    settings = (str(workspace.settings.time_zone),)
     return hashlib.sha256("\0".join([*texts, *settings]).encode()).hexdigest()

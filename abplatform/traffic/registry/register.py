@@ -13,6 +13,7 @@ from abplatform.errors import RegistryError, SpecError
 from abplatform.traffic.journal import Journal, JournalRow
 from abplatform.traffic.registry.edits import Edit, find_edit
 from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read_spec_files
+from abplatform.traffic.registry.money import replay_rates
 from abplatform.traffic.registry.remedies import Remedies, replay_remedies
 from abplatform.traffic.registry.replay import (
     Past,
@@ -158,7 +159,7 @@ class Register:
 
     def _registered(self, files: Mapping[str, SpecFile]) -> dict[str, RegisteredExperiment]:
         rows = self.rows()
-        pasts, remedies = replay(rows), replay_remedies(rows)
+        pasts, remedies, rates = replay(rows), replay_remedies(rows), replay_rates(rows)
         known = {}
         for key, past in pasts.items():
             spec = self._started(past) if past.phases else files.get(key)
@@ -179,6 +180,7 @@ class Register:
                 calendar=self.workspace.settings.calendar,
                 calendar_at_start=past.calendar,
                 remedies=remedies.get(key, Remedies()),
+                rates=rates.get(key),
             )
         for key, file in files.items():
             if key not in known:
@@ -186,6 +188,7 @@ class Register:
                     _untouched(file),
                     calendar=self.workspace.settings.calendar,
                     remedies=remedies.get(key, Remedies()),
+                    rates=rates.get(key),
                 )
         return known
 

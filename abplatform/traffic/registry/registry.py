@@ -17,9 +17,11 @@ from typing import Any, Literal
 from abplatform.domain.assignment import share_range
 from abplatform.domain.experiment import RampStep, State, Verdict
 from abplatform.errors import RegistryError
+from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Pen
 from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
 from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts
+from abplatform.traffic.registry.money import fix_rates, rates_facts
 from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
 from abplatform.traffic.registry.register import Register, refuse_external
 from abplatform.traffic.registry.replay import (
@@ -78,11 +80,23 @@ class Registry(Register):
                 "layer": file.experiment.own_layer.name,
                 "resolved": dict(resolved or {}),
                 "calendar": calendar_facts(settings.calendar),
+                "money": rates_facts(Rates.of(settings.currency, settings.rates)),
                 "plan": plan_facts(plan),
                 "phase": phase_facts(phase),
             }
             self._write(pen, "start", key, at=at, who=who, detail=detail)
         return self.find(key)
+
+    def fix_rates(self, *, who: str) -> list[str]:
+        """Keep what money is worth in every running experiment in which that is not fixed yet.
+
+        Returns:
+            The experiments for which something was written.
+
+        Raises:
+            RegistryError: abp.yaml's currency is worth nothing known in one of them.
+        """
+        return fix_rates(self.workspace, self.usable()[0], who=who)
 
     def pause(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Stop exposing units for a while; the slots stay taken. Works on edited specs too."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
-from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.facts import ExperimentFacts, Rates
 from abplatform.traffic.journal import JournalRow
 from abplatform.traffic.registry.lookbook import LOOK, SETS_LOOKS_ASIDE, RecordedLook, read_look
 from abplatform.traffic.registry.remedies import Remedies
@@ -49,6 +49,7 @@ class RegisteredExperiment:
         calendar_at_start: As it said at the start; None where nothing was started, or by a version
             that did not keep it.
         remedies: What people did about its split.
+        rates: What money is worth in it, as the journal fixes it; None while nothing is fixed.
     """
 
     experiment: Experiment
@@ -65,6 +66,7 @@ class RegisteredExperiment:
     calendar: tuple[CalendarStretch, ...] = ()
     calendar_at_start: tuple[CalendarStretch, ...] | None = None
     remedies: Remedies = field(default_factory=Remedies)
+    rates: Rates | None = None
 
     @property
     def key(self) -> str:
@@ -79,6 +81,7 @@ class RegisteredExperiment:
             started_at=self.started_at,
             ended_at=self.ended_at,
             phases=self.phases,
+            rates=self.rates,
         )
 
     @property
