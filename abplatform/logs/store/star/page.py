@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from abplatform.logs.store.star.declared import STAR, Column, Table
+from abplatform.logs.store.star.columns import Column, Table
+from abplatform.logs.store.star.declared import STAR
 
 __all__ = ["tables_page"]
 

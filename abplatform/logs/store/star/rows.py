@@ -9,7 +9,8 @@ from typing import Any, Final
 import polars as pl
 
 from abplatform.logs.store.published import Published
-from abplatform.logs.store.star.declared import ALL, STAR
+from abplatform.logs.store.star.columns import ALL
+from abplatform.logs.store.star.declared import STAR
 
 __all__ = ["star_rows"]
 
