@@ -23,7 +23,6 @@ from abplatform.logs.landing import (
     append_ingest,
     check_source,
     file_sha256,
-    land_file,
     read_ingests,
     sealed_segments,
 )
@@ -34,6 +33,7 @@ from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.load.replacing import check_replacement
 from abplatform.logs.mapping import check_columns, parse_mapping
+from abplatform.logs.rewriting import land
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import keep_taxonomy, read_taxonomy, refresh_categories
 from abplatform.logs.validate import Door, name_currency, name_experiment, name_variant
@@ -97,7 +97,7 @@ def ingest(
             if replace is not None:
                 job.check_replacement(files[0], replace, mapping)
             landed = [
-                land_file(workspace, file, source=origin, mapping=mapping, supersedes=replace)
+                land(workspace, file, source=origin, mapping=mapping, supersedes=replace)
                 for file in files
             ]
             return job.run(

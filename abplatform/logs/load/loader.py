@@ -147,6 +147,9 @@ class Loader:
         declares = reader.declares
         door = self._door_of(segment)
         done.entries[segment.number, segment.source].received += 0
+        for source, count in segment.forgotten.items():
+            done.entries[segment.number, source].received += count
+            done.entries[segment.number, source].forgotten += count
         for batch in reader.batches(door):
             if declares is not None:
                 described = door.variants.keys() - door.declared

@@ -1,0 +1,207 @@
+"""Forget units everywhere: landing, quarantine, warehouse and what was written from them.
+
+The order makes a kill at any moment harmless: first the units are refused, then rows go segment by
+segment, then the warehouse (a cache) goes whole and is rebuilt from what is left. Calling it again
+finishes what was cut short, and a call that has nothing to do changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from abplatform.checkpoints import list_checkpoints
+from abplatform.durable import reach
+from abplatform.errors import WorkspaceError
+from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.forget.erase import erase_rows
+from abplatform.logs.forget.proof import Proof, search
+from abplatform.logs.forget.scrub import scrub
+from abplatform.logs.forget.trace import Trace, trace_units
+from abplatform.logs.landing import Landing, sealed_segments
+from abplatform.logs.landing.replacing import remove_replaced
+from abplatform.logs.load import Receipt, ingest
+from abplatform.logs.load.ingest import door_of
+from abplatform.logs.privacy import bury, pseudonyms_of
+from abplatform.workspace import Workspace
+
+__all__ = ["Forgotten", "Reckoning", "forget_units", "rebuild", "reckon"]
+
+Advance = Callable[[int, int], None]
+
+PATIENCE_SECONDS: Final = 90.0
+"""How long a collector that writes meanwhile is waited for: it seals after 60 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What forgetting units will remove.
+
+    Args:
+        segments: Sealed segments that hold something of theirs.
+        events: How many events.
+        experiments: In which they were.
+        weeks: Weeks whose preference pairs count what they did.
+        checkpoints: Models trained on those weeks, by sha256.
+    """
+
+    segments: int
+    events: int
+    experiments: tuple[str, ...]
+    weeks: tuple[str, ...]
+    checkpoints: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "segments": self.segments,
+            "events": self.events,
+            "experiments": list(self.experiments),
+            "pairs": list(self.weeks),
+            "checkpoints": list(self.checkpoints),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed.
+
+    Args:
+        reckoning: What was found.
+        changed: Files besides segments from which ids were taken.
+        receipt: Of the rebuilt store.
+        proof: Of the search for what is left.
+    """
+
+    reckoning: Reckoning
+    changed: Sequence[str] = ()
+    receipt: Receipt | None = None
+    proof: Proof = field(default_factory=Proof)
+
+
+def reckon(
+    workspace: Workspace, unit_ids: Sequence[str], *, advance: Advance | None = None
+) -> Reckoning:
+    """Say what forgetting units will remove, and change nothing.
+
+    Args:
+        workspace: Which forgets.
+        unit_ids: As people name them; pseudonyms are made of them where that is so.
+        advance: Called with bytes searched and bytes in all.
+    """
+    with workspace.lock("forget"):
+        Landing(workspace).seal()
+        named = _spelt(workspace, unit_ids)
+        trace, held = trace_units(workspace, sealed_segments(workspace), named, advance=advance)
+    return _reckoning(workspace, trace, held)
+
+
+def forget_units(
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    unit_ids: Sequence[str],
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    advance: Advance | None = None,
+) -> Forgotten:
+    """Forget units everywhere, refuse them from now on, and search for what is left.
+
+    Args:
+        workspace: Which forgets.
+        experiments: What the registry knows, by key.
+        unit_ids: As people name them.
+        patience_seconds: How long a collector that holds a segment open is waited for.
+        advance: Called with bytes done and bytes in all.
+
+    Raises:
+        WorkspaceError: A collector keeps a segment open.
+        WorkspaceLocked: Another job does not end.
+    """
+    named = _spelt(workspace, unit_ids)
+    bury(workspace, named)
+    reach("forget.bury")
+    _wait_for_writers(workspace, patience_seconds)
+    with workspace.lock("forget"):
+        remove_replaced(workspace)
+        segments = sealed_segments(workspace)
+        trace, held = trace_units(workspace, segments, named, advance=advance)
+        for segment in segments:
+            if segment.number in held:
+                door = door_of(workspace, experiments, segment)
+                erase_rows(workspace, trace, segment, door)
+        reach("forget.erased")
+        changed = scrub(workspace, named)
+    receipt = rebuild(workspace, experiments, advance=advance)
+    proof = search(workspace, named, advance=advance)
+    return Forgotten(_reckoning(workspace, trace, held), changed, receipt, proof)
+
+
+def rebuild(
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    *,
+    advance: Advance | None = None,
+) -> Receipt:
+    """Remove the warehouse and every copy of it, and make it anew from the landing.
+
+    A database keeps what was deleted in its free blocks; only a new file is free of it.
+
+    Args:
+        workspace: Whose warehouse.
+        experiments: What the registry knows, by key.
+        advance: Called with bytes done and bytes in all.
+    """
+    with workspace.lock("forget"):
+        for path in workspace.data.glob(f"{workspace.warehouse.name}*"):
+            path.unlink()
+        shutil.rmtree(workspace.data / ".spill", ignore_errors=True)
+        shutil.rmtree(workspace.landing / "rewriting", ignore_errors=True)
+        shutil.rmtree(workspace.landing / "pulling", ignore_errors=True)
+    reach("forget.rebuild")
+    return ingest(workspace, experiments, read_sources=False, advance=advance)
+
+
+def _spelt(workspace: Workspace, unit_ids: Sequence[str]) -> list[str]:
+    """Return ids as they were named and as they are stored."""
+    pseudonyms = pseudonyms_of(workspace)
+    stored = [pseudonyms.stored(unit_id) for unit_id in unit_ids] if pseudonyms else []
+    return list(dict.fromkeys([*unit_ids, *stored]))
+
+
+def _wait_for_writers(workspace: Workspace, patience_seconds: float) -> None:
+    """Wait until what stood open is sealed; what is opened from now on refuses the units."""
+    waited_for = set(workspace.landing.glob("open/*/*/*.jsonl"))
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        with workspace.lock("forget"):
+            Landing(workspace).seal()
+        left = sorted(path for path in waited_for if path.exists())
+        if not left:
+            return
+        if time.monotonic() >= deadline:
+            raise WorkspaceError(
+                "a collector keeps a segment open that may hold the unit",
+                path=left[0],
+                remedy="stop it, or wait until it seals; then run the command again",
+            )
+        time.sleep(0.5)
+
+
+def _reckoning(workspace: Workspace, trace: Trace, held: Mapping[int, int]) -> Reckoning:
+    experiments = tuple(sorted(trace.experiments))
+    weeks = tuple(
+        path.stem
+        for path in sorted(workspace.pairs.glob("*.parquet"))
+        if set(pl.read_parquet(path, columns=["experiment"])["experiment"]) & trace.experiments
+    )
+    trained = [
+        one.sha256
+        for one in list_checkpoints(workspace.checkpoints)
+        if set(one.metadata.get("weeks", ())) & set(weeks)
+    ]
+    return Reckoning(len(held), sum(held.values()), experiments, weeks, tuple(trained))
