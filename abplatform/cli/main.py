@@ -38,8 +38,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "reward": ("reward", "Train, evaluate, score, promote and roll back reward models."),
     "retrain": ("reward", "Retrain the reward model on the pairs at hand."),
     "weekly": ("weekly", "Run one turn of the weekly loop."),
+    "doctor": ("doctor", "Check hashes, counts, journal, tables and disk."),
     "dashboard": ("dashboard", "Open the dashboard."),
     "export": ("export", "Write tables for BI tools, or the events for Spark."),
+    "forget": ("forget", "Forget units, or logs older than they are kept."),
     "demo": ("demo", "Run two simulated weeks in ./demo."),
     "example": ("example", "Run a real data set through the platform."),
 }

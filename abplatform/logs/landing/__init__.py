@@ -17,7 +17,8 @@ from __future__ import annotations
 from abplatform.logs.landing.appending import SEAL_SECONDS, SEGMENT_BYTES, Landing
 from abplatform.logs.landing.collector import Collector
 from abplatform.logs.landing.imports import land_file
-from abplatform.logs.landing.ingests import append_ingest, read_ingests
+from abplatform.logs.landing.ingests import append_ingest, read_ingests, torn_ingests
+from abplatform.logs.landing.sealing import open_files
 from abplatform.logs.landing.segments import (
     FORMS,
     Hours,
@@ -47,6 +48,8 @@ __all__ = [
     "find_segment",
     "form_of",
     "land_file",
+    "open_files",
     "read_ingests",
     "sealed_segments",
+    "torn_ingests",
 ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from abplatform.durable import append_durably
 from abplatform.workspace import Workspace
 
-__all__ = ["append_ingest", "read_ingests"]
+__all__ = ["append_ingest", "read_ingests", "torn_ingests"]
 
 
 def append_ingest(workspace: Workspace, row: Mapping[str, Any]) -> None:
@@ -23,12 +22,20 @@ def append_ingest(workspace: Workspace, row: Mapping[str, Any]) -> None:
 
 
 def read_ingests(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return what ingests remembered, in order; a torn last line was never finished."""
+    """Return what ingests remembered, in order; a torn line was never finished."""
+    return [row for row in _lines(workspace) if row is not None]
+
+
+def torn_ingests(workspace: Workspace) -> int:
+    """Return how many lines a kill tore apart."""
+    return sum(row is None for row in _lines(workspace))
+
+
+def _lines(workspace: Workspace) -> Iterator[dict[str, Any] | None]:
     path = workspace.landing / "ingests.jsonl"
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_bytes().split(b"\n"):
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    for line in filter(None, lines):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield None

@@ -27,6 +27,7 @@ __all__ = [
     "hold",
     "hour_of",
     "keep_mapping",
+    "open_files",
     "owned_by_the_dead",
     "seal_file",
     "write_beside",
@@ -148,6 +149,15 @@ def owned_by_the_dead(path: Path) -> Iterator[bool]:
         except FileNotFoundError:
             there = False
         yield there
+
+
+def open_files(workspace: Workspace) -> list[tuple[Path, bool]]:
+    """Return the files under ``open/``, each with whether it has lost its writer."""
+    found = []
+    for path in sorted(workspace.landing.glob("open/*/*/*")):
+        with owned_by_the_dead(path) as is_dead:
+            found.append((path, is_dead))
+    return found
 
 
 @contextmanager

@@ -24,6 +24,7 @@ __all__ = [
     "CONFIG",
     "SCHEMA",
     "connect",
+    "connect_to_read",
     "create",
     "files_aside",
     "log_files",
@@ -89,6 +90,31 @@ def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection | None:
     if connection is not None:
         connection.close()
     return None
+
+
+def connect_to_read(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    """Open the workspace's file as it stands, to look at it; nothing is made, moved or written.
+
+    Raises:
+        WarehouseDamaged: It cannot be opened.
+        StoreError: It was made by another schema, or another process has it open.
+    """
+    path = workspace.warehouse
+    try:
+        connection = duckdb.connect(path, read_only=True, config=_config(workspace))
+        facts = dict(connection.execute(read_text("queries/load/meta")).fetchall())
+    except duckdb.Error as error:
+        told = meaning_of(error, path)
+        if told is not None:
+            raise told from error
+        facts = {}
+    if facts.get("stamp") == _stamp(workspace):
+        return connection
+    raise StoreError(
+        "the warehouse was made by another version of the platform, or by other settings",
+        path=path,
+        remedy="run `abp ingest`: it is moved aside and made anew from the landing",
+    )
 
 
 def create(connection: duckdb.DuckDBPyConnection, stamp: str) -> None:

@@ -26,6 +26,7 @@ from abplatform.errors import StoreError, WarehouseDamaged
 from abplatform.logs.store.opening import (
     CONFIG,
     connect,
+    connect_to_read,
     create,
     mark_damaged,
     meaning_of,
@@ -148,6 +149,23 @@ class Warehouse:
                 raise StoreError("a new warehouse cannot be made", path=path)
         with _closing(connection, path):
             yield cls(connection, moved_aside=moved_aside)
+
+    @classmethod
+    @contextmanager
+    def look(cls, workspace: Workspace) -> Iterator[Warehouse]:
+        """Open the warehouse as it stands, to read alone; the caller holds the workspace lock.
+
+        Raises:
+            WarehouseDamaged: It is damaged; the next job makes it anew.
+            StoreError: It was made by another schema, or another process has it open.
+        """
+        try:
+            connection = connect_to_read(workspace)
+        except WarehouseDamaged as told:
+            mark_damaged(workspace.warehouse, told)
+            raise
+        with _closing(connection, workspace.warehouse):
+            yield cls(connection)
 
     @staticmethod
     def move_aside(workspace: Workspace) -> Path:

@@ -1,0 +1,93 @@
+"""``abp doctor``: is everything on the disk what it should be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
+
+if TYPE_CHECKING:
+    from abplatform.logs.checkup import Finding
+    from abplatform.workspace import Workspace
+
+__all__ = ["doctor"]
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@json_option
+@workspace_option
+def doctor(*, folder: Path | None, as_json: bool) -> None:
+    """Check hashes, counts, journal, tables and disk; say what to do.
+
+    Reads every byte of the landing and the warehouse and changes neither. Exits 1 when something
+    is damaged or lost; a warning is nothing to lose sleep over.
+    """
+    from abplatform.workspace import open_workspace
+
+    workspace = open_workspace(folder)
+    findings = []
+    for finding in _examine(workspace):
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
+    worst = max((one.status for one in findings), key=list(_COLOURS).index)
+    if as_json:
+        print_json({"status": worst, "findings": [one.to_json() for one in findings]})
+    sys.exit(1 if worst == "fail" else 0)
+
+
+def _examine(workspace: Workspace) -> Iterator[Finding]:
+    from abplatform.logs import checkup
+
+    yield checkup.check_space(workspace)
+    yield from _check_journal(workspace)
+    with workspace.lock("doctor"):
+        with progress("hashing the landing") as advance:
+            yield from checkup.check_landing(workspace, advance)
+        with progress("reading the warehouse") as advance:
+            yield from checkup.check_warehouse(workspace, advance)
+        yield checkup.check_published(workspace)
+
+
+def _check_journal(workspace: Workspace) -> Iterator[Finding]:
+    """Follow the chain of what people decided, and the specs that it names."""
+    from abplatform.errors import RegistryError
+    from abplatform.logs.checkup import Finding
+    from abplatform.traffic.journal import Journal
+
+    try:
+        rows = Journal(workspace.journal).rows()
+    except RegistryError as error:
+        yield Finding("journal", "fail", f"{error.place}: {error.message}", error.remedy)
+        return
+    yield Finding("journal", "ok", f"{len(rows)} rows, the chain is whole")
+    kept = list(workspace.specs.glob("*.yaml"))
+    for path in kept:
+        if sha256(path.read_bytes()).hexdigest() != path.stem:
+            remedy = "bring the file back from a backup"
+            yield Finding("specs", "fail", f"{path} does not have the sha256 of its name", remedy)
+    for digest in sorted(_specs_named(rows) - {path.stem for path in kept}):
+        remedy = "bring the file back from a backup"
+        yield Finding(
+            "specs", "fail", f"{digest}.yaml, which the journal names, is missing", remedy
+        )
+
+
+def _specs_named(rows: list[Any]) -> set[str]:
+    named = (row.detail.get("spec_sha256") for row in rows)
+    return {digest for digest in named if isinstance(digest, str)}
+
+
+def _print(finding: Finding) -> None:
+    status = click.style(f"{finding.status:<4}", fg=_COLOURS[finding.status])
+    click.echo(f"{status}  {finding.check:<11} {finding.message}")
+    if finding.remedy:
+        click.echo(f"{'':18}{finding.remedy}")
