@@ -49,9 +49,11 @@ from abplatform.analysis.scorecard.scope import FOREVER, Scope
 from abplatform.analysis.scorecard.shrunken import Strata, shrink_levels
 from abplatform.analysis.scorecard.split import check_split, note_mismatches, note_split
 from abplatform.analysis.scorecard.survey import Survey, read_survey
+from abplatform.analysis.scorecard.units import parts_for
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.totals import are_current
 
 __all__ = ["measure_units", "scope_of"]
 
@@ -84,6 +86,10 @@ def measure_units(
     """
     scope = scope_of(experiment, question, lineage, excluded_sources=run.excluded_sources)
     survey = read_survey(warehouse, scope)
+    # A question about the past sees other rows than the store's totals do.
+    asks_now = question.as_of is None and question.data_version is None
+    stored = survey.stored if asks_now and are_current(warehouse) else None
+    scope = replace(scope, stored=stored, parts=parts_for(survey.rows))
     first_at, last_at = survey.first_at, survey.last_at
     history = read_history(warehouse, experiment, run, version=version, first_at=first_at)
     srm = check_split(warehouse, scope, run, zone=zone)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.looks import slowest_conversion
-from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.scope import Scope, Stored
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["Survey", "read_survey"]
@@ -41,6 +41,20 @@ class Survey:
     def bots(self) -> bool:
         """Whether units are flagged as bots."""
         return bool(self.row["bot_units"])
+
+    @property
+    def rows(self) -> int:
+        """How many exposures there are, whether they count or not."""
+        return int(self.row["rows_seen"])
+
+    @property
+    def stored(self) -> Stored | None:
+        """What totals hold that are made of these rows; None without rows or watermark."""
+        ends = [_aware(self.row[name]) for name in ("newest_at", "newest_final_at")]
+        watermark = _aware(self.row["watermark_low"])
+        if ends[0] is None or ends[1] is None or watermark is None:
+            return None
+        return Stored(ends[0], ends[1], watermark)
 
     @property
     def flagged(self) -> bool:

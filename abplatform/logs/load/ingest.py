@@ -36,6 +36,7 @@ from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.rewriting import land
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import keep_taxonomy, read_taxonomy, refresh_categories
+from abplatform.logs.totals import refresh_totals
 from abplatform.logs.validate import Door, name_currency, name_experiment, name_variant
 from abplatform.settings import Settings
 from abplatform.workspace import Workspace
@@ -179,6 +180,7 @@ class _Job:
         settings = self.workspace.settings
         now = Rates.of(settings.currency, settings.rates)
         refresh_exposures(self.warehouse, [one.priced(now) for one in facts.values()])
+        refresh_totals(self.warehouse)
         self.warehouse.checkpoint()
         receipt = write_receipt(
             self.warehouse,

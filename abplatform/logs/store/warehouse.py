@@ -87,8 +87,12 @@ TABLES: Final = frozenset(
         "unit_sums",
         "unit_category_totals",
         "bucket_sums",
+        "exposures",
+        "touched_exposures",
         "totals_delta",
+        "totals_merged",
         "touched_cells",
+        "cell_exposures",
     }
 )
 """Names that may take the place of ``{table}``."""
@@ -207,10 +211,21 @@ class Warehouse:
         """
         self._connection.execute(_named(read_query(name), table), values)
 
-    def materialise(self, table: str, name: str, /, **values: object) -> None:
-        """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends."""
-        text = f"CREATE OR REPLACE TEMP TABLE {_allowed(table)} AS {read_query(name)}"
-        self._connection.execute(text, values)
+    def materialise(
+        self, table: str, name: str, over: str | None = None, /, **values: object
+    ) -> None:
+        """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends.
+
+        Args:
+            table: Its name; one of :data:`TABLES`.
+            name: The query.
+            over: Takes the place of ``{table}`` in the query; one of :data:`TABLES`.
+            **values: Bound by name.
+        """
+        text = _named(read_query(name), over)
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_allowed(table)} AS {text}", values
+        )
 
     def drop(self, table: str) -> None:
         """Drop a temporary table of :meth:`materialise`, if it is there."""
@@ -248,11 +263,19 @@ class Warehouse:
             with self.stage(table, rows):
                 self.execute("load/insert", table=table)
 
-    def fill_from(self, table: str, name: str, /, **values: object) -> None:
-        """Insert the rows of ``queries/<name>.sql`` into a table, column by column name."""
-        self._connection.execute(
-            f"INSERT INTO {_allowed(table)} BY NAME {read_query(name)}", values
-        )
+    def fill_from(
+        self, table: str, name: str, over: str | None = None, /, **values: object
+    ) -> None:
+        """Insert the rows of ``queries/<name>.sql`` into a table, column by column name.
+
+        Args:
+            table: Where to; one of :data:`TABLES`.
+            name: The query.
+            over: Takes the place of ``{table}`` in the query; one of :data:`TABLES`.
+            **values: Bound by name.
+        """
+        text = _named(read_query(name), over)
+        self._connection.execute(f"INSERT INTO {_allowed(table)} BY NAME {text}", values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -10,11 +10,12 @@ CREATE TABLE unit_category_totals (
     cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT
 );
 
--- For monitoring: one row per experiment, day, category, variant and bucket of units. Sums add up over
--- days, shards and engines; variance between buckets is only about that between units. Flagged units
--- are left out.
+-- For monitoring: one row per experiment, day, category, variant and slice of units (4096 buckets). Sums
+-- add up over days, shards and engines; standard errors between buckets are those between units to
+-- about 1 %. Flagged units are left out.
 CREATE TABLE bucket_sums (
-    experiment VARCHAR, day DATE, category VARCHAR, variant VARCHAR, bucket INTEGER,
+    experiment VARCHAR, day DATE, category VARCHAR, variant VARCHAR,
+    unit_slice INTEGER,
     impressions BIGINT, clicked BIGINT, conversions BIGINT, net_value_micros BIGINT,
     cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT
 );

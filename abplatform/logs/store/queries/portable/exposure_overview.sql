@@ -1,5 +1,6 @@
 -- One row: what one experiment's exposures up to a moment consist of. Rows and units that count,
--- those left out and why, and how many of the rows that count may still change.
+-- those left out and why, and how many of the rows that count may still change. Of all rows, whether they
+-- count or not, the last one or flag (newest_at) and when the last one becomes final (newest_final_at).
 SELECT
     COUNT(*) AS rows_seen,
     COUNT(DISTINCT CASE WHEN counts THEN unit_id END) AS units,
@@ -7,6 +8,8 @@ SELECT
     SUM(CASE WHEN counts AND NOT settled THEN 1 ELSE 0 END) AS rows_provisional,
     MIN(CASE WHEN counts THEN ts END) AS first_at,
     MAX(CASE WHEN counts THEN ts END) AS last_at,
+    GREATEST(MAX(ts), MAX(bot_at), MAX(mixed_at)) AS newest_at,
+    MAX(final_at) AS newest_final_at,
     MIN(source_watermark) AS watermark_low,
     MAX(source_watermark) AS watermark_high,
     COUNT(DISTINCT CASE WHEN is_bot THEN unit_id END) AS bot_units,
