@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -14,16 +14,27 @@ from abplatform.logs.forget.trace import Rows, Trace
 from abplatform.logs.landing import Segment
 from abplatform.logs.landing.replacing import replace_segment
 from abplatform.logs.mapping.records import read_header
-from abplatform.logs.rewriting import Row, rewrite, rewriting_folder
+from abplatform.logs.rewriting import Row, read_log, rewrite, rewriting_folder
 from abplatform.logs.rewriting.compression import open_for_writing
 from abplatform.logs.tape import Tape
 from abplatform.logs.validate import Door, validate_fields
 from abplatform.workspace import Workspace
 
-__all__ = ["empty_segment", "erase_rows"]
+__all__ = ["count_rows", "empty_segment", "erase_rows"]
 
 
-def erase_rows(workspace: Workspace, trace: Trace, segment: Segment, door: Door) -> Segment:
+def count_rows(workspace: Workspace, trace: Trace, segment: Segment, door: Door) -> Counter[str]:
+    """Count what :func:`erase_rows` would erase, by source."""
+    edit = _Erasing.of(workspace, trace, segment, door)
+    for number, (_, raw, row) in enumerate(read_log(segment.path), start=1):
+        if isinstance(row, EventRejected):
+            edit.unreadable(raw)
+        else:
+            edit.row(row, number)
+    return edit.forgotten
+
+
+def erase_rows(workspace: Workspace, trace: Trace, segment: Segment, door: Door) -> Counter[str]:
     """Erase what is somebody's from a sealed segment.
 
     Args:
@@ -33,15 +44,15 @@ def erase_rows(workspace: Workspace, trace: Trace, segment: Segment, door: Door)
         door: What an event must fit, to count them as they were counted.
 
     Returns:
-        The segment as it is now; itself where nothing was found in it.
+        How many events were erased, by source.
     """
-    edit = _Erasing(Rows.of(trace, segment, workspace), door)
+    edit = _Erasing.of(workspace, trace, segment, door)
     with rewriting_folder(workspace) as folder:
         copy = folder / segment.path.name
         rewrite(segment.path, copy, edit)
-        if not edit.forgotten:
-            return segment
-        return replace_segment(segment, copy, edit.forgotten)
+        if edit.forgotten:
+            replace_segment(segment, copy, edit.forgotten)
+    return edit.forgotten
 
 
 def empty_segment(workspace: Workspace, segment: Segment, contained: Mapping[str, int]) -> Segment:
@@ -82,6 +93,12 @@ class _Erasing:
     rows: Rows
     door: Door
     forgotten: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, workspace: Workspace, trace: Trace, segment: Segment, door: Door) -> _Erasing:
+        """Return the edit of one segment."""
+        rows = Rows.of(trace, segment, workspace)
+        return cls(rows, replace(door, is_open=rows.declares))
 
     def columns(self, names: Sequence[str]) -> list[str]:
         return list(names)

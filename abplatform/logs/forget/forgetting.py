@@ -19,15 +19,18 @@ from abplatform.checkpoints import list_checkpoints
 from abplatform.durable import reach
 from abplatform.errors import WorkspaceError
 from abplatform.logs.facts import ExperimentFacts
-from abplatform.logs.forget.erase import erase_rows
+from abplatform.logs.forget.erase import count_rows, erase_rows
 from abplatform.logs.forget.proof import Proof, search
 from abplatform.logs.forget.scrub import scrub
 from abplatform.logs.forget.trace import Trace, trace_units
-from abplatform.logs.landing import Landing, sealed_segments
+from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.landing.replacing import remove_replaced
 from abplatform.logs.load import Receipt, ingest
+from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.ingest import door_of
 from abplatform.logs.privacy import bury, pseudonyms_of
+from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.validate import Door
 from abplatform.workspace import Workspace
 
 __all__ = ["Forgotten", "Reckoning", "forget_units", "rebuild", "reckon"]
@@ -85,20 +88,31 @@ class Forgotten:
 
 
 def reckon(
-    workspace: Workspace, unit_ids: Sequence[str], *, advance: Advance | None = None
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    unit_ids: Sequence[str],
+    *,
+    advance: Advance | None = None,
 ) -> Reckoning:
     """Say what forgetting units will remove, and change nothing.
 
     Args:
         workspace: Which forgets.
+        experiments: What the registry knows, by key.
         unit_ids: As people name them; pseudonyms are made of them where that is so.
         advance: Called with bytes searched and bytes in all.
     """
     with workspace.lock("forget"):
         Landing(workspace).seal()
-        named = _spelt(workspace, unit_ids)
-        trace, held = trace_units(workspace, sealed_segments(workspace), named, advance=advance)
-    return _reckoning(workspace, trace, held)
+        named, segments = _spelt(workspace, unit_ids), sealed_segments(workspace)
+        trace, held = trace_units(workspace, segments, named, advance=advance)
+        doors = _doors(workspace, experiments)
+        counts = {
+            segment.number: count_rows(workspace, trace, segment, doors(segment)).total()
+            for segment in segments
+            if segment.number in held
+        }
+    return _reckoning(workspace, trace, counts)
 
 
 def forget_units(
@@ -130,15 +144,17 @@ def forget_units(
         remove_replaced(workspace)
         segments = sealed_segments(workspace)
         trace, held = trace_units(workspace, segments, named, advance=advance)
-        for segment in segments:
-            if segment.number in held:
-                door = door_of(workspace, experiments, segment)
-                erase_rows(workspace, trace, segment, door)
+        doors = _doors(workspace, experiments)
+        counts = {
+            segment.number: erase_rows(workspace, trace, segment, doors(segment)).total()
+            for segment in segments
+            if segment.number in held
+        }
         reach("forget.erased")
         changed = scrub(workspace, named)
     receipt = rebuild(workspace, experiments, advance=advance)
     proof = search(workspace, named, advance=advance)
-    return Forgotten(_reckoning(workspace, trace, held), changed, receipt, proof)
+    return Forgotten(_reckoning(workspace, trace, counts), changed, receipt, proof)
 
 
 def rebuild(
@@ -192,7 +208,20 @@ def _wait_for_writers(workspace: Workspace, patience_seconds: float) -> None:
         time.sleep(0.5)
 
 
-def _reckoning(workspace: Workspace, trace: Trace, held: Mapping[int, int]) -> Reckoning:
+def _doors(
+    workspace: Workspace, experiments: Mapping[str, ExperimentFacts]
+) -> Callable[[Segment], Door]:
+    """Return what tells which of a segment's rows are events, as loading judges them."""
+    with Warehouse.open(workspace) as warehouse:
+        declared = declared_facts(warehouse)
+
+    def door(segment: Segment) -> Door:
+        return door_of(workspace, experiments, segment, declared=declared)
+
+    return door
+
+
+def _reckoning(workspace: Workspace, trace: Trace, counts: Mapping[int, int]) -> Reckoning:
     experiments = tuple(sorted(trace.experiments))
     weeks = tuple(
         path.stem
@@ -204,4 +233,4 @@ def _reckoning(workspace: Workspace, trace: Trace, held: Mapping[int, int]) -> R
         for one in list_checkpoints(workspace.checkpoints)
         if set(one.metadata.get("weeks", ())) & set(weeks)
     ]
-    return Reckoning(len(held), sum(held.values()), experiments, weeks, tuple(trained))
+    return Reckoning(len(counts), sum(counts.values()), experiments, weeks, tuple(trained))

@@ -84,18 +84,21 @@ class Rows:
         trace: Whose.
         segment: The segment.
         mapper: What makes events of its rows.
+        declares: Whether its mapping declares experiments.
     """
 
     trace: Trace
     segment: Segment
     mapper: RowMapper
+    declares: bool
 
     @classmethod
     def of(cls, trace: Trace, segment: Segment, workspace: Workspace) -> Rows:
         """Return what reads a segment."""
         text = segment.mapping
         read = parse_mapping(text, path=text.path) if text else None
-        return cls(trace, segment, mapper_of(read, segment.delivered_sha256, workspace))
+        mapper = mapper_of(read, segment.delivered_sha256, workspace)
+        return cls(trace, segment, mapper, read is not None and read.declares is not None)
 
     def events(self, row: Row, number: int) -> Sequence[Fields]:
         """Return the events of a row that is theirs; none where it is not.
@@ -145,7 +148,7 @@ def trace_units(
     units: Iterable[str],
     *,
     advance: Callable[[int, int], None] | None = None,
-) -> tuple[Trace, dict[int, int]]:
+) -> tuple[Trace, set[int]]:
     """Find everything that is some units'.
 
     Args:
@@ -155,18 +158,18 @@ def trace_units(
         advance: Called with bytes searched and bytes in all.
 
     Returns:
-        The ids, and for each segment that holds something of theirs how many events.
+        The ids, and the numbers of the segments that hold something of theirs.
     """
     trace = Trace(frozenset(units))
-    held: dict[int, int] = {}
+    held: set[int] = set()
     fresh = trace.ids
     total = sum(segment.path.stat().st_size for segment in segments)
     while fresh:
         before, done = trace.ids, 0
         for segment in segments:
             rows = Rows.of(trace, segment, workspace)
-            if rows.may_hold(fresh):
-                _search(rows, held)
+            if rows.may_hold(fresh) and _search(rows):
+                held.add(segment.number)
             done += segment.path.stat().st_size
             if advance is not None:
                 advance(done, total)
@@ -174,14 +177,13 @@ def trace_units(
     return trace, held
 
 
-def _search(rows: Rows, held: dict[int, int]) -> None:
-    count = 0
+def _search(rows: Rows) -> bool:
+    found = False
     for events in rows.theirs():
+        found = True
         for event in events:
             rows.trace.follow(event)
-        count += len(events)
-    if count:
-        held[rows.segment.number] = count
+    return found
 
 
 def _frame_holds(frame: pl.DataFrame, ids: Sequence[str]) -> bool:
