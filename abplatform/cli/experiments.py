@@ -29,6 +29,7 @@ from abplatform.cli.options import (
 from abplatform.domain.assignment import Assignment
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
+from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.registry import Registry, resolve_aliases
 from abplatform.workspace import Workspace, open_workspace
 
@@ -202,6 +203,9 @@ def history(*, key: str | None, html_path: Path | None, folder: Path | None, as_
     help="What is known about the request, such as country=CN; without any, targeting is left out.",
 )
 @click.option("--at", "at_text", metavar="TIME", default=None, help="The moment; default now.")
+@click.option(
+    "--stored", is_flag=True, help="UNITs are pseudonyms already, as logs and tables hold them."
+)
 @workspace_option
 @json_option
 def assign(
@@ -210,21 +214,28 @@ def assign(
     units: tuple[str, ...],
     context_pairs: tuple[str, ...],
     at_text: str | None,
+    stored: bool,
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Show which variant units get, or why they get none; a draft previews its first phase."""
+    """Show which variant units get, or why they get none; a draft previews its first phase.
+
+    Where units are stored as pseudonyms, assignment goes by those; UNITs are the raw ids.
+    """
     context = _context(context_pairs)
     registry = Registry(open_workspace(folder))
     registry.check_unedited(key)
     plan = registry.plan(key, _moment(at_text, registry.workspace))
     found = registry.find(key)
+    pseudonyms = None if stored else pseudonyms_of(registry.workspace)
+    names = [pseudonyms.stored(unit) for unit in units] if pseudonyms else units
     try:
-        assigned = [assign_unit(plan, unit, context) for unit in units]
+        assigned = [assign_unit(plan, name, context) for name in names]
     except UnicodeEncodeError as error:
         raise click.UsageError(f"unit {error.object!r} is no valid text") from None
     if as_json:
-        print_json([_assignment_row(one) for one in assigned])
+        rows = zip(units, assigned, strict=True)
+        print_json([_assignment_row(one, unit) for unit, one in rows])
         return
     if found.state is State.DRAFT:
         click.echo(f"{key} is a draft; this previews its first phase")
@@ -232,14 +243,14 @@ def assign(
         ("unit", "variant", "reason", "bucket", "layer bucket", "phase"),
         (
             (
-                one.unit_id,
+                unit,
                 one.variant or "-",
                 one.reason,
                 str(one.bucket),
                 str(one.layer_bucket),
                 str(one.phase),
             )
-            for one in assigned
+            for unit, one in zip(units, assigned, strict=True)
         ),
     )
 
@@ -256,9 +267,10 @@ def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:
     return {name: value for name, _, value in split} or None
 
 
-def _assignment_row(one: Assignment) -> dict[str, Any]:
+def _assignment_row(one: Assignment, unit: str) -> dict[str, Any]:
     return {
-        "unit_id": one.unit_id,
+        "unit_id": unit,
+        **({"stored_id": one.unit_id} if one.unit_id != unit else {}),
         "variant": one.variant,
         "reason": one.reason,
         "bucket": one.bucket,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ from abplatform.loop.steps import Json
 from abplatform.traffic.registry import Registry
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from abplatform.simulation.market import Market
     from abplatform.simulation.taste import Picture
     from abplatform.simulation.traffic import Exposure, Gallery, SimulatedWeek
+    from abplatform.workspace import Workspace
 
 __all__ = ["Faults", "SimulateTraffic"]
 
@@ -62,7 +65,7 @@ class SimulateTraffic:
 
     def __call__(self, brief: Brief) -> Json:
         """Simulate, write the log, land it; say what was true."""
-        from abplatform.logs.landing import land_file
+        from abplatform.logs.rewriting import land
         from abplatform.simulation.wire import write_log
 
         week = self.simulate(brief)
@@ -72,7 +75,7 @@ class SimulateTraffic:
         log = write_log(week, folder, monday=monday, prefix=prefix)
         segments = []
         for number, file in enumerate(log.files):
-            segments.append(land_file(brief.workspace, file, source=SOURCE)[0].sha256)
+            segments.append(land(brief.workspace, file, source=SOURCE)[0].sha256)
             brief.advance(number + 1, len(log.files))
         shutil.rmtree(folder)
         bot = week.impressions["bot"]
@@ -108,6 +111,7 @@ class SimulateTraffic:
             self._exposures(brief, drawn, market),
             monday=monday,
             bots=Bots(self.faults.bots),
+            stored=_as_stored(brief.workspace),
         )
 
     def _exposures(self, brief: Brief, drawn: Mapping[str, Any], market: Market) -> list[Exposure]:
@@ -136,6 +140,18 @@ class SimulateTraffic:
             plan = registry.plan(key, monday)
             exposures.append(Exposure(plan, registered.experiment.control.name, full, lost))
         return exposures
+
+
+def _as_stored(workspace: Workspace) -> Callable[[pl.Series], pl.Series] | None:
+    """Return what makes stored ids of shoppers' ids; None where they are stored as they come."""
+    import polars as pl
+
+    from abplatform.logs.privacy import pseudonyms_of
+
+    pseudonyms = pseudonyms_of(workspace)
+    if pseudonyms is None:
+        return None
+    return lambda units: pl.Series([pseudonyms.stored(unit) for unit in units], dtype=pl.String)
 
 
 def _filled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -178,6 +178,7 @@ def simulate_week(
     *,
     monday: datetime,
     bots: Bots | None = None,
+    stored: Callable[[pl.Series], pl.Series] | None = None,
 ) -> SimulatedWeek:
     """Let a week of traffic pass.
 
@@ -188,6 +189,7 @@ def simulate_week(
             do expose a unit the first one chooses.
         monday: The week's first moment.
         bots: A swarm, or None.
+        stored: Makes stored ids of shoppers' ids, by which they are assigned; None: they are those.
     """
     draw = stream(market.seed, "week", monday.isoformat())
     swarm = bots or Bots()
@@ -195,7 +197,8 @@ def simulate_week(
     visits = visit(market.shoppers, monday=monday, popularity=market.popularity, seed=market.seed)
     visits = _with_bots(visits, market, swarm, monday)
     product = market.choose_products(visits.category, draw)
-    assigned = [assign_many(exposure.plan, units) for exposure in exposures]
+    names = units if stored is None else stored(units)
+    assigned = [assign_many(exposure.plan, names) for exposure in exposures]
     seen = [
         (exposure, _variant_seen(market, exposure, index[visits.shopper], product))
         for exposure, index in zip(exposures, assigned, strict=True)
