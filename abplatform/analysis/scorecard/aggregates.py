@@ -24,6 +24,11 @@ from abplatform.analysis.scorecard.creatives import (
 )
 from abplatform.analysis.scorecard.families import decide_families
 from abplatform.analysis.scorecard.harm import watch_guardrails
+from abplatform.analysis.scorecard.left_out import (
+    note_unknown,
+    reports_outside,
+    unknown_in_reports,
+)
 from abplatform.analysis.scorecard.lifts import Compared, carry_over, compare_levels
 from abplatform.analysis.scorecard.looks import Question, Run, find_fixed_look
 from abplatform.analysis.scorecard.notes import (
@@ -104,6 +109,7 @@ def measure_aggregates(
         last_at=last_at,
         bayes=bayes,
         excluded_sources=run.excluded_sources,
+        excluded=reports_outside(_outside(experiment, reports)),
         heterogeneity=strata.heterogeneity,
         pairwise=compare_treatments(experiment, judged, decided=look.reached),
         harmed=watch_guardrails(experiment, compared, provisional=not look.reached),
@@ -117,6 +123,7 @@ def measure_aggregates(
     notes = (
         *_note_rows(experiment, reports, impressions, look, reasons=strata.reasons),
         *note_samples(compared),
+        *note_unknown(unknown_in_reports(rows)),
         *note_split(card.srm, run),
         *note_harm(card.harmed),
         *strata.warnings,
@@ -150,12 +157,11 @@ def _note_rows(
     reasons: Iterable[str],
 ) -> list[Warned]:
     """Say what the reports cannot tell, and which of them do not count."""
-    outside = _shown(experiment, reports.asked) - _shown(experiment, reports.running)
     return [
         *_note_variance(experiment, reports.running),
         *note_no_traffic(experiment, (name for name, n in impressions.items() if not n)),
         *note_fixed(look, reasons=reasons, empty=not any(impressions.values())),
-        *note_outside(outside),
+        *note_outside(_outside(experiment, reports)),
         *(note_later() if look.reached and _has_later(experiment, reports) else ()),
     ]
 
@@ -202,6 +208,10 @@ def _impressions(experiment: Experiment, rows: Sequence[ReportRow]) -> dict[str,
 
 def _shown(experiment: Experiment, reports: Reports) -> int:
     return sum(int(row["impressions"]) for row in reports.totals.get(experiment.key, ()))
+
+
+def _outside(experiment: Experiment, reports: ReportViews) -> int:
+    return _shown(experiment, reports.asked) - _shown(experiment, reports.running)
 
 
 def _check_split(experiment: Experiment, impressions: Mapping[str, int]) -> SrmCheck:

@@ -24,10 +24,16 @@ from abplatform.analysis.scorecard.creatives import compare_creatives, compare_w
 from abplatform.analysis.scorecard.families import watch_families
 from abplatform.analysis.scorecard.harm import watch_guardrails
 from abplatform.analysis.scorecard.histories import History, read_history
+from abplatform.analysis.scorecard.left_out import (
+    note_excluded,
+    note_unknown,
+    read_excluded,
+    read_unknown,
+)
 from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.looks import Question, Run
 from abplatform.analysis.scorecard.notes import (
-    note_exclusions,
+    note_doubtful,
     note_harm,
     note_later,
     note_no_traffic,
@@ -98,6 +104,7 @@ def measure_units(
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
     calendar, novelty = view_calendar(warehouse, scope, days), view_novelty(warehouse, scope)
     final = compare_creatives(warehouse, replace(scope, final=True))
+    excluded = read_excluded(warehouse, scope)
     return Scorecard(
         experiment=experiment.key,
         as_of=question.as_of or survey.newest or run.now,
@@ -108,6 +115,8 @@ def measure_units(
         lifts=fill_from_looks(experiment, shown.strata.compared, course.looks),
         warnings=(
             *_note_plan_and_rows(experiment, scope, survey, course, shown),
+            *note_excluded(excluded),
+            *note_unknown(read_unknown(warehouse, scope)),
             *note_mismatches(warehouse, scope, run),
             *note_split(srm, run),
             *note_calendar(calendar, run),
@@ -129,6 +138,7 @@ def measure_units(
         pairwise=shown.pairwise,
         corrected_lifts=collect_corrected(course.looks),
         harmed=shown.harmed,
+        excluded=excluded,
     )
 
 
@@ -199,7 +209,7 @@ def _note_plan_and_rows(
     return [
         *note_no_traffic(experiment, find_silent(shown.compared)),
         *note_plan(experiment, course.state, course.taken, reasons=shown.strata.reasons),
-        *note_exclusions(survey.row, bots=scope.bots),
+        *note_doubtful(survey.row, bots=scope.bots),
         *_note_later_rows(course, survey.last_at),
         *_note_growing_log(experiment, survey),
         *note_samples(shown.compared),

@@ -14,7 +14,7 @@ from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
 __all__ = [
     "note_changed_after",
-    "note_exclusions",
+    "note_doubtful",
     "note_fixed",
     "note_harm",
     "note_ignored_reports",
@@ -90,27 +90,15 @@ def _none_yet(looks: Sequence[TakenLook]) -> str:
     return "" if looks else "; no look has been taken yet"
 
 
-def note_exclusions(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:
-    """Count what the scorecard leaves out."""
-    kept = "kept in" if bots else "left out of"
-    candidates = (
-        ("bots", "bot_units", f"units flagged as bots are {kept} the scorecard"),
-        ("mixed_units", "mixed_units", "units were seen in two variants and are left out"),
-        ("forced", "forced_rows", "forced exposures are left out"),
-        ("fallback", "fallback_rows", "fallback exposures are left out"),
-        ("holdout", "holdout_rows", "exposures of the holdout are left out"),
-        (
-            "outside_phase",
-            "outside_phase_rows",
-            "exposures fell outside the experiment's running time and are left out",
-        ),
-        ("provisional", "rows_provisional", "exposures may still receive late clicks"),
-    )
-    return [
-        Warned(code, f"{int(overview[column]):,} {text}")
-        for code, column, text in candidates
-        if overview[column]
-    ]
+def note_doubtful(overview: Mapping[str, Any], *, bots: bool) -> list[Warned]:
+    """Count what the scorecard keeps although it may not last or may be no person."""
+    kept, late = int(overview["bot_units"] or 0), int(overview["rows_provisional"] or 0)
+    notes = []
+    if bots and kept:
+        notes.append(Warned("bots", f"{kept:,} units flagged as bots are kept in the scorecard"))
+    if late:
+        notes.append(Warned("provisional", f"{late:,} exposures may still receive late clicks"))
+    return notes
 
 
 def note_outside(impressions: int) -> list[Warned]:

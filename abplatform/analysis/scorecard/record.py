@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ __all__ = [
     "CupedFact",
     "Decision",
     "EstimateAtDecision",
+    "Excluded",
     "GuardrailFact",
     "Heterogeneity",
     "LiftEstimate",
@@ -217,6 +218,25 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Excluded:
+    """What is left out of a scorecard for one cause.
+
+    Args:
+        units: Distinct ones; None for reports, which have none.
+        impressions: Of them, that do not count.
+        exposures: Impressions and held decisions; None for reports.
+    """
+
+    units: int | None
+    impressions: int
+    exposures: int | None
+
+    def to_json(self) -> dict[str, int | None]:
+        """Return the public object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """The moment at which the plan may decide.
 
@@ -321,6 +341,7 @@ class Scorecard:
         pairwise: Treatments against each other, where there are several.
         corrected_lifts: Lifts called significant at the decision look, corrected for that.
         harmed: Treatment to the guardrails that everything so far proves harmed, with the numbers.
+        excluded: Cause to what is left out for it.
     """
 
     experiment: str
@@ -349,6 +370,7 @@ class Scorecard:
     pairwise: tuple[PairwiseLift, ...] = ()
     corrected_lifts: tuple[CorrectedLift, ...] = ()
     harmed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    excluded: Mapping[str, Excluded] = field(default_factory=dict)
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:
@@ -375,6 +397,7 @@ class Scorecard:
             "interactions": [row.to_json() for row in self.interactions],
             "cuped": [fact.to_json() for fact in self.cuped],
             "bayes": [fact.to_json() for fact in self.bayes],
+            "excluded": {cause: one.to_json() for cause, one in self.excluded.items()},
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
             "verdict": self.decision.to_json() if self.decision else None,
         }

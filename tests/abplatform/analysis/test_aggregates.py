@@ -272,7 +272,8 @@ def test_reports_of_other_days_than_it_ran_are_left_out_and_counted(show):
     (note,) = [note for note in dirty.warnings if note.code == "outside_phase"]
     assert note.message.startswith(f"{22 * 6000:,} reported impressions")
     kept = tuple(one for one in dirty.warnings if one is not note)
-    assert replace(dirty, warnings=kept) == clean
+    assert dirty.excluded["outside_phase"].impressions == 22 * 6000
+    assert replace(dirty, warnings=kept, excluded=clean.excluded) == clean
 
 
 def test_pairs_rest_on_days_in_which_it_ran(show):

@@ -30,7 +30,7 @@ EXPERIMENT = Experiment(
 )
 SCORECARD = {
     *("experiment", "as_of", "data_version", "status", "units", "srm", "lifts"),
-    *("heterogeneity", "warnings", "verdict"),
+    *("heterogeneity", "excluded", "warnings", "verdict"),
     *("looks", "estimate_at_decision", "pairwise", "corrected_lifts"),
     *("novelty", "calendar", "interactions", "bayes", "cuped"),
 }

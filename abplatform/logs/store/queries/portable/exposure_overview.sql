@@ -1,5 +1,5 @@
--- One row: what one experiment's exposures up to a moment consist of. Rows and units that count,
--- those left out and why, and how many of the rows that count may still change. Of all rows, whether they
+-- One row: what one experiment's exposures up to a moment consist of: rows and units that count,
+-- flagged units, and how many of the rows that count may still change. Of all rows, whether they
 -- count or not, the last one or flag (newest_at) and when the last one becomes final (newest_final_at).
 SELECT
     COUNT(*) AS rows_seen,
@@ -13,11 +13,7 @@ SELECT
     MIN(source_watermark) AS watermark_low,
     MAX(source_watermark) AS watermark_high,
     COUNT(DISTINCT CASE WHEN is_bot THEN unit_id END) AS bot_units,
-    COUNT(DISTINCT CASE WHEN is_mixed THEN unit_id END) AS mixed_units,
-    SUM(CASE WHEN outside_phase THEN 1 ELSE 0 END) AS outside_phase_rows,
-    SUM(CASE WHEN reason = 'forced' THEN 1 ELSE 0 END) AS forced_rows,
-    SUM(CASE WHEN reason = 'fallback' THEN 1 ELSE 0 END) AS fallback_rows,
-    SUM(CASE WHEN reason = 'holdout' THEN 1 ELSE 0 END) AS holdout_rows
+    COUNT(DISTINCT CASE WHEN is_mixed THEN unit_id END) AS mixed_units
 FROM (
     SELECT
         *,
