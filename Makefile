@@ -51,6 +51,7 @@ error-rates: $(VENV)/.installed-test  ## Simulate the error rates at full counts
 
 soak: $(VENV)/.installed-test packages-test  ## Repeat every test that kills or races processes
 	$(BIN)/python -m pytest -n 2 -m fault --repeat 20
+	ABPLATFORM_EXAMPLES=400 $(BIN)/python -m pytest tests/abplatform/logs/test_any_order.py
 
 pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the report under docs/ from a fresh demo
 	$(BIN)/abp demo --out demo

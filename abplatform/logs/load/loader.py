@@ -87,13 +87,21 @@ class Loader:
     Args:
         store: Where to.
         door_of: What a segment's lines must fit, as things stand when it is read.
+        chunk_events: Events that are compared with the store and inserted together.
     """
 
-    def __init__(self, store: Store, door_of: Callable[[Segment], Door]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        door_of: Callable[[Segment], Door],
+        *,
+        chunk_events: int = CHUNK_EVENTS,
+    ) -> None:
         self._store = store
+        self._chunk_events = chunk_events
         self._warehouse = store.warehouse
         self._door_of = door_of
-        loaded = self._warehouse.query("load/segments")
+        loaded = self._warehouse.query("load/segments").unique("identity", keep="first")
         self._first = dict(zip(loaded["identity"], loaded["segment_number"], strict=True))
         identities = self._warehouse.query("load/identities")["identity"].to_list()
         self._versions = Versions(sorted(identities))
@@ -133,7 +141,7 @@ class Loader:
                 done.touched |= supersede(self._warehouse, segment.number, segment.supersedes)
             for step in self._read(segment, chunk, done):
                 yield step
-                if len(chunk) >= CHUNK_EVENTS:
+                if len(chunk) >= self._chunk_events:
                     self._flush(chunk, done)
         self._flush(chunk, done)
         keep_raw_bytes(self._warehouse, done.conflicts, self._raw_lines)
