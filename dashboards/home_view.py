@@ -245,7 +245,7 @@ def _source(row: Mapping[str, Any], *, now: datetime, expected: bool) -> SourceH
     return SourceHealth(
         source=row["source"],
         watermark=row["watermark"],
-        freshness=_freshness(row["source"], row["watermark"], now=now, expected=expected),
+        freshness=_freshness(row, now=now, expected=expected),
         quarantine=_quarantine(row["source"], counts, reasons),
         balance=_balance(row["source"], counts),
         counts=counts,
@@ -253,8 +253,11 @@ def _source(row: Mapping[str, Any], *, now: datetime, expected: bool) -> SourceH
     )
 
 
-def _freshness(source: str, watermark: datetime | None, *, now: datetime, expected: bool) -> Light:
-    label = f"Freshness of {source}"
+def _freshness(row: Mapping[str, Any], *, now: datetime, expected: bool) -> Light:
+    label = f"Freshness of {row['source']}"
+    watermark: datetime | None = row["watermark"]
+    if row["silent"]:
+        return Light("alarm", label, row["silent"].partition("; ")[0])
     if watermark is None:
         return Light("watch" if expected else "idle", label, "nothing loaded yet")
     late = now - watermark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from abplatform.cli.options import name_person, progress
@@ -64,17 +64,20 @@ class OpenStore:
     def run(self, key: str) -> Run:
         """Return how one experiment ran, with what was done about its split."""
         from abplatform.analysis.scorecard import Run
+        from abplatform.logs.sources import silent_sources
         from abplatform.traffic.registry import Registry
 
-        now = self.workspace.clock()
+        now, silent = self.workspace.clock(), silent_sources(self.workspace)
         if key in self.registered:
-            return Run.of(Registry(self.workspace).find(key), now=now)
+            run = Run.of(Registry(self.workspace).find(key), now=now)
+            return replace(run, silent_sources=silent)
         remedies = Registry(self.workspace).remedies(key)
         return Run(
             now=now,
             excluded_sources=remedies.excluded_sources,
             srm_acknowledged=remedies.acknowledged,
             refused=remedies.refused,
+            silent_sources=silent,
         )
 
 

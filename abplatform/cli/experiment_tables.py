@@ -12,7 +12,7 @@ from abplatform.errors import SpecError
 from abplatform.traffic.registry import Edit, RegisteredExperiment
 from abplatform.workspace import Workspace
 
-__all__ = ["local_time", "print_status", "print_table", "status_row", "tell_detail"]
+__all__ = ["local_time", "print_status", "print_table", "source_rows", "status_row", "tell_detail"]
 
 PIPE_WIDTH = 200
 
@@ -48,6 +48,30 @@ def status_row(
         "spec_sha256": found.spec_sha256,
         "edited": _edit_row(edit, root) if edit else None,
     }
+
+
+def source_rows(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return abp.yaml's sources as ``abp status --json`` prints them."""
+    if not workspace.settings.sources:
+        return []
+    from abplatform.logs.sources import silent_sources
+    from abplatform.logs.sources.pulls import History, read_histories
+
+    histories, silent = read_histories(workspace), silent_sources(workspace)
+    rows = []
+    for source in workspace.settings.sources:
+        history = histories.get(source.name, History())
+        glance = history.glances[-1] if history.glances else None
+        rows.append(
+            {
+                "source": source.name,
+                "pulled_at": _iso(glance.at if glance else None),
+                "arrived_at": _iso(history.arrivals[-1] if history.arrivals else None),
+                "error": glance.error if glance else None,
+                "silent": silent.get(source.name),
+            }
+        )
+    return rows
 
 
 def _edit_row(edit: Edit | SpecError, root: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from abplatform.cli.experiment_tables import (
     local_time,
     print_status,
     print_table,
+    source_rows,
     status_row,
     tell_detail,
 )
@@ -142,8 +143,10 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     chosen = [registry.find(key) for key in keys] or list(known.values())
     edits, root = registry.edits(), registry.workspace.root
     rows = [status_row(found, edits.get(found.key), root) for found in chosen]
+    sources = source_rows(registry.workspace)
     if as_json:
-        print_json({"experiments": rows, "problems": [str(problem) for problem in problems]})
+        told = [str(problem) for problem in problems]
+        print_json({"experiments": rows, "problems": told, "sources": sources})
         return
     print_status(registry.workspace, rows)
     for row in rows:
@@ -152,6 +155,9 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
             click.echo(f"{place}: edited after {row['experiment']} started:")
             for difference in row["edited"]["differences"]:
                 click.echo(f"  {difference}")
+    for source in sources:
+        if source["silent"]:
+            click.echo(f"warning source_silent: {source['silent']}.", err=True)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
 

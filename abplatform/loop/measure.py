@@ -26,6 +26,7 @@ from abplatform.domain.experiment import State, Verdict
 from abplatform.durable import replace_durably
 from abplatform.logs.landing import sealed_segments
 from abplatform.logs.load import ingest
+from abplatform.logs.sources import silent_sources
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json, digest, file_digest
@@ -168,7 +169,11 @@ def judge_experiment(
     scorecard = analyze(
         warehouse,
         registered.experiment,
-        run=replace(Run.of(registered, now=workspace.clock()), looks=looks),
+        run=replace(
+            Run.of(registered, now=workspace.clock()),
+            looks=looks,
+            silent_sources=silent_sources(workspace),
+        ),
         lineage=lineage,
         zone=workspace.settings.time_zone,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from abplatform.analysis.scorecard import Run, Scorecard
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Experiment, State
 from abplatform.errors import StoreError
+from abplatform.logs.sources import silent_sources
 from abplatform.logs.store.published import TABLES, publish_tables, read_published
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
@@ -63,7 +65,7 @@ def publish(
         name: _renew(name, before.get(name), fresh[name], replaced) for name in _BY_EXPERIMENT
     }
     tables["experiments"] = experiment_rows(shop, judged, before.get("experiments"))
-    tables["health"] = health_rows(warehouse)
+    tables["health"] = health_rows(warehouse, silent_sources(workspace))
     tables["models"] = model_rows(workspace.checkpoints)
     tables["audit"] = audit_rows(shop.registry)
     return publish_tables(workspace.published, tables, clock=workspace.clock)
@@ -77,7 +79,10 @@ def _analyse_all(shop: Shop) -> list[tuple[Experiment, Scorecard]]:
             analyze(
                 shop.warehouse,
                 registered.experiment,
-                run=Run.of(registered, now=workspace.clock()),
+                run=replace(
+                    Run.of(registered, now=workspace.clock()),
+                    silent_sources=silent_sources(workspace),
+                ),
                 lineage=shop.shelf.lineage,
                 zone=workspace.settings.time_zone,
             ),

@@ -52,8 +52,13 @@ def experiment_rows(shop: Shop, judged: Judged, before: pl.DataFrame | None) -> 
     return pl.concat([fresh, external])
 
 
-def health_rows(warehouse: Warehouse) -> pl.DataFrame:
-    """Return one row per source: its watermark and what became of its events."""
+def health_rows(warehouse: Warehouse, silent: Mapping[str, str]) -> pl.DataFrame:
+    """Return one row per source: its watermark and what became of its events.
+
+    Args:
+        warehouse: The open store.
+        silent: Source to the sentence that says since when it is silent; some never told anything.
+    """
     ledger = warehouse.query("load/ledger")
     segments = warehouse.query("load/segments")
     reasons = warehouse.query("load/reasons")
@@ -65,8 +70,15 @@ def health_rows(warehouse: Warehouse) -> pl.DataFrame:
             "watermark": _instant(watermarks.get(row["source"])),
             "segments": segments.filter(source=row["source"]).height,
             "reasons": json.dumps(_reasons(reasons, row["source"])),
+            "silent": silent.get(row["source"]),
         }
         for row in counts.sort("source").iter_rows(named=True)
+    ]
+    unheard = sorted(silent.keys() - set(counts["source"]))
+    rows += [
+        {"source": source, "segments": 0, "reasons": "{}", "silent": silent[source]}
+        | dict.fromkeys(_COUNTS, 0)
+        for source in unheard
     ]
     return pl.DataFrame(rows, schema=TABLES["health"])
 

@@ -41,7 +41,7 @@ from abplatform.analysis.scorecard.creatives import (
 from abplatform.analysis.scorecard.kept import keep_scorecard_looks
 from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
-from abplatform.analysis.scorecard.notes import note_ignored_reports
+from abplatform.analysis.scorecard.notes import note_ignored_reports, note_silent
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
     Decision,
@@ -150,11 +150,16 @@ def measure(
                 zone=zone,
             )
             ignored = note_ignored_reports() if experiment.key in reports.totals else []
-            return replace(scorecard, warnings=(*scorecard.warnings, *ignored))
-        views = view_reports(warehouse, experiment, reports, run=run, question=question, zone=zone)
-        return measure_aggregates(
-            experiment, views, run=run, question=question, version=version, zone=zone
-        )
+            scorecard = replace(scorecard, warnings=(*scorecard.warnings, *ignored))
+        else:
+            views = view_reports(
+                warehouse, experiment, reports, run=run, question=question, zone=zone
+            )
+            scorecard = measure_aggregates(
+                experiment, views, run=run, question=question, version=version, zone=zone
+            )
+        silent = note_silent(warehouse, experiment, run.silent_sources)
+        return replace(scorecard, warnings=(*scorecard.warnings, *silent)) if silent else scorecard
 
 
 @contextmanager

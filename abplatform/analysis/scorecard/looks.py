@@ -48,6 +48,7 @@ class Run:
         excluded_sources: Sources that a person has excluded since it started.
         srm_acknowledged: When people acknowledged alarms of the sample ratio check.
         refused: Why a person said not to use it; None if nobody did.
+        silent_sources: Source to the sentence that says since when nothing has come of it.
     """
 
     now: datetime
@@ -61,6 +62,7 @@ class Run:
     excluded_sources: tuple[str, ...] = ()
     srm_acknowledged: tuple[datetime, ...] = ()
     refused: str | None = None
+    silent_sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, registered: RegisteredExperiment, *, now: datetime) -> Run:

@@ -9,6 +9,7 @@ from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.record import Look, Warned
 from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
@@ -23,6 +24,7 @@ __all__ = [
     "note_outside",
     "note_plan",
     "note_samples",
+    "note_silent",
 ]
 
 
@@ -162,6 +164,26 @@ def note_ignored_reports() -> list[Warned]:
     """Say that pre-aggregated reports do not count beside unit rows."""
     text = "pre-aggregated reports of this experiment are ignored, since it has unit rows"
     return [Warned("aggregates_ignored", text)]
+
+
+def note_silent(
+    warehouse: Warehouse, experiment: Experiment, silent: Mapping[str, str]
+) -> list[Warned]:
+    """Say which of the sources that an experiment reads have fallen silent.
+
+    Args:
+        warehouse: The open store.
+        experiment: Whose sources.
+        silent: Source to the sentence that says since when nothing has come of it.
+    """
+    if not silent:
+        return []
+    units = warehouse.query("portable/exposure_sources", experiment=experiment.key)
+    reports = warehouse.query(
+        "portable/aggregate_sources", experiments=[experiment.key], excluded=[""]
+    )
+    read = sorted({*units["source"], *reports["source"]} & silent.keys())
+    return [Warned("source_silent", silent[source]) for source in read]
 
 
 def note_no_traffic(experiment: Experiment, variants: Iterable[str]) -> list[Warned]:

@@ -105,7 +105,7 @@ TABLES: dict[str, pl.Schema] = {
         "health": _texts("source")
         | _instants("watermark")
         | _counts("segments received accepted quarantined duplicate superseded forgotten")
-        | _texts("reasons"),
+        | _texts("reasons silent"),
         "creatives": _texts("experiment variant creative_id product_id title category source")
         | _counts("impressions clicks units")
         | _numbers("ctr ctr_low ctr_high predicted")
