@@ -63,10 +63,11 @@ def exposures(rows, *, watermark=FINAL):
             for name, value in DEFAULTS.items()
             if value is not None and name != "category"
         )
-        .with_row_index("unit_slice")
+        .with_row_index("place")
         .with_columns(
             pl.col("ts").dt.convert_time_zone("UTC").dt.replace_time_zone(None),
-            event_id=pl.format("e{}", "unit_slice"),
+            event_id=pl.format("e{}", "place"),
+            unit_slice=(pl.col("unit_id").rank("dense") * 37 % 4096).cast(pl.Int64),
             creative_id=pl.coalesce("creative_id", pl.format("{}-1", "variant")),
             source_watermark=pl.lit(watermark.replace(tzinfo=None)),
         )
