@@ -13,7 +13,7 @@ from datetime import datetime
 import polars as pl
 
 from abplatform.domain.experiment import Cuped, Experiment
-from abplatform.logs.attribution import EARLY_MICROS, segment_of
+from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS, segment_of
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.store.warehouse import Warehouse
 
@@ -53,9 +53,8 @@ def read_histories(
         return _as_histories(rows)
     end = to_micros(before)
     bounds = {"known_until": known_until, "until_micros": end - 1}
-    warehouse.materialise(
-        "click_targets", "portable/click_targets", early_micros=EARLY_MICROS, **bounds
-    )
+    for table, query, constants, bounded in CLICK_STEPS:
+        warehouse.materialise(table, query, **({**constants, **bounds} if bounded else constants))
     rows = warehouse.query(
         "portable/unit_histories",
         experiment=experiment.key,

@@ -6,18 +6,14 @@ are read from the events themselves.
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from abplatform.domain.experiment import EventWindows
-from abplatform.logs.attribution import EARLY_MICROS, STEPS
+from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import FOREVER_MICROS, micros
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["read_holdout"]
-
-_STEPS: Final = frozenset({"click_targets", "busy_minutes", "hasty_units", "bot_units"})
 
 
 def read_holdout(warehouse: Warehouse) -> pl.DataFrame | None:
@@ -34,10 +30,8 @@ def read_holdout(warehouse: Warehouse) -> pl.DataFrame | None:
     # Units of the holdout are in no experiment: windows are those of a YAML that names none.
     windows = EventWindows()
     bounds = {"known_until": FOREVER_MICROS, "until_micros": FOREVER_MICROS}
-    for name, constants, bounded in STEPS:
-        if name in _STEPS:
-            values = constants | bounds if bounded else constants
-            warehouse.materialise(name, f"portable/{name}", **values)
+    for table, query, constants, bounded in CLICK_STEPS:
+        warehouse.materialise(table, query, **({**constants, **bounds} if bounded else constants))
     frame = warehouse.query(
         "portable/holdout_totals",
         attribution_micros=micros(windows.attribution_window),

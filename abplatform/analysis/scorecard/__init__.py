@@ -180,8 +180,7 @@ def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
         yield now
         return
     with ExitStack() as views:
-        exposures = exposures_known_at(warehouse, version, until=question.as_of)
-        views.enter_context(warehouse.instead_of("exposures", exposures))
+        views.enter_context(exposures_known_at(warehouse, version, until=question.as_of))
         if version != now:
             reports = aggregates_known_at(warehouse, version)
             views.enter_context(warehouse.instead_of("aggregates_current", reports))

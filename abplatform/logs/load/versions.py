@@ -30,7 +30,7 @@ VERSION: Final[Mapping[str, type[pl.DataType]]] = {
 
 _PLACE: Final = frozenset({"segment_number", "line", "withdrawn_by", "superseded", "source"})
 _IDENTITY: Final = frozenset({"event_id", "event_key", "key_hash", "content_hash"})
-_DERIVED: Final = frozenset({"unit_slice", "known_bot", "impression_hash"})
+_DERIVED: Final = frozenset({"unit_slice", "known_bot", "impression_hash", "marked"})
 _CONVERTED: Final[Mapping[str, frozenset[str]]] = {
     # The amount in the workspace's currency moves with the rates; paid_micros is what was said.
     "conversions": frozenset({"value_micros"}),

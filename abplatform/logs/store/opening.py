@@ -35,6 +35,14 @@ __all__ = [
 ]
 
 SCHEMA: Final = ("ledger", "events", "experiments", "taxonomy", "exposures", "totals")
+VIEWS: Final = (
+    ("exposed", "queries/portable/exposed"),
+    ("unmarked", "queries/views/unmarked"),
+    ("exposure_rows", "queries/portable/exposure_rows"),
+    ("exposures", "queries/portable/exposures"),
+)
+"""Views that are made of queries, in the order in which one reads the other."""
+
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -122,6 +130,8 @@ def create(connection: duckdb.DuckDBPyConnection, stamp: str) -> None:
     connection.begin()
     for name in SCHEMA:
         connection.execute(read_text(f"schema/{name}"))
+    for view, name in VIEWS:
+        connection.execute(f"CREATE VIEW {view} AS {read_text(name)}")
     connection.execute(read_text("queries/load/set_meta"), {"name": "stamp", "value": stamp})
     connection.commit()
 
@@ -212,5 +222,6 @@ def _config(workspace: Workspace) -> dict[str, str | bool | int | float | list[s
 def _stamp(workspace: Workspace) -> str:
     """What the tables depend on besides the segments: the schema's text and some settings."""
     texts = [read_text(f"schema/{name}") for name in SCHEMA]
+    texts += [read_text(name) for _, name in VIEWS]
     settings = (str(workspace.settings.time_zone),)
     return hashlib.sha256("\0".join([*texts, *settings]).encode()).hexdigest()

@@ -48,13 +48,30 @@ EVENT_TABLES: Final = (
     "aggregates",
 )
 STEP_TABLES: Final = (
-    "stood",
-    "click_targets",
-    "first_clicks",
+    "changed_names",
+    "touched_conversions",
+    "named",
+    "touched_decisions",
+    "named_places",
+    "touched_cells",
+    "busy_units",
+    "bot_candidates",
     "busy_minutes",
     "hasty_units",
+    "quick_clicks",
     "bot_units",
+    "mixed_candidates",
     "mixed_units",
+    "moved_bots",
+    "moved_mixed",
+    "reached",
+    "touched_converters",
+    "touched_places",
+    "stood",
+    "clicked_decisions",
+    "decided_clicks",
+    "click_targets",
+    "first_clicks",
     "first_exposures",
     "placed_conversions",
     "reversals",
@@ -62,12 +79,26 @@ STEP_TABLES: Final = (
     "day_shares",
     "impression_costs",
     "scores",
+    "fresh_outcomes",
+    "gone",
+    "come",
+    "touched_rows",
 )
+KEPT_TABLES: Final = ("exposure_outcomes", "kept_bots", "kept_mixed")
+THEN_VIEWS: Final = (
+    ("unmarked", "portable/unmarked"),
+    ("exposure_rows", "portable/exposure_rows"),
+    ("exposures", "portable/exposures"),
+)
+"""Views of exposures in the order in which one reads the other, for a question about the past."""
+
 TABLES: Final = frozenset(
     {
         *EVENT_TABLES,
         *STEP_TABLES,
-        "exposure_rows",
+        *KEPT_TABLES,
+        "touched_units",
+        "late_events",
         "left_over",
         "quarantine",
         "experiments",
@@ -217,7 +248,7 @@ class Warehouse:
         """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends.
 
         Args:
-            table: Its name; one of :data:`TABLES`.
+            table: Its name, one of :data:`TABLES`; it is found before one of that name that stays.
             name: The query.
             over: Takes the place of ``{table}`` in the query; one of :data:`TABLES`.
             **values: Bound by name.
@@ -232,9 +263,29 @@ class Warehouse:
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{_allowed(table)}")
 
     def drop_steps(self) -> None:
-        """Drop the temporary tables of :meth:`materialise`."""
+        """Drop the temporary tables of :meth:`materialise` that are steps towards others."""
         for table in STEP_TABLES:
             self.drop(table)
+
+    def show_then(self, **bounds: int) -> None:
+        """Let queries see exposures of the past, out of temporary :data:`KEPT_TABLES`.
+
+        Args:
+            **bounds: Whole numbers that take the place of ``$name`` in the views' texts, which
+                cannot be bound.
+        """
+        for view, name in THEN_VIEWS:
+            text = read_query(name)
+            for bound, number in bounds.items():
+                text = text.replace(f"${bound}", str(int(number)))
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {text}")
+
+    def show_now(self) -> None:
+        """Let queries see the present exposures again."""
+        for view, _ in reversed(THEN_VIEWS):
+            self._connection.execute(f"DROP VIEW IF EXISTS temp.{view}")
+        for table in (*KEPT_TABLES, "sources"):
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
 
     @contextmanager
     def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:

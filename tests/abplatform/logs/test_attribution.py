@@ -27,6 +27,13 @@ BOTH = [
 ]
 
 
+def exposures_then(warehouse, version, until=None):
+    """Return the rows that the view has in a question about the past."""
+    with exposures_known_at(warehouse, version, until=until):
+        rows = warehouse._connection.sql("SELECT * FROM exposures").to_arrow_table()
+    return pl.from_arrow(rows)
+
+
 def test_a_click_counts_within_the_window(take_in, wire, exposures):
     """From 5 s before its impression to the end of the attribution window, to the millisecond."""
     delays = {
@@ -255,7 +262,7 @@ def test_money_is_read_in_the_workspaces_currency(tmp_path, facts, wire, write):
     receipt = ingest(workspace, facts, files=[write(events)])
     assert receipt.reasons == {"unknown_currency": 1}
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
-        row = exposures_known_at(warehouse, receipt.data_version).row(0, named=True)
+        row = exposures_then(warehouse, receipt.data_version).row(0, named=True)
     assert row["net_value_micros"] == 1_000_001 + 900_001
 
 
@@ -383,7 +390,7 @@ def test_days_are_those_of_the_workspace(tmp_path, facts, wire, write):
     events = [wire("impression", name, ts=moment.isoformat()) for name, moment in moments.items()]
     receipt = ingest(workspace, facts, files=[write(events)])
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
-        rows = exposures_known_at(warehouse, receipt.data_version)
+        rows = exposures_then(warehouse, receipt.data_version)
     assert dict(rows.select("event_id", "day").iter_rows()) == {
         "summer": date(2026, 10, 31),
         "still": date(2026, 11, 1),
@@ -401,10 +408,10 @@ def test_what_was_known_then_can_be_told_again(workspace, take_in, wire, exposur
     )
     assert set(exposures()) == {("beauty", "i1")}
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
-        then = exposures_known_at(warehouse, first.data_version)
-        now = exposures_known_at(warehouse, second.data_version)
+        then = exposures_then(warehouse, first.data_version)
+        now = exposures_then(warehouse, second.data_version)
         with pytest.raises(StoreError, match="never had"):
-            exposures_known_at(warehouse, "0" * 12)
+            exposures_then(warehouse, "0" * 12)
     assert {(r["experiment"], r["event_id"]): r for r in then.iter_rows(named=True)} == before
     assert now["clicked"].to_list() == [1]
 
@@ -429,12 +436,12 @@ def test_what_had_happened_by_a_moment_is_told_by_event_time(workspace, take_in,
     start = datetime(2026, 11, 2, 10, tzinfo=UTC)
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         for hours, expected in moments.items():
-            rows = exposures_known_at(
+            rows = exposures_then(
                 warehouse, first.data_version, until=start + timedelta(hours=hours)
             )
             assert rows.select(counts).rows() == expected, hours
         # The click that came in later had happened by ten: the present version knows it.
-        now = exposures_known_at(warehouse, data_version(warehouse), until=start)
+        now = exposures_then(warehouse, data_version(warehouse), until=start)
     assert now["clicked"].to_list() == [1]
 
 
@@ -451,7 +458,7 @@ def test_flags_are_as_known_at_the_moment(workspace, take_in, wire):
     flagged = {}
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         for after in (timedelta(seconds=5.9), timedelta(seconds=6), DAY - MS, DAY):
-            rows = exposures_known_at(warehouse, version, until=noon + after)
+            rows = exposures_then(warehouse, version, until=noon + after)
             flagged[after] = (rows["bot"].any(), rows["mixed"].any())
     assert list(flagged.values()) == [(False, False), (True, False), (True, False), (True, True)]
 
@@ -475,10 +482,10 @@ def test_a_flag_knows_the_event_that_showed_it(workspace, take_in, wire):
     start = datetime(2026, 11, 2, 12, tzinfo=UTC)
     found = {"bot": set(), "mixed": set()}
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
-        now = exposures_known_at(warehouse, version)
+        now = exposures_then(warehouse, version)
         for hours in (0.001, 0.0132, 0.0135, 0.0138, 0.014, 0.0167, 0.1, 0.1667, 5, 30, 41):
             moment = start + timedelta(hours=hours)
-            then = exposures_known_at(warehouse, version, until=moment)
+            then = exposures_then(warehouse, version, until=moment)
             for flag, totals in found.items():
                 told = set(then.filter(pl.col(flag))["unit_id"])
                 at = pl.col(f"{flag}_at") <= moment.replace(tzinfo=None)

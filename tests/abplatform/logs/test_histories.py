@@ -9,7 +9,7 @@ import pytest
 
 from abplatform.domain.experiment import Cuped, EventWindows, Experiment, PrimaryMetric, Variant
 from abplatform.errors import StoreError
-from abplatform.logs.attribution import EARLY_MICROS
+from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.histories import read_histories
 from abplatform.logs.load import ingest
@@ -136,8 +136,9 @@ def test_sqlite_gives_the_same_histories(store, name):
     if name == "unit_attributes":
         values |= {"numerator": "past_clicks", "denominator": "past_views"}
     else:
-        bounds = {"early_micros": EARLY_MICROS, "known_until": 1, "until_micros": end}
-        warehouse.materialise("click_targets", "portable/click_targets", **bounds)
+        bounds = {"known_until": 1, "until_micros": end}
+        for step, query, constants, bounded in CLICK_STEPS:
+            warehouse.materialise(step, query, **(constants | bounds if bounded else constants))
         values |= {"early_micros": EARLY_MICROS, "attribution_micros": micros(timedelta(hours=6))}
         values |= {"from_micros": end + 1 - micros(WINDOW), "until_micros": end}
     expected = warehouse.query(f"portable/{name}", **values)
@@ -147,7 +148,7 @@ def test_sqlite_gives_the_same_histories(store, name):
     try:
         for table in tables:
             frame = warehouse._connection.table(table).pl()
-            plain = frame.drop("key_hash", "content_hash", strict=False)
+            plain = frame.with_columns(pl.col(pl.UInt64).reinterpret(signed=True))
             plain = plain.with_columns(pl.col(pl.Date, pl.Datetime).cast(pl.String))
             plain.to_pandas().to_sql(table, engine, index=False)
         (text,) = sqlglot.transpile(read_query(f"portable/{name}"), read="duckdb", write="sqlite")

@@ -4,10 +4,11 @@ import random
 import sqlite3
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from abplatform.domain.experiment import EventWindows
-from abplatform.logs.attribution import EARLY_MICROS, STEPS
+from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import FOREVER_MICROS, micros
 from abplatform.logs.holdout import read_holdout
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, read_query
@@ -23,7 +24,7 @@ def loaded(take_in, wire, workspace):
         take_in(events)
         with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
             frame = read_holdout(warehouse)
-            names = (*EVENT_TABLES, "experiments", "sources")
+            names = (*EVENT_TABLES, "experiments", "sources", "kept_bots")
             tables = {name: warehouse._connection.table(name).pl() for name in names}
         rows = {} if frame is None else {row["side"]: row for row in frame.iter_rows(named=True)}
         return frame, rows, tables
@@ -109,14 +110,13 @@ def test_sqlite_gives_what_duckdb_gives(loaded, wire):
     engine, windows = sqlite3.connect(":memory:"), EventWindows()
     try:
         for name, table in tables.items():
-            plain = table.drop("key_hash", "content_hash", strict=False)
+            plain = table.with_columns(pl.col(pl.UInt64).reinterpret(signed=True))
             days = [column for column, kind in plain.schema.items() if str(kind) == "Date"]
             plain.cast(dict.fromkeys(days, str)).to_pandas().to_sql(name, engine, index=False)
         bounds = {"known_until": FOREVER_MICROS, "until_micros": FOREVER_MICROS}
-        for name, constants, bounded in STEPS:
-            if name in {"click_targets", "busy_minutes", "hasty_units", "bot_units"}:
-                values = constants | (bounds if bounded else {})
-                engine.execute(f"CREATE TABLE {name} AS {translated(f'portable/{name}')}", values)
+        for name, query, constants, bounded in CLICK_STEPS:
+            values = constants | (bounds if bounded else {})
+            engine.execute(f"CREATE TABLE {name} AS {translated(query)}", values)
         values = {
             "attribution_micros": micros(windows.attribution_window),
             "late_micros": micros(windows.late_data),

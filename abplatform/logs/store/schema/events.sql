@@ -17,7 +17,8 @@ CREATE TABLE impressions (
     decision_id VARCHAR, channel VARCHAR, placement VARCHAR, position INTEGER,
     country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
     user_agent VARCHAR, known_bot BOOLEAN,
-    attributes VARCHAR             -- the flat map as JSON; its numbers are in covariates too
+    attributes VARCHAR,            -- the flat map as JSON; its numbers are in covariates too
+    marked BOOLEAN                 -- whether it has a row in exposure_outcomes; null when not
 );
 
 CREATE TABLE decisions (
@@ -32,7 +33,8 @@ CREATE TABLE decisions (
     country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
     user_agent VARCHAR, known_bot BOOLEAN,
     attributes VARCHAR,
-    action VARCHAR
+    action VARCHAR,
+    marked BOOLEAN
 );
 
 -- Numbers among an event's attributes (pre-period totals), in millionths so that sums are exact.

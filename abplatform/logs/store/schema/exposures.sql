@@ -1,33 +1,33 @@
--- What the analysis reads. exposure_rows is rebuilt from events; exposures adds what moves with time.
+-- What the analysis reads beside the events. The views exposed, unmarked, exposure_rows and exposures
+-- come from queries/: a question about the past puts temporary ones in their place.
 
-CREATE TABLE exposure_rows (
+-- Exposures of which there is more to say than that they were shown. Their events carry the mark.
+CREATE TABLE exposure_outcomes (
+    segment_number BIGINT, line BIGINT, ordinal SMALLINT,
     experiment VARCHAR, variant VARCHAR, unit_id VARCHAR, unit_slice INTEGER, event_id VARCHAR,
     ts_micros BIGINT, day DATE, source VARCHAR,
     creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
-    channel VARCHAR, country VARCHAR, segment VARCHAR, reason VARCHAR,
+    channel VARCHAR, country VARCHAR, segment VARCHAR, reason VARCHAR, impressions BIGINT,
+    first_click_micros BIGINT,     -- null where nobody clicked within the window
+    conversions BIGINT, gross_value_micros BIGINT, refunded_value_micros BIGINT,
+    cost_micros BIGINT,            -- of this impression
+    share_micros BIGINT,           -- of its variant's cost of the day
+    score_micros BIGINT, feedbacks BIGINT,
     bot_micros BIGINT,             -- the event that showed the unit to be a bot; null for people
-    outside_phase BOOLEAN,
     mixed_micros BIGINT,           -- the unit's first exposure in a second variant; null without
-    impressions BIGINT, clicked BIGINT, conversions BIGINT, net_value_micros BIGINT,
-    cost_micros BIGINT, shown BIGINT, decisions BIGINT, score_micros BIGINT, feedbacks BIGINT,
-    final_micros BIGINT
+    outside_phase BOOLEAN
 );
 
-CREATE VIEW exposures AS
-SELECT
-    e.experiment, e.variant, e.unit_id, e.unit_slice, e.event_id,
-    make_timestamp(e.ts_micros) AS ts, e.day, e.source,
-    e.creative_id, e.product_id, coalesce(n.category, e.category) AS category,
-    e.channel, e.country, e.segment, e.reason,
-    e.bot_micros IS NOT NULL AS bot, e.outside_phase, e.mixed_micros IS NOT NULL AS mixed,
-    make_timestamp(e.bot_micros) AS bot_at, make_timestamp(e.mixed_micros) AS mixed_at,
-    e.impressions, e.clicked, e.conversions, e.net_value_micros, e.cost_micros,
-    e.shown, e.decisions, e.score_micros, e.feedbacks,
-    make_timestamp(e.final_micros) AS final_at,
-    make_timestamp(s.watermark_micros) AS source_watermark
-FROM exposure_rows AS e
-LEFT JOIN sources AS s ON s.source = e.source
-LEFT JOIN category_names AS n ON n.raw = e.category;
+-- Units that are flagged, as of the last refresh.
+CREATE TABLE kept_bots (unit_id VARCHAR, bot_micros BIGINT);
+CREATE TABLE kept_mixed (experiment VARCHAR, unit_id VARCHAR, mixed_micros BIGINT);
+
+-- Events that came when the rows they belong to were final. Until a backfill lets them in, their
+-- events have withdrawn_by = 0; entered is that backfill's number.
+CREATE TABLE late_events (
+    event_type VARCHAR, segment_number BIGINT, line BIGINT, source VARCHAR, ts_micros BIGINT,
+    entered BIGINT
+);
 
 CREATE VIEW aggregates_current AS
 SELECT

@@ -1,8 +1,8 @@
--- One row per click that found its impression: click_id, click_micros, impression_id. A click that
--- names a decision belongs to the latest impression of that decision and position before it.
+-- One row per click that found its impression: click_id, click_micros, impression_id.
 SELECT c.event_id AS click_id, c.ts_micros AS click_micros, i.event_id AS impression_id
 FROM clicks AS c
-JOIN impressions AS i ON i.event_id = c.impression_id AND i.ordinal = 0
+JOIN impressions AS i
+    ON i.key_hash = c.impression_hash AND i.event_id = c.impression_id AND i.ordinal = 0
 WHERE c.segment_number <= $known_until
   AND c.ts_micros <= $until_micros
   AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
@@ -10,25 +10,4 @@ WHERE c.segment_number <= $known_until
   AND i.ts_micros <= $until_micros
   AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
 UNION ALL
-SELECT click_id, click_micros, impression_id
-FROM (
-    SELECT
-        c.event_id AS click_id, c.ts_micros AS click_micros, i.event_id AS impression_id,
-        row_number() OVER (
-            PARTITION BY c.event_id ORDER BY i.ts_micros DESC, i.event_id DESC
-        ) AS place
-    FROM clicks AS c
-    JOIN impressions AS i
-        ON i.decision_id = c.decision_id
-       AND coalesce(i.position, -1) = coalesce(c.position, -1)
-       AND i.ordinal = 0
-    WHERE c.impression_id IS NULL
-      AND i.ts_micros <= c.ts_micros + $early_micros
-      AND c.segment_number <= $known_until
-      AND c.ts_micros <= $until_micros
-      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-      AND i.segment_number <= $known_until
-      AND i.ts_micros <= $until_micros
-      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
-) AS by_decision
-WHERE place = 1;
+SELECT click_id, click_micros, impression_id FROM decided_clicks;

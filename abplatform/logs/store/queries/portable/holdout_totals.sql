@@ -14,7 +14,7 @@ WITH shown AS (
     FROM impressions AS i
     JOIN sources AS s ON s.source = i.source
     LEFT JOIN experiments AS e ON e.experiment = i.experiment
-    LEFT JOIN bot_units AS b ON b.unit_id = i.unit_id
+    LEFT JOIN kept_bots AS b ON b.unit_id = i.unit_id
     WHERE i.ordinal = 0
         AND i.withdrawn_by IS NULL
         AND i.reason NOT IN ('forced', 'fallback')

@@ -1,27 +1,62 @@
 -- What waits or is left out of every scorecard: kind, events. Orphan clicks name an impression that
--- has not come; unplaced costs name a variant's day without impressions.
-SELECT 'orphan_clicks' AS kind, count(*) AS events
-FROM clicks AS c
-LEFT JOIN click_targets AS t ON t.click_id = c.event_id
-WHERE t.click_id IS NULL
-  AND c.segment_number <= $known_until
-  AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-UNION ALL
-SELECT 'outside_phase', count(*) FROM stood WHERE outside_phase
-UNION ALL
-SELECT 'mixed_units', count(*) FROM mixed_units
-UNION ALL
-SELECT 'bot_units', count(*) FROM bot_units
-UNION ALL
-SELECT 'unplaced_cost_days', count(*)
-FROM (
-    SELECT c.experiment, c.variant, c.day
-    FROM costs AS c
-    LEFT JOIN stood AS s
-        ON s.experiment = c.experiment AND s.variant = c.variant AND s.day = c.day
-       AND s.impressions = 1
-    WHERE c.impression_id IS NULL AND s.event_id IS NULL
-      AND c.segment_number <= $known_until
+-- has not come (found by hash: a collision would leave one uncounted); unplaced costs name a
+-- variant's day without impressions; late events came when their rows were final.
+SELECT 'orphan_clicks' AS kind, (
+    SELECT count(*) FROM clicks
+    WHERE segment_number <= $known_until AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+) - (
+    SELECT count(*)
+    FROM clicks AS c
+    JOIN impressions AS i ON i.key_hash = c.impression_hash AND i.ordinal = 0
+    WHERE c.segment_number <= $known_until
       AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-    GROUP BY c.experiment, c.variant, c.day
-) AS unplaced;
+      AND i.segment_number <= $known_until
+      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+) - (
+    SELECT count(*)
+    FROM (
+        SELECT DISTINCT c.segment_number, c.line
+        FROM clicks AS c
+        JOIN impressions AS i
+            ON i.decision_id = c.decision_id
+           AND coalesce(i.position, -1) = coalesce(c.position, -1)
+           AND i.ordinal = 0
+        WHERE c.impression_id IS NULL
+          AND i.ts_micros <= c.ts_micros + $early_micros
+          AND c.segment_number <= $known_until
+          AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+          AND i.segment_number <= $known_until
+          AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    ) AS decided
+) AS events
+UNION ALL
+SELECT 'outside_phase' AS kind, count(*) AS events FROM exposure_outcomes WHERE outside_phase
+UNION ALL
+SELECT 'mixed_units' AS kind, count(*) AS events FROM kept_mixed
+UNION ALL
+SELECT 'bot_units' AS kind, count(*) AS events FROM kept_bots
+UNION ALL
+SELECT 'late_events' AS kind, count(*) AS events FROM late_events WHERE entered IS NULL
+UNION ALL
+SELECT 'unplaced_cost_days' AS kind, (
+    SELECT count(*)
+    FROM (
+        SELECT DISTINCT experiment, variant, day FROM costs
+        WHERE impression_id IS NULL
+          AND segment_number <= $known_until
+          AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+    ) AS cells
+) - (
+    SELECT count(*)
+    FROM (
+        SELECT DISTINCT c.experiment, c.variant, c.day
+        FROM costs AS c
+        JOIN impressions AS i
+            ON i.experiment = c.experiment AND i.variant = c.variant AND i.day = c.day
+        WHERE c.impression_id IS NULL
+          AND c.segment_number <= $known_until
+          AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+          AND i.segment_number <= $known_until
+          AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    ) AS placed
+) AS events;

@@ -1,9 +1,16 @@
 -- Conversions and refunds on the exposure they count for: experiment, event_id, conversions,
--- net_value_micros. By impression: within conversion_window of its first click, else of itself. By
--- unit: on the unit's first exposure, within conversion_window of it, whatever was clicked. A refund
--- counts where the conversion it reverses counts, within refund_window of that; one that names none
--- counts like a conversion whose window is longer by refund_window.
-SELECT experiment, event_id, sum(conversions) AS conversions, sum(value_micros) AS net_value_micros
+-- gross_value_micros, refunded_value_micros. By impression: within conversion_window of its first
+-- click, else of itself. By unit: on the unit's first exposure, within conversion_window of it,
+-- whatever was clicked. A refund counts where the conversion it reverses counts, within
+-- refund_window of that; one that names none counts like a conversion whose window is longer by
+-- refund_window.
+SELECT
+    experiment, event_id,
+    CAST(sum(conversions) AS BIGINT) AS conversions,
+    CAST(sum(CASE WHEN conversions = 1 THEN value_micros ELSE 0 END) AS BIGINT)
+        AS gross_value_micros,
+    CAST(sum(CASE WHEN conversions = 1 THEN 0 ELSE -value_micros END) AS BIGINT)
+        AS refunded_value_micros
 FROM (
     SELECT
         p.experiment, p.event_id,

@@ -8,7 +8,8 @@ SELECT
     c.ts_micros AS conversion_micros, s.refund_micros AS refund_window_micros,
     s.experiment, s.event_id
 FROM conversions AS c
-JOIN stood AS s ON s.event_id = c.impression_id AND s.impressions = 1
+JOIN stood AS s
+    ON s.key_hash = c.impression_hash AND s.event_id = c.impression_id AND s.impressions = 1
 JOIN rates AS x ON x.experiment = s.experiment AND x.currency = c.currency
 LEFT JOIN first_clicks AS f ON f.event_id = s.event_id AND f.experiment = s.experiment
 WHERE c.segment_number <= $known_until

@@ -1,0 +1,75 @@
+"""What the store knew at an earlier data version, or what had happened by an earlier moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import polars as pl
+
+from abplatform.errors import StoreError
+from abplatform.logs.attribution.steps import attribute_anew
+from abplatform.logs.facts import FOREVER_MICROS, to_micros
+from abplatform.logs.store.warehouse import Warehouse, data_version
+
+__all__ = ["aggregates_known_at", "exposures_known_at", "segment_of"]
+
+
+@contextmanager
+def exposures_known_at(
+    warehouse: Warehouse, version: str, *, until: datetime | None = None
+) -> Iterator[None]:
+    """Let queries see the exposures as they were at an earlier data version, moment, or both.
+
+    Within the context the view ``exposures`` is a temporary one over the same events; the
+    watermarks are those of that version's last segments, or the present ones when it is the
+    present version.
+
+    Args:
+        warehouse: The open warehouse.
+        version: The 12 hex digits that an ingest or a scorecard printed.
+        until: Only events up to this moment (event time) have happened; None for all. Flags, too,
+            are as those events tell them.
+
+    Raises:
+        StoreError: The store never had that version.
+    """
+    last = segment_of(warehouse, version)
+    until_micros = FOREVER_MICROS if until is None else to_micros(until)
+    try:
+        attribute_anew(warehouse, known_until=last, until_micros=until_micros)
+        warehouse.drop_steps()
+        if version != data_version(warehouse):
+            warehouse.materialise("sources", "load/watermarks_then", known_until=last)
+        warehouse.show_then(known_until=last, until_micros=until_micros)
+        yield
+    finally:
+        warehouse.drop_steps()
+        warehouse.show_now()
+
+
+def aggregates_known_at(warehouse: Warehouse, version: str) -> pl.DataFrame:
+    """Return ``aggregates_current`` as it was at an earlier data version.
+
+    Raises:
+        StoreError: The store never had that version.
+    """
+    return warehouse.query("load/aggregates_then", known_until=segment_of(warehouse, version))
+
+
+def segment_of(warehouse: Warehouse, version: str) -> int:
+    """Return the number of the last segment of a data version.
+
+    Raises:
+        StoreError: The store never had that version.
+    """
+    loaded = warehouse.query("load/segments")
+    if version != data_version(warehouse):
+        loaded = loaded.filter(pl.col("data_version") == version)
+        if loaded.is_empty():
+            raise StoreError(
+                f"the store never had the data version {version!r}",
+                remedy="take one that `abp ingest --json` or `abp analyze --json` printed",
+            )
+    return max(loaded["segment_number"].to_list(), default=0)

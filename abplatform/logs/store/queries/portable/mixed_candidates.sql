@@ -1,0 +1,24 @@
+-- Units that may have been assigned to two variants of one experiment: those whose changed rows say
+-- so, among themselves or beside earlier ones, and those flagged before that something changed of:
+-- experiment, unit_id.
+SELECT experiment, unit_id
+FROM exposed
+WHERE reason = 'assigned' AND experiment IS NOT NULL
+  AND (segment_number > $since OR withdrawn_by > $since)
+GROUP BY experiment, unit_id
+HAVING min(variant) <> max(variant)
+UNION
+SELECT e.experiment, e.unit_id
+FROM exposed AS e
+JOIN (
+    SELECT experiment, unit_id, min(variant) AS variant
+    FROM exposed
+    WHERE reason = 'assigned' AND experiment IS NOT NULL AND segment_number > $since
+    GROUP BY experiment, unit_id
+) AS n ON n.experiment = e.experiment AND n.unit_id = e.unit_id AND n.variant <> e.variant
+WHERE e.reason = 'assigned' AND e.segment_number <= $since
+UNION
+SELECT k.experiment, k.unit_id
+FROM kept_mixed AS k
+JOIN exposed AS e ON e.experiment = k.experiment AND e.unit_id = k.unit_id
+WHERE e.segment_number > $since OR e.withdrawn_by > $since;

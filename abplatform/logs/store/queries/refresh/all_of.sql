@@ -1,0 +1,2 @@
+-- All rows of a table that a step left.
+SELECT * FROM {table};

@@ -1,0 +1,5 @@
+-- The one row that says that everything was computed anew.
+SELECT
+    CAST(NULL AS VARCHAR) AS experiment, CAST(NULL AS VARCHAR) AS unit_id, FALSE AS appended,
+    CAST(NULL AS BIGINT) AS after_segment, CAST(NULL AS DATE) AS since_day,
+    CAST(NULL AS INTEGER) AS unit_slice;
