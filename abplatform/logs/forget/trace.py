@@ -44,15 +44,13 @@ class Trace:
     conversions: set[str] = field(default_factory=set)
     experiments: set[str] = field(default_factory=set)
     words: Words = field(init=False)
+    ids: set[str] = field(init=False)
+    """Every id by which an event may be found."""
 
     def __post_init__(self) -> None:
         """Make ready to look for the units in bytes."""
         self.words = Words(self.units)
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """Every id by which an event may be found."""
-        return frozenset({*self.units, *self.impressions, *self.decisions, *self.conversions})
+        self.ids = set(self.units)
 
     def holds(self, event: Fields) -> bool:
         """Whether an event is one of theirs, by the fields it has."""
@@ -67,13 +65,18 @@ class Trace:
         """Note by which ids further events are found, given one of theirs."""
         kind, name = event.get("event_type"), event.get("event_id")
         if kind == "impression":
-            _note(self.impressions, name)
+            self._note(self.impressions, name)
         if kind in {"impression", "decision"}:
-            _note(self.decisions, event.get("decision_id"))
+            self._note(self.decisions, event.get("decision_id"))
             self.experiments.update(_experiments(event))
         if kind == "conversion":
-            _note(self.conversions, name)
-            _note(self.conversions, event.get("order_id"))
+            self._note(self.conversions, name)
+            self._note(self.conversions, event.get("order_id"))
+
+    def _note(self, names: set[str], value: Any) -> None:
+        if isinstance(value, str) and value:
+            names.add(value)
+            self.ids.add(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,14 @@ class Rows:
         segment: The segment.
         mapper: What makes events of its rows.
         declares: Whether its mapping declares experiments.
+        constants: What its mapping says of every row.
     """
 
     trace: Trace
     segment: Segment
     mapper: RowMapper
     declares: bool
+    constants: frozenset[str]
 
     @classmethod
     def of(cls, trace: Trace, segment: Segment, workspace: Workspace) -> Rows:
@@ -98,13 +103,18 @@ class Rows:
         text = segment.mapping
         read = parse_mapping(text, path=text.path) if text else None
         mapper = mapper_of(read, segment.delivered_sha256, workspace)
-        return cls(trace, segment, mapper, read is not None and read.declares is not None)
+        if read is None:
+            return cls(trace, segment, mapper, declares=False, constants=frozenset())
+        constants = frozenset(read.constants.values())
+        return cls(trace, segment, mapper, read.declares is not None, constants)
 
     def events(self, row: Row, number: int) -> Sequence[Fields]:
         """Return the events of a row that is theirs; none where it is not.
 
         A row that cannot be mapped comes back as it is, if it names one of them.
         """
+        if not self._touches(row):
+            return ()
         try:
             events: Sequence[Fields] = self.mapper.events(row, number)
         except EventRejected:
@@ -117,6 +127,19 @@ class Rows:
         """Whether a line that cannot be read names one of them."""
         return self.trace.words.are_in(raw)
 
+    def _touches(self, row: Row) -> bool:
+        """Whether a row may be theirs: quickly, and never wrongly no."""
+        return _holds(row.values(), self.trace.ids) or self._is_implied
+
+    @property
+    def _is_implied(self) -> bool:
+        """Whether one of them stands in no row: the mapping names it, or counts rows for its id."""
+        stem = self.segment.delivered_sha256[:12]
+        counted = self.segment.mapping is not None and any(
+            unit.startswith(stem) for unit in self.trace.units
+        )
+        return counted or not self.constants.isdisjoint(self.trace.ids)
+
     def _names(self, row: Row) -> bool:
         """Whether a row names one of them where no event has an id."""
         known = WIRE_FIELDS - {"attributes"} if self.segment.mapping is None else frozenset()
@@ -127,6 +150,8 @@ class Rows:
     def may_hold(self, ids: Iterable[str]) -> bool:
         """Whether the segment may hold one of some ids; never wrongly no."""
         wanted = sorted(ids)
+        if self._is_implied:
+            return True
         if self.segment.form != "parquet":
             needles = {spelling for each in wanted for spelling in spellings(each)}
             return holds_any(self.segment.path, needles)
@@ -162,10 +187,10 @@ def trace_units(
     """
     trace = Trace(frozenset(units))
     held: set[int] = set()
-    fresh = trace.ids
+    fresh = set(trace.ids)
     total = sum(segment.path.stat().st_size for segment in segments)
     while fresh:
-        before, done = trace.ids, 0
+        before, done = set(trace.ids), 0
         for segment in segments:
             rows = Rows.of(trace, segment, workspace)
             if rows.may_hold(fresh) and _search(rows):
@@ -203,17 +228,28 @@ def _frame_holds(frame: pl.DataFrame, ids: Sequence[str]) -> bool:
     return False
 
 
+def _holds(values: Iterable[Any], ids: set[str]) -> bool:
+    for value in values:
+        if isinstance(value, str):
+            if value in ids:
+                return True
+        elif isinstance(value, dict):
+            if _holds(value.values(), ids):
+                return True
+        elif isinstance(value, list):
+            if _holds(value, ids):
+                return True
+        elif as_text(value) in ids:
+            return True
+    return False
+
+
 def _equals(value: Any, units: frozenset[str]) -> bool:
     if isinstance(value, str):
         return value in units and is_distinctive(value)
     if isinstance(value, dict):
         return any(_equals(part, units) for part in value.values())
     return isinstance(value, list) and any(_equals(part, units) for part in value)
-
-
-def _note(ids: set[str], value: Any) -> None:
-    if isinstance(value, str) and value:
-        ids.add(value)
 
 
 def _experiments(event: Fields) -> Iterator[str]:

@@ -29,6 +29,22 @@ WIRE_FIELDS: Final = frozenset(
 )
 """Every field that some event has."""
 
+_FREE_TEXTS: Final = (
+    "event_id",
+    "ts",
+    "source",
+    "decision_id",
+    "impression_id",
+    "order_id",
+    "reverses",
+    "item_id",
+    "query",
+    "text",
+    "user_agent",
+    "creative_text",
+)
+"""Fields that may hold anything, an id by mistake too; others name things of the experiment."""
+
 _LONGEST_LINE: Final = 1_000_000
 _LONGEST_ID: Final = 1024
 _DEPTH: Final = 20_000
@@ -96,6 +112,9 @@ class Guard:
             kept["unit_id"] = raw and "x" * (_LONGEST_ID + 1)
             return kept
         kept["unit_id"] = stored = pseudonyms.stored(raw)
+        for name in _FREE_TEXTS:
+            if kept.get(name) == raw:
+                kept[name] = stored
         attributes = kept.get("attributes")
         if isinstance(attributes, dict) and raw in attributes.values():
             kept["attributes"] = {
