@@ -307,6 +307,11 @@ EVENT_TYPES: Final[Mapping[str, type[Struct]]] = {
 _UPCASTERS: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """Version to a pure function that makes the next version's fields of it; 1 is the first."""
 
+_LEAP_MINUTES: Final = ((6, 30, 23, 59), (12, 31, 23, 59))
+"""Month, day, hour and minute that may have a 60th second."""
+
+_SIXTIETH: Final = re.compile(r"^(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60")
+
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
 _FIELD: Final = re.compile(r"`\$?\.?([^`]+)`$")
@@ -324,7 +329,10 @@ def decode_event(line: bytes) -> Event:
     try:
         event: Event = _DECODER.decode(line)
     except msgspec.ValidationError as error:
-        raise _rejection(error) from None
+        problem = _rejection(error)
+        if problem.reason != "bad_timestamp" or b":60" not in line:
+            raise problem from None
+        return _before_leap_second(msgspec.json.decode(line), problem, strict=True)
     except msgspec.DecodeError as error:
         raise EventRejected(_syntax_reason(line, str(error)), str(error)) from None
     except UnicodeDecodeError as error:
@@ -346,7 +354,10 @@ def convert_event(fields: Mapping[str, Any]) -> Event:
     try:
         event: Event = msgspec.convert(upcast(dict(fields)), Event, strict=False)
     except msgspec.ValidationError as error:
-        raise _rejection(error) from None
+        problem = _rejection(error)
+        if problem.reason != "bad_timestamp" or ":60" not in str(fields.get("ts")):
+            raise problem from None
+        return _before_leap_second(fields, problem, strict=False)
     return event
 
 
@@ -367,6 +378,29 @@ def content_of(event: Event) -> bytes:
     if event.source is not None or event.ts.tzinfo is not UTC:
         event = msgspec.structs.replace(event, source=None, ts=event.ts.astimezone(UTC))
     return _ENCODER.encode(event)
+
+
+def _before_leap_second(
+    fields: Mapping[str, Any], problem: EventRejected, *, strict: bool
+) -> Event:
+    """Make an event of a leap second, which clocks here do not count: it is the second before.
+
+    RFC 3339 writes one as 23:59:60 in UTC, and only the end of June or December may have it.
+
+    Args:
+        fields: Wire fields by name.
+        problem: What is wrong with any other 60th second.
+        strict: Whether numbers must be no text.
+    """
+    second = {**fields, "ts": _SIXTIETH.sub(r"\g<1>59", str(fields["ts"]))}
+    try:
+        event: Event = msgspec.convert(upcast(second), Event, strict=strict)
+    except msgspec.ValidationError as error:
+        raise _rejection(error) from None
+    moment = event.ts.astimezone(UTC)
+    if (moment.month, moment.day, moment.hour, moment.minute) in _LEAP_MINUTES:
+        return event
+    raise problem
 
 
 def _syntax_reason(line: bytes, message: str) -> str:

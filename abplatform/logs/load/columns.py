@@ -35,8 +35,8 @@ COVARIATES: Final[_Layout] = {"line": pl.Int64, "name": pl.String, "value_micros
 
 _UNIT: Final = "\x1f"
 _MILLION: Final = 1_000_000
-_QUARTER_HOUR_MICROS: Final = 900 * _MILLION
-"""Offsets from UTC change at whole quarters of an hour, so that all its moments share a day."""
+_MINUTE_MICROS: Final = 60 * _MILLION
+"""Offsets from UTC change at whole minutes, so that all moments of one share a day."""
 
 
 def _texts(*names: str) -> _Layout:
@@ -261,15 +261,18 @@ def _known_bots(rows: pl.DataFrame) -> pl.Expr:
 
 
 def _days(ts_micros: pl.Series, time_zone: str) -> pl.Series:
-    """Return the workspace's days; the zone is asked once a quarter of an hour."""
-    quarters: npt.NDArray[np.int64] = ts_micros.to_numpy() // _QUARTER_HOUR_MICROS
-    first = int(quarters.min())
-    span = int(quarters.max()) - first + 1
-    if span > max(len(quarters), 100_000):
+    """Return the workspace's days; the zone is asked once a minute.
+
+    Since 2000 every zone moves its clocks at whole minutes, some at one minute past the hour.
+    """
+    minutes: npt.NDArray[np.int64] = ts_micros.to_numpy() // _MINUTE_MICROS
+    first = int(minutes.min())
+    span = int(minutes.max()) - first + 1
+    if span > max(len(minutes), 100_000):
         return _days_of(ts_micros, time_zone)
-    begins = pl.Series(np.arange(first, first + span) * _QUARTER_HOUR_MICROS)
+    begins = pl.Series(np.arange(first, first + span) * _MINUTE_MICROS)
     days = _days_of(begins, time_zone).to_physical().to_numpy()
-    return pl.Series("day", days[quarters - first]).cast(pl.Date)
+    return pl.Series("day", days[minutes - first]).cast(pl.Date)
 
 
 def _days_of(ts_micros: pl.Series, time_zone: str) -> pl.Series:
