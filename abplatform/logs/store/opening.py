@@ -203,7 +203,8 @@ def files_aside(path: Path) -> list[Path]:
 
 def log_files(path: Path) -> list[Path]:
     """Return the logs that DuckDB keeps beside a file, if any."""
-    return sorted(one for one in path.parent.glob(path.name + ".*") if "wal" in one.suffixes[-1])
+    beside = path.parent.glob(path.name + ".*wal*")
+    return sorted(one for one in beside if ".aside-" not in one.name)
 
 
 def _config(workspace: Workspace) -> dict[str, str | bool | int | float | list[str]]:

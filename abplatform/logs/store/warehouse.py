@@ -377,7 +377,9 @@ def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None
         reach("warehouse.close")
         connection.close()
     except duckdb.Error as error:
-        told = meaning_of(error, path)
+        # What failed first may be hidden: undoing and cleaning up fail after it.
+        meanings = (meaning_of(one, path) for one in _chain(error))
+        told = next((one for one in meanings if one is not None), None)
         if told is None:
             raise
         if isinstance(told, WarehouseDamaged):
@@ -386,6 +388,15 @@ def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None
     finally:
         with suppress(duckdb.Error):
             connection.close()
+
+
+def _chain(error: BaseException) -> Iterator[duckdb.Error]:
+    """Yield DuckDB's errors from the last one back to the first."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, duckdb.Error):
+            yield one
+        one = one.__cause__ or one.__context__
 
 
 def _unit_bucket(unit_ids: Any, salts: Any) -> Any:
