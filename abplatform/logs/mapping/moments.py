@@ -25,31 +25,52 @@ def read_day(value: Any) -> date:
         raise EventRejected("wrong_type", f"`day` is {value!r}, not YYYY-MM-DD") from None
 
 
-def read_moment(value: Any, pattern: str | None, time_zone: ZoneInfo) -> str:
+def read_moment(
+    value: Any, pattern: str | None, time_zone: ZoneInfo, local: ZoneInfo | None = None
+) -> str:
     """Return a cell's moment as RFC 3339; one without an offset stays so, to be refused.
+
+    Where clocks go back, a local moment that comes twice is taken to be the first one; where they
+    go forward, one that never was is read with the offset from before.
 
     Args:
         value: The cell.
         pattern: None for RFC 3339, ``epoch_ms``, ``iso_week``, or a strptime pattern.
         time_zone: Where a week begins.
+        local: Where moments without an offset are local; None: nobody knows.
 
     Raises:
         EventRejected: It does not fit the pattern.
     """
     if isinstance(value, datetime):
-        return value.isoformat()
+        return _placed(value, local).isoformat()
     try:
         if pattern is None:
-            return str(value)
+            return str(value) if local is None else _told(str(value), local)
         if pattern == "epoch_ms":
             return (EPOCH + timedelta(milliseconds=int(str(value)))).isoformat()
         if pattern == "iso_week":
             monday = _monday(str(value))
-            return datetime(monday.year, monday.month, monday.day, tzinfo=time_zone).isoformat()
-        # The mapping's pattern holds %z, so the moment knows its offset.
-        return datetime.strptime(str(value), pattern).isoformat()  # noqa: DTZ007 -- see above
+            zone = local or time_zone
+            return datetime(monday.year, monday.month, monday.day, tzinfo=zone).isoformat()
+        # The mapping's pattern holds %z, or it says where its times are local.
+        moment = datetime.strptime(str(value), pattern)  # noqa: DTZ007 -- see above
+        return _placed(moment, local).isoformat()
     except (ValueError, OverflowError) as error:
         raise EventRejected("bad_timestamp", f"{value!r}: {error}") from None
+
+
+def _told(text: str, local: ZoneInfo) -> str:
+    """Return RFC 3339 as it is, and a local moment with its offset; other texts are refused."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if moment.tzinfo else moment.replace(tzinfo=local).isoformat()
+
+
+def _placed(moment: datetime, local: ZoneInfo | None) -> datetime:
+    return moment if local is None or moment.tzinfo else moment.replace(tzinfo=local)
 
 
 def _monday(week: str) -> date:

@@ -148,7 +148,8 @@ class Mapped:
         value = row.get(column)
         if _is_missing(value):
             raise EventRejected("missing_field", f"the column {column!r} is empty")
-        fields["ts"] = read_moment(value, self.mapping.time_format, self.time_zone)
+        mapping = self.mapping
+        fields["ts"] = read_moment(value, mapping.time_format, self.time_zone, mapping.time_zone)
         if self.mapping.event == "aggregate" and "day" not in fields:
             try:
                 moment = datetime.fromisoformat(fields["ts"])

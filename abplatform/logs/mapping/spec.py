@@ -8,6 +8,7 @@ from collections.abc import Mapping as Names
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from abplatform.domain.events import EVENT_TYPES
 from abplatform.domain.experiment import Unit
@@ -15,7 +16,10 @@ from abplatform.errors import MappingError
 from abplatform.logs.landing import MappingText
 from abplatform.yaml_text import Node, nearest, parse, plain
 
-__all__ = ["Declares", "Mapping", "parse_mapping", "wire_fields"]
+__all__ = ["TIME_ZONE", "Declares", "Mapping", "parse_mapping", "wire_fields"]
+
+TIME_ZONE: Final = "time.zone"
+"""The setting that says from outside where a log's local times are."""
 
 _KEYS: Final = (
     "event",
@@ -56,6 +60,7 @@ class Mapping:
             values rows are numbered v1, v2 ….
         time_column: Where ``ts`` comes from, or None.
         time_format: None for RFC 3339, ``epoch_ms``, ``iso_week``, or a strptime pattern.
+        time_zone: Of moments without an offset; None: they are refused.
         clicked: A 0/1 column that makes a click of an impression, or None.
         text: Columns that make the creative's text.
         declares: Whether the log declares its experiments, or None.
@@ -74,6 +79,7 @@ class Mapping:
     declares: Declares | None
     path: Path
     places: Names[str, tuple[int, int]] = field(default_factory=dict)
+    time_zone: ZoneInfo | None = None
 
     @property
     def all_columns(self) -> tuple[str, ...]:
@@ -126,7 +132,8 @@ class _Reader:
         columns = {name: column for name, column in mapped.items() if name not in self._settings}
         constants = {**self._names("constants", fields), **self._set(fields)}
         row_numbers = self._names("row_number", [*_id_fields(fields), "variant"])
-        column, pattern = self._time()
+        zone = self._zone()
+        column, pattern = self._time(zone)
         found = Mapping(
             event=event,
             columns=columns,
@@ -139,6 +146,7 @@ class _Reader:
             declares=self._declares(row_numbers),
             path=self._root.path,
             places=self._places(),
+            time_zone=zone,
         )
         self._check_time(found)
         return found
@@ -175,31 +183,47 @@ class _Reader:
         return {name: _word(child) for name, child in node.value.items()}
 
     def _set(self, fields: Iterable[str]) -> dict[str, str]:
-        for name in self._settings:
+        told = {name: value for name, value in self._settings.items() if name != TIME_ZONE}
+        for name in told:
             if name not in fields:
                 near = nearest(name, fields)
                 remedy = f"perhaps you meant {near!r}" if near else f"it has {', '.join(fields)}"
                 raise MappingError(f"--set {name}: the event has no such field", remedy=remedy)
-        return dict(self._settings)
+        return told
 
-    def _time(self) -> tuple[str | None, str | None]:
+    def _time(self, zone: ZoneInfo | None) -> tuple[str | None, str | None]:
         node = self._values.get("time")
         if node is None:
             return None, None
         if not isinstance(node.value, dict) or "field" not in node.value:
             _refuse(node, "`time` names no column", "write time: {field: COLUMN}")
-        self._known(node, ("field", "format"), "`time` has no key")
+        self._known(node, ("field", "format", "zone"), "`time` has no key")
         pattern = node.value.get("format")
         if pattern is None or pattern.value is None:
             return _word(node.value["field"]), None
         text = _word(pattern)
-        if text not in {"epoch_ms", "iso_week"} and not _ZONED.search(text):
+        if text not in {"epoch_ms", "iso_week"} and zone is None and not _ZONED.search(text):
             _refuse(
                 pattern,
                 f"the time format {text!r} has no time zone",
-                "say epoch_ms or iso_week, or put %z into the pattern (it reads Z too)",
+                "say epoch_ms or iso_week, put %z into the pattern (it reads Z too), or say where "
+                "it is local: zone: Asia/Shanghai",
             )
         return _word(node.value["field"]), text
+
+    def _zone(self) -> ZoneInfo | None:
+        """Where moments without an offset are local: what is set from outside goes before."""
+        node = self._values.get("time")
+        inside = node.value.get("zone") if node and isinstance(node.value, dict) else None
+        name = self._settings.get(TIME_ZONE) or (_word(inside) if inside else None)
+        if name is None:
+            return None
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            near = nearest(name, available_timezones())
+            remedy = f"perhaps you meant {near!r}" if near else "write it like Asia/Shanghai"
+            _refuse(inside or self._root, f"there is no time zone {name[:60]!r}", remedy)
 
     def _check_time(self, found: Mapping) -> None:
         dated = found.event in {"aggregate", "cost"} and (

@@ -16,6 +16,7 @@ from abplatform.logs.landing import MappingText, file_sha256, find_segment
 from abplatform.logs.load import Receipt, ingest
 from abplatform.logs.mapping import Mapping as FieldMapping
 from abplatform.logs.mapping import check_columns, parse_mapping
+from abplatform.logs.mapping.spec import TIME_ZONE
 from abplatform.logs.sources.due import is_due
 from abplatform.logs.sources.pulls import Glance, History, Taken, read_histories, remember
 from abplatform.logs.sources.stores import Found, fetch, is_growing, list_files
@@ -149,7 +150,9 @@ class _Puller:
     def _mapping(self) -> MappingText | None:
         if self.source.mapping is None:
             return None
-        return MappingText.read(self.workspace.root / self.source.mapping)
+        zone = self.source.time_zone
+        settings = {TIME_ZONE: zone.key} if zone else {}
+        return MappingText.read(self.workspace.root / self.source.mapping, settings)
 
     def _fresh(self, mapping: MappingText | None) -> Iterator[_Fresh]:
         """Yield the files that are new and whole, as local paths."""

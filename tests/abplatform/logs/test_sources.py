@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from abplatform.errors import WorkspaceLocked
 from abplatform.logs.landing import file_sha256, land_file, sealed_segments
 from abplatform.logs.load import ingest
+from abplatform.logs.mapping.moments import read_moment
 from abplatform.logs.sources import pull_due, silent_sources
 from abplatform.logs.sources.due import is_due, silence_of
 from abplatform.logs.sources.pull import _alone
@@ -362,3 +363,40 @@ def test_loading_what_is_sealed_need_not_read_sources(workspace, write, wire, fa
     later = replace(workspace, clock=lambda: workspace.clock() + timedelta(days=1))
     assert ingest(later, facts, read_sources=False).watermarks == marks
     assert ingest(later, facts).watermarks != marks
+
+
+@pytest.mark.parametrize(
+    ("told", "pattern", "read"),
+    [
+        ("2026-11-02T08:00:00", None, "2026-11-02T00:00:00+00:00"),
+        ("2026-11-02T08:00:00+01:00", None, "2026-11-02T07:00:00+00:00"),
+        ("02.11.2026 08:00", "%d.%m.%Y %H:%M", "2026-11-02T00:00:00+00:00"),
+    ],
+)
+def test_a_sources_timezone_reads_its_local_times(moving, facts, rows_of, *, told, pattern, read):
+    """Moments without an offset are local to the source; those with one stay what they are."""
+    root = moving().root
+    (root / "logs").mkdir(parents=True)
+    log = root / "logs" / "a.csv"
+    log.write_text(f"when,user,banner,sku\n{told},u1,b1,p1\n")
+    settle(log)
+    form = f", format: '{pattern}'" if pattern else ""
+    (root / "shop.yaml").write_text(
+        "event: impression\n"
+        "fields: {unit_id: user, creative_id: banner, product_id: sku}\n"
+        "constants: {category: a/b, experiment: beauty, variant: generated}\n"
+        f"time: {{field: when{form}}}\n"
+    )
+    source = Source("shop", "logs/*.csv", "shop.yaml", time_zone=ZoneInfo("Asia/Shanghai"))
+    workspace = moving(source)
+    assert pulled(workspace, facts)["shop"].receipt.counts.accepted == 1
+    ((micros,),) = rows_of("SELECT ts_micros FROM impressions")
+    assert datetime.fromtimestamp(micros / 1e6, UTC) == datetime.fromisoformat(read)
+
+
+def test_where_clocks_change_local_times_have_one_reading():
+    """A moment that comes twice is the first one; one that never was has the offset before."""
+    berlin = ZoneInfo("Europe/Berlin")
+    assert read_moment("2026-10-25T02:30:00", None, berlin, berlin) == "2026-10-25T02:30:00+02:00"
+    assert read_moment("2026-03-29T02:30:00", None, berlin, berlin) == "2026-03-29T02:30:00+01:00"
+    assert read_moment("2026-10-25T02:30:00", None, berlin) == "2026-10-25T02:30:00"
