@@ -146,7 +146,7 @@ class Reader:
     def _mapper(self) -> RowMapper | None:
         mapping = self.mapping
         if mapping is not None:
-            return Mapped(mapping, self.segment.sha256, self.time_zone)
+            return Mapped(mapping, self.segment.delivered_sha256, self.time_zone)
         return None if self.segment.form.startswith("jsonl") else Wire()
 
 
