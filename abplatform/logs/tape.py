@@ -53,6 +53,8 @@ class Tape:
         self._is_over = False
         self.line = 1
         """The number of the next line, from 1."""
+        self.moved = 0
+        """How many bytes have been moved over."""
         self.problem: EventRejected | None = None
         """Why the file cannot be read to its end; known once the tape stands there."""
         # Some programs begin a UTF-8 file with a byte order mark.
@@ -89,10 +91,18 @@ class Tape:
         end = self._held.rfind(b"\n", self._at, self._at + count) + 1
         return self._held[self._at : end] if end else b""
 
-    def move(self, count: int) -> None:
-        """Move over bytes that have been shown."""
-        self.line += self._held.count(b"\n", self._at, self._at + count)
+    def move(self, count: int, *, lines: int | None = None) -> None:
+        """Move over bytes that have been shown.
+
+        Args:
+            count: How many.
+            lines: How many newlines are among them, if that is known.
+        """
+        if lines is None:
+            lines = self._held.count(b"\n", self._at, self._at + count)
+        self.line += lines
         self._at += count
+        self.moved += count
 
     def next_line(self) -> tuple[bytes, EventRejected | None]:
         r"""Move over one line and return its bytes, with its newline, and what is wrong with it.
@@ -108,7 +118,7 @@ class Tape:
                 break
             size = min(size * 4, LONGEST_LINE + 1)
         line = self._held[self._at : end] if end else self._held[self._at :][: LONGEST_LINE + 1]
-        self.move(len(line))
+        self.move(len(line), lines=int(bool(end)))
         if end:
             return line, None
         if len(line) > LONGEST_LINE:

@@ -28,6 +28,7 @@ from abplatform.domain.events import (
 
 __all__ = [
     "BATCH_LINES",
+    "EARLIEST",
     "RAW_BYTES",
     "Door",
     "Events",
@@ -44,7 +45,9 @@ RAW_BYTES: Final = 4096
 
 BATCH_LINES: Final = 100_000
 
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""What claims to be older is quarantined."""
+
 _AHEAD: Final = timedelta(hours=24)
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -112,12 +115,12 @@ class Door:
     currencies: frozenset[str]
     declared: frozenset[str] = frozenset()
     is_open: bool = False
-    _latest: datetime = field(init=False)
+    latest: datetime = field(init=False)
     _categories: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Reckon once what every event is compared with."""
-        object.__setattr__(self, "_latest", self.landed_at + _AHEAD)
+        object.__setattr__(self, "latest", self.landed_at + _AHEAD)
 
     def check(self, event: Event) -> None:
         """Refuse an event that is well formed but cannot be right here.
@@ -125,9 +128,9 @@ class Door:
         Raises:
             EventRejected: With the first reason that applies.
         """
-        if event.ts < _EARLIEST:
+        if event.ts < EARLIEST:
             raise EventRejected("before_2000", f"ts is {event.ts.isoformat()}")
-        if event.ts > self._latest:
+        if event.ts > self.latest:
             now = self.landed_at.isoformat()
             raise EventRejected("from_the_future", f"ts is {event.ts.isoformat()}, landed {now}")
         kind = type(event)
@@ -166,6 +169,14 @@ class Door:
             raise EventRejected("unknown_experiment", name_experiment(experiment))
         if variant not in known:
             raise EventRejected("unknown_variant", name_variant(experiment, variant))
+
+    def is_category(self, path: str) -> bool:
+        """Whether a category is a path."""
+        try:
+            self._check_category(path)
+        except EventRejected:
+            return False
+        return True
 
     def _check_category(self, path: str) -> None:
         try:

@@ -8,13 +8,14 @@ from decimal import Decimal
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
-from abplatform.domain.events import Event, EventRejected
+from abplatform.domain.events import Event
 from abplatform.logs.landing import Segment
-from abplatform.logs.load.batch import Batch, frame_of_rejects
-from abplatform.logs.load.columns import Place, table_of, texts_of
-from abplatform.logs.load.structs import columns_of, covariates_of
+from abplatform.logs.load.batch import Batch
+from abplatform.logs.load.columns import Place
+from abplatform.logs.load.json_lines import read_json_lines
+from abplatform.logs.load.one_by_one import judge_line, judge_row
+from abplatform.logs.load.sifting import Harvest
+from abplatform.logs.load.table_rows import read_csv, read_parquet
 from abplatform.logs.mapping import (
     Mapped,
     RowMapper,
@@ -29,8 +30,6 @@ from abplatform.logs.validate import (
     BATCH_LINES,
     Door,
     Events,
-    validate_fields,
-    validate_line,
 )
 
 __all__ = ["Reader"]
@@ -74,12 +73,35 @@ class Reader:
             landed_at=self.segment.landed_at,
             time_zone=str(self.time_zone),
         )
-        for found in self.events(door):
-            yield Batch(
-                tables=_tables(found, place),
-                rejects=frame_of_rejects(found.rejects),
-                bytes_read=0,
-            )
+        harvest = Harvest(place)
+        done = 0
+        for read in self._stretches(replace(door, is_open=self.declares is not None), harvest):
+            if harvest.is_full:
+                yield harvest.take(read - done)
+                done = read
+        yield harvest.take(self.segment.path.stat().st_size - done)
+
+    def _stretches(self, door: Door, harvest: Harvest) -> Iterator[int]:
+        """Read the segment into the harvest; yield the bytes read so far now and then."""
+        mapper = self._mapper()
+        form = self.segment.form
+        if mapper is None:
+            return read_json_lines(self.segment.path, door, harvest)
+        if form == "parquet":
+            return read_parquet(self.segment.path, mapper, door, harvest)
+        if form.startswith("csv"):
+            return read_csv(self.segment.path, mapper, door, harvest)
+        return self._one_by_one(mapper, door, harvest)
+
+    def _one_by_one(self, mapper: RowMapper, door: Door, harvest: Harvest) -> Iterator[int]:
+        found = Events()
+        for row in read_rows(self.segment.path, mapper):
+            judge_row(row, door, found)
+            if len(found) >= BATCH_LINES:
+                harvest.add_events(found)
+                found = Events()
+                yield 0
+        harvest.add_events(found)
 
     def events(self, door: Door) -> Iterator[Events]:
         """Yield the segment's events and rejects, decoded one by one: what :meth:`batches` equals.
@@ -94,16 +116,7 @@ class Reader:
         door = replace(door, is_open=self.declares is not None)
         found = Events()
         for row in read_rows(self.segment.path, mapper):
-            if row.problem is not None:
-                found.reject(row.line, row.raw, row.problem)
-            for fields in row.events:
-                try:
-                    found.accept(row.line, validate_fields(fields, door))
-                except EventRejected as error:
-                    found.reject(row.line, row.raw, error)
-                    # What follows from a row that is no event is none either: no click without
-                    # its impression.
-                    break
+            judge_row(row, door, found)
             if len(found) >= BATCH_LINES:
                 yield found
                 found = Events()
@@ -113,13 +126,7 @@ class Reader:
         found = Events()
         with Tape(self.segment.path) as tape:
             for number, line, problem in tape.lines():
-                if problem is not None:
-                    found.reject(number, line, problem)
-                elif line.strip():
-                    try:
-                        found.accept(number, validate_line(line, door))
-                    except EventRejected as error:
-                        found.reject(number, line, error)
+                judge_line(number, line, problem, door=door, found=found)
                 if len(found) >= BATCH_LINES:
                     yield found
                     found = Events()
@@ -148,20 +155,3 @@ class Reader:
         if mapping is not None:
             return Mapped(mapping, self.segment.delivered_sha256, self.time_zone)
         return None if self.segment.form.startswith("jsonl") else Wire()
-
-
-def _tables(found: Events, place: Place) -> dict[str, pl.DataFrame]:
-    tables = {}
-    texts = []
-    for kind, events in columns_of(found.events, found.lines).items():
-        table, rows = table_of(kind, events, place)
-        tables[table] = rows
-        told = texts_of(events)
-        if told is not None:
-            texts.append(told)
-    covariates = covariates_of(found.events, found.lines)
-    if len(covariates):
-        tables["covariates"] = covariates
-    if texts:
-        tables["creative_texts"] = pl.concat(texts)
-    return tables

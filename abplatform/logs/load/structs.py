@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -11,10 +12,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from abplatform.domain.events import EVENT_TYPES, Assigned, Decision, Event, Impression
+from abplatform.domain.events import EVENT_TYPES, Event
 from abplatform.logs.load.columns import COVARIATES
 
-__all__ = ["columns_of", "covariates_of"]
+__all__ = ["Columns", "columns_of"]
 
 _NOT_COLUMNS: Final = frozenset({"schema", "assignments", "attributes", "ts"})
 _LARGEST: Final = 10**12
@@ -45,45 +46,66 @@ _COLUMNS: Final[Mapping[type, Mapping[str, type[pl.DataType]]]] = {
 }
 
 
-def columns_of(events: Sequence[Event], lines: Sequence[int]) -> dict[str, pl.DataFrame]:
-    """Return the columns of events by event type; an event in several experiments is several rows.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Events as columns.
+
+    Args:
+        events: Event types and their columns of wire fields, besides ``line``; an event in several
+            experiments is several rows.
+        covariates: The numbers among their attributes, in millionths: the columns of COVARIATES.
+    """
+
+    events: list[tuple[str, pl.DataFrame]]
+    covariates: pl.DataFrame
+
+
+def columns_of(events: Sequence[Event], lines: Sequence[int]) -> Columns:
+    """Return the columns of events.
 
     Args:
         events: Valid ones.
         lines: The line of each.
     """
     kinds = set(map(type, events))
-    if len(kinds) == 1:
-        return {_tag(kind): _frame(kind, events, lines) for kind in kinds}
     rows: dict[type, list[int]] = defaultdict(list)
-    for row, event in enumerate(events):
-        rows[type(event)].append(row)
-    return {
-        _tag(kind): _frame(kind, [events[row] for row in chosen], [lines[row] for row in chosen])
-        for kind, chosen in rows.items()
-    }
+    if len(kinds) > 1:
+        for row, event in enumerate(events):
+            rows[type(event)].append(row)
+    found, numbers = [], []
+    for kind in kinds:
+        some, places = events, lines
+        if len(kinds) > 1:
+            some = [events[row] for row in rows[kind]]
+            places = [lines[row] for row in rows[kind]]
+        names = kind.__struct_fields__  # type: ignore[attr-defined]  # every event is a Struct
+        values = zip(*map(msgspec.structs.astuple, some), strict=True)
+        cells = dict(zip(names, values, strict=True))
+        found.append((_tag(kind), _frame(kind, cells, places)))
+        numbers += _covariates(cells.get("attributes", ()), places)
+    return Columns(found, pl.DataFrame(numbers, schema=dict(COVARIATES), orient="row"))
 
 
-def covariates_of(events: Sequence[Event], lines: Sequence[int]) -> pl.DataFrame:
-    """Return the numbers among events' attributes, in millionths: the columns of COVARIATES."""
-    rows = [
+def _covariates(
+    attributes: Sequence[Mapping[str, Any] | None], lines: Sequence[int]
+) -> list[tuple[int, str, int]]:
+    if attributes.count(None) == len(attributes):
+        return []
+    return [
         (line, name, round(value * 1_000_000))
-        for event, line in zip(events, lines, strict=True)
-        if isinstance(event, Impression | Decision) and event.attributes
-        for name, value in event.attributes.items()
+        for told, line in zip(attributes, lines, strict=True)
+        if told
+        for name, value in told.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
         if abs(value) <= _LARGEST
     ]
-    return pl.DataFrame(rows, schema=dict(COVARIATES), orient="row")
 
 
 def _tag(kind: type) -> str:
     return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]  # every event is a Struct
 
 
-def _frame(kind: type, events: Sequence[Event], lines: Sequence[int]) -> pl.DataFrame:
-    names = kind.__struct_fields__  # type: ignore[attr-defined]  # every event is a Struct
-    cells = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
+def _frame(kind: type, cells: Mapping[str, Sequence[Any]], lines: Sequence[int]) -> pl.DataFrame:
     columns = [
         pl.Series("line", lines, dtype=pl.Int64),
         pl.Series("ts_micros", _micros(cells["ts"]), dtype=pl.Int64),
@@ -93,14 +115,13 @@ def _frame(kind: type, events: Sequence[Event], lines: Sequence[int]) -> pl.Data
         # A field that nothing has costs no column.
         if values[0] is not None or values.count(None) < len(values):
             columns.append(pl.Series(name, values, dtype=dtype))
-    attributes = cells.get("attributes", (None,))
+    attributes = cells.get("attributes", ())
     if attributes.count(None) < len(attributes):
         texts = [msgspec.json.encode(told).decode() if told else None for told in attributes]
         columns.append(pl.Series("attributes", texts, dtype=pl.String))
     frame = pl.DataFrame(columns)
-    if cells.get("assignments", (None,)).count(None) == len(events) or "assignments" not in cells:
-        return frame
-    return _by_assignment(frame, cells)
+    given = cells.get("assignments", ())
+    return frame if given.count(None) == len(given) else _by_assignment(frame, cells)
 
 
 def _micros(moments: Sequence[datetime]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -115,16 +136,17 @@ def _micros(moments: Sequence[datetime]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _by_assignment(frame: pl.DataFrame, cells: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
     """Repeat a row for each of its experiments; one without any stays once."""
-    short = [Assigned("", "")]
-    rows: list[tuple[int, int, str | None, str | None]] = [
-        (row, ordinal, one.experiment or experiment, one.variant or variant)
-        for row, (given, experiment, variant) in enumerate(
-            zip(cells["assignments"], cells["experiment"], cells["variant"], strict=True)
-        )
-        for ordinal, one in enumerate(given or short)
+    short = zip(cells["experiment"], cells["variant"], strict=True)
+    given = [
+        [(one.experiment, one.variant) for one in told] if told else [pair]
+        for told, pair in zip(cells["assignments"], short, strict=True)
     ]
-    index, ordinals, experiments, variants = zip(*rows, strict=True)
-    return frame[list(index)].with_columns(
+    if set(map(len, given)) != {1}:
+        # Nearly every log has one experiment an event, so that no row moves.
+        frame = frame[[row for row, told in enumerate(given) for _ in told]]
+    ordinals = [ordinal for told in given for ordinal in range(len(told))]
+    experiments, variants = zip(*(pair for told in given for pair in told), strict=True)
+    return frame.with_columns(
         pl.Series("ordinal", ordinals, dtype=pl.Int16),
         pl.Series("experiment", experiments, dtype=pl.String),
         pl.Series("variant", variants, dtype=pl.String),

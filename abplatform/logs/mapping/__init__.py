@@ -9,6 +9,7 @@ from abplatform.logs.mapping.rows import (
     RowMapper,
     Wire,
     check_columns,
+    map_row,
     read_rows,
 )
 from abplatform.logs.mapping.spec import Mapping, parse_mapping
@@ -21,6 +22,7 @@ __all__ = [
     "Wire",
     "check_columns",
     "draft_mapping",
+    "map_row",
     "parse_mapping",
     "read_rows",
 ]

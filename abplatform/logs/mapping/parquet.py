@@ -29,11 +29,13 @@ class Part:
     Args:
         rows: All their columns.
         offset: How many rows come before.
+        share: Of the file's rows that have been read with these, up to 1.
         problem: Why the file cannot be read from here on, or None.
     """
 
     rows: pl.DataFrame
     offset: int
+    share: float
     problem: EventRejected | None = None
 
 
@@ -44,15 +46,15 @@ def parquet_parts(path: Path) -> Iterator[Part]:
         with pq.ParquetFile(path) as file:
             problem = _bomb(file.metadata, path.stat().st_size)
             if problem is not None:
-                yield Part(pl.DataFrame(), 0, problem)
+                yield Part(pl.DataFrame(), 0, 1.0, problem)
                 return
             for batch in file.iter_batches(batch_size=_rows_a_part(file.metadata)):
                 rows = cast("pl.DataFrame", pl.from_arrow(batch))
-                yield Part(rows, offset)
+                yield Part(rows, offset, (offset + len(rows)) / file.metadata.num_rows)
                 offset += len(rows)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         detail = f"the file cannot be read further: {error}"
-        yield Part(pl.DataFrame(), offset, EventRejected("truncated", detail))
+        yield Part(pl.DataFrame(), offset, 1.0, EventRejected("truncated", detail))
 
 
 def _bytes_of(about: pq.FileMetaData) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 from abplatform.domain.events import EventRejected
 from abplatform.logs.tape import LONGEST_LINE, Tape
 
-__all__ = ["Header", "Record", "next_record", "read_header"]
+__all__ = ["Header", "Record", "next_record", "read_header", "record_of"]
 
 _SEPARATORS: Final = ",;\t|"
 _WINDOWS: Final = (1 << 14, LONGEST_LINE)
@@ -48,6 +48,16 @@ def read_header(tape: Tape) -> Header:
         separator = "," if "," in text or found not in text else found
         cells = next(csv.reader([text], delimiter=separator), [])
         return Header(tuple(cells), separator)
+
+
+def record_of(raw: bytes, header: Header) -> Mapping[str, str | None] | EventRejected:
+    """Return the cells of one whole record by column, or what is wrong with it."""
+    texts = (line.decode(errors="surrogateescape") for line in io.BytesIO(raw))
+    try:
+        cells = next(csv.reader(texts, delimiter=header.separator, strict=True))
+    except csv.Error as error:
+        return EventRejected("not_csv", str(error))
+    return _by_column(header.columns, cells)
 
 
 def next_record(tape: Tape, header: Header) -> Record | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Names
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -31,12 +31,27 @@ from abplatform.logs.mapping.spec import Mapping
 from abplatform.logs.tape import Tape
 from abplatform.yaml_text import nearest
 
-__all__ = ["Mapped", "MappedRow", "RowMapper", "Wire", "check_columns", "read_rows", "sample_rows"]
+__all__ = [
+    "Mapped",
+    "MappedRow",
+    "RawRow",
+    "RowMapper",
+    "Wire",
+    "check_columns",
+    "map_row",
+    "read_rows",
+    "rows_of_frame",
+    "sample_rows",
+]
 
 _FLAGS: Final = {"1": True, "true": True, "1.0": True, "0": False, "false": False, "0.0": False}
 _WIRE_FIELDS: Final = frozenset(
     {"event_type"} | {name for kind in EVENT_TYPES.values() for name in kind.__struct_fields__}
 )
+
+
+RawRow = tuple[int, bytes, Names[str, Any] | EventRejected]
+"""A row's line, its bytes, and its cells by column or what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +207,25 @@ def read_rows(path: Path, mapper: RowMapper) -> Iterator[MappedRow]:
         path: A CSV (.gz too), Parquet or JSON-lines file.
         mapper: What makes events of a row.
     """
-    for number, (line, raw, row) in enumerate(_rows_of(path), start=1):
-        if isinstance(row, EventRejected):
-            yield MappedRow(line, raw, problem=row)
-            continue
-        try:
-            yield MappedRow(line, raw, mapper.events(row, number))
-        except EventRejected as error:
-            yield MappedRow(line, raw, problem=error)
+    for number, record in enumerate(_rows_of(path), start=1):
+        yield map_row(record, number, mapper)
+
+
+def map_row(record: RawRow, number: int, mapper: RowMapper) -> MappedRow:
+    """Make the fields of events of one row.
+
+    Args:
+        record: Its line, its bytes, and its cells or what is wrong with it.
+        number: The row's number, from 1.
+        mapper: What makes events of it.
+    """
+    line, raw, row = record
+    if isinstance(row, EventRejected):
+        return MappedRow(line, raw, problem=row)
+    try:
+        return MappedRow(line, raw, mapper.events(row, number))
+    except EventRejected as error:
+        return MappedRow(line, raw, problem=error)
 
 
 def check_columns(path: Path, mapping: Mapping | None, *, is_foreign: bool = False) -> None:
@@ -240,7 +266,7 @@ def check_columns(path: Path, mapping: Mapping | None, *, is_foreign: bool = Fal
             )
 
 
-def _rows_of(path: Path) -> Iterator[_Row]:
+def _rows_of(path: Path) -> Iterator[RawRow]:
     form = form_of(path)
     if form == "parquet":
         return _parquet_rows(path)
@@ -271,10 +297,7 @@ def _columns_of(path: Path) -> list[str] | None:
     return header
 
 
-_Row = tuple[int, bytes, Names[str, Any] | EventRejected]
-
-
-def _csv_rows(path: Path) -> Iterator[_Row]:
+def _csv_rows(path: Path) -> Iterator[RawRow]:
     """Yield records with their first line's number, their bytes, and their cells by column."""
     with Tape(path) as tape:
         header = read_header(tape)
@@ -282,26 +305,28 @@ def _csv_rows(path: Path) -> Iterator[_Row]:
             yield record
 
 
-def _parquet_rows(path: Path) -> Iterator[_Row]:
+def _parquet_rows(path: Path) -> Iterator[RawRow]:
     for part in parquet_parts(path):
         if part.problem is not None:
             yield part.offset + 1, b"", part.problem
             return
-        yield from rows_of_frame(part.rows, part.offset)
+        yield from rows_of_frame(
+            part.rows, range(part.offset + 1, part.offset + 1 + len(part.rows))
+        )
 
 
-def rows_of_frame(rows: pl.DataFrame, offset: int) -> Iterator[_Row]:
+def rows_of_frame(rows: pl.DataFrame, numbers: Iterable[int]) -> Iterator[RawRow]:
     """Yield a frame's rows with their numbers and as JSON, since they have no bytes of their own.
 
     Args:
         rows: Of a Parquet file.
-        offset: How many rows come before.
+        numbers: The number of each, from 1.
     """
-    for number, row in enumerate(rows.iter_rows(named=True), start=offset + 1):
+    for number, row in zip(numbers, rows.iter_rows(named=True), strict=True):
         yield number, json.dumps(row, ensure_ascii=False, default=str).encode(), row
 
 
-def _json_rows(path: Path) -> Iterator[_Row]:
+def _json_rows(path: Path) -> Iterator[RawRow]:
     with Tape(path) as tape:
         for number, raw, problem in tape.lines():
             line = raw.rstrip(b"\r")
