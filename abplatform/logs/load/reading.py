@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -46,7 +45,6 @@ class Reader:
 
     segment: Segment
     time_zone: ZoneInfo
-    rates: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def mapping(self) -> RowMapping | None:

@@ -162,7 +162,8 @@ def _flags(cells: pl.Series) -> pl.Series:
     if cells.dtype == pl.Boolean:
         return cells
     if cells.dtype.is_float() or cells.dtype.is_integer():
-        known, yes = cells.is_in([0, 1]), cells == 1
+        yes = cells == 1
+        known = yes | (cells == 0)
     elif cells.dtype == pl.String:
         known, yes = cells.is_in(["1", "true", "0", "false"]), cells.is_in(["1", "true"])
     else:
