@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.cases import open_store
+from abplatform.cli.experiment_tables import print_table
 from abplatform.cli.options import (
     as_of_option,
     html_option,
@@ -25,6 +26,7 @@ from abplatform.cli.options import (
     workspace_option,
     write_page,
 )
+from abplatform.figures import percent
 from abplatform.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ key_argument = click.argument("key")
 @as_of_option
 @click.option("--data-version", default=None, help="Answer with what was known at that version.")
 @click.option("--final", is_flag=True, help="Leave out rows that late events may still change.")
+@click.option(
+    "--monitor", "watches", is_flag=True, help="Only glance at it: approximate lifts, no verdict."
+)
 @workspace_option
 @json_option
 def analyze(
@@ -52,6 +57,7 @@ def analyze(
     as_of_text: str | None,
     data_version: str | None,
     final: bool,
+    watches: bool,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -61,6 +67,11 @@ def analyze(
 
     workspace = open_workspace(folder)
     plain = as_of_text is None and data_version is None and not final
+    if watches:
+        if not plain:
+            raise click.UsageError("--monitor looks at everything up to now; ask it alone")
+        _glance(workspace, key, as_json=as_json)
+        return
     with _open(workspace, key) as case:
         scorecard = case.analyze(
             keep=plain,
@@ -75,6 +86,40 @@ def analyze(
         print_json(scorecard.to_json())
     else:
         print_scorecard(scorecard, case.experiment)
+
+
+def _glance(workspace: Workspace, key: str, *, as_json: bool) -> None:
+    """Print what bucket sums say of an experiment."""
+    from abplatform.analysis.report.wording import MISSING
+    from abplatform.analysis.scorecard.monitor import glance
+
+    with _open(workspace, key) as case:
+        seen = glance(case.warehouse, case.experiment, case.run, zone=workspace.settings.time_zone)
+    if as_json:
+        print_json(seen.to_json())
+        return
+    heads = ("metric", "category", "treatment", "control", "treated", "lift", "anytime interval")
+    print_table(
+        heads,
+        [
+            (
+                one.metric,
+                one.category or "all",
+                one.treatment,
+                f"{one.k_control:,} of {one.n_control:,}",
+                f"{one.k_treatment:,} of {one.n_treatment:,}",
+                MISSING if one.relative_lift is None else percent(one.relative_lift),
+                MISSING
+                if one.anytime_low is None or one.anytime_high is None
+                else f"{percent(one.anytime_low)} … {percent(one.anytime_high)}",
+            )
+            for one in seen.lifts
+        ],
+    )
+    click.echo(
+        f"approximate (standard errors to about 1 %), from bucket sums; no verdict · "
+        f"data {seen.data_version}"
+    )
 
 
 @click.command()

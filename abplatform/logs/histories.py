@@ -9,6 +9,7 @@ so before every unit's first exposure, and the experiment's own impressions neve
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -52,7 +53,7 @@ def read_histories(
         )
         return _as_histories(rows)
     end = to_micros(before)
-    bounds = {"known_until": known_until, "until_micros": end - 1}
+    bounds: dict[str, Any] = {"known_until": known_until, "until_micros": end - 1}
     for table, query, constants, bounded in CLICK_STEPS:
         warehouse.materialise(table, query, **({**constants, **bounds} if bounded else constants))
     rows = warehouse.query(

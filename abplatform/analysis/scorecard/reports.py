@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -250,7 +251,7 @@ def _read(
     excluded: list[str],
     design_effects: Mapping[str, float] | None,
 ) -> Reports:
-    values = {
+    values: dict[str, Any] = {
         "experiments": list(bounds) or [""],
         "from_days": [first for first, _ in bounds.values()] or [FIRST_DAY],
         "until_days": [last for _, last in bounds.values()] or [LAST_DAY],

@@ -74,6 +74,7 @@ class Scope:
             None for ``until``, so that no later event changes what a look said.
         stored: What the store's totals hold of the experiment; None to read rows only.
         parts: In how many parts units are read one after another, so that memory stays flat.
+        approximate: Whether slices of units stand for units: for monitoring, never for verdicts.
     """
 
     experiment: Experiment
@@ -86,6 +87,7 @@ class Scope:
     flagged_until: datetime | None = None
     stored: Stored | None = None
     parts: int = 1
+    approximate: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return what every query over exposures binds."""

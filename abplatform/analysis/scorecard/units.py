@@ -78,9 +78,11 @@ def _each_part(
 ) -> Iterator[None]:
     """Keep the units' totals as the table ``unit_sums``, one part of them after another."""
     asked = scope.metric_values(metric)
-    names = ("experiment", "bots", "numerator", "denominator")
-    if places.by in _STORED and scope.is_stored(metric):
-        source, values = "stored_unit_sums", {name: asked[name] for name in names}
+    names = ["experiment", "numerator", "denominator"]
+    if scope.approximate:
+        source, values = "bucket_unit_sums", {name: asked[name] for name in names}
+    elif places.by in _STORED and scope.is_stored(metric):
+        source, values = "stored_unit_sums", {name: asked[name] for name in [*names, "bots"]}
     else:
         days = list(places.days) or [date.min]
         source, values = "unit_sums", asked | {"days": days, "other": places.other}
