@@ -82,6 +82,7 @@ def ingest(
         IngestError: A file cannot be read at all, or cannot stand in the place of those hours.
         SpecError: The list of categories cannot be used.
         WorkspaceLocked: Another job does not end.
+        DiskFull: Too little space is left on the disk.
     """
     origin = check_source(replace.source if replace else source or DEFAULT_SOURCE)
     if replace is not None and len(files) != 1:
@@ -226,6 +227,8 @@ class _Job:
             rates_of(self.workspace),
         )
         total = sum(segment.path.stat().st_size for segment in pending)
+        if pending:
+            self.workspace.check_space(total)
         done = 0
         for step in Loader(store, self._door_of).load(pending):
             done = min(done + step, total)
