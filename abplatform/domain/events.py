@@ -8,6 +8,7 @@ into :class:`EventRejected` with a stable reason out of :data:`REASONS`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -77,6 +78,7 @@ PositiveTotal = Annotated[int, Meta(ge=0, le=10**18)]
 Position = Annotated[int, Meta(ge=0, le=10**6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Score = Annotated[float, Meta(ge=-1, le=1)]
+Rating = Annotated[float, Meta(ge=-(10**9), le=10**9)]
 Attributes = dict[str, str | int | float | bool | None]
 Reason = Literal["assigned", "forced", "fallback", "holdout"]
 Text = Annotated[str, Meta(max_length=100_000)]
@@ -261,7 +263,7 @@ class Behaviour(_Fact, frozen=True, gc=False, kw_only=True, tag="behaviour"):
     action: Name
     item_id: Name
     query: Text | None = None
-    rating: float | None = None
+    rating: Rating | None = None
     text: Text | None = None
     value_micros: Micros | None = None
 
@@ -314,6 +316,7 @@ _SIXTIETH: Final = re.compile(r"^(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60")
 
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
+_FLOATS: Final = ("propensity", "score", "rating")
 _FIELD: Final = re.compile(r"`\$?\.?([^`]+)`$")
 
 
@@ -357,7 +360,12 @@ def convert_event(fields: Mapping[str, Any]) -> Event:
         problem = _rejection(error)
         if problem.reason != "bad_timestamp" or ":60" not in str(fields.get("ts")):
             raise problem from None
-        return _before_leap_second(fields, problem, strict=False)
+        event = _before_leap_second(fields, problem, strict=False)
+    for name in _FLOATS:
+        value = getattr(event, name, None)
+        # Text may say nan, which JSON cannot, and no bound holds it off.
+        if value is not None and math.isnan(value):
+            raise EventRejected("wrong_value", f"`{name}` is no number")
     return event
 
 

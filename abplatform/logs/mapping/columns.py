@@ -106,14 +106,15 @@ def _moments(mapped: Mapped, rows: pl.DataFrame, cells: dict[str, pl.Series]) ->
 
         return _each(cells["day"], midnight)
     told, pattern = rows[mapping.time_column], mapping.time_format
-    if isinstance(told.dtype, pl.Datetime) or (pattern is None and told.dtype == pl.String):
+    is_zoned = pattern is None and mapping.time_zone is None
+    if isinstance(told.dtype, pl.Datetime) or (is_zoned and told.dtype == pl.String):
         return told
     if pattern == "epoch_ms" and (told.dtype == pl.String or told.dtype.is_integer()):
         values = told.cast(pl.Int64, strict=False)
         plain = values.is_between(0, _LAST_MS) & (values.cast(pl.String) == told.cast(pl.String))
         micros = pl.select(pl.when(plain).then(values * 1000)).to_series()
         return micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return _each(told, lambda cell: read_moment(cell, pattern, zone))
+    return _each(told, lambda cell: read_moment(cell, pattern, zone, mapping.time_zone))
 
 
 def _each(cells: pl.Series, read: Callable[[Any], str]) -> pl.Series:

@@ -202,6 +202,11 @@ ODD = [
     "😀",
 ]
 
+PIECES = [
+    *(b"\n", b"\r\n", b"\r", b"\n\n", b"\0", b'"', b'""', b",", b"{", b"}", b"\\", b" "),
+    *(b"}{", b"}\n{", b'"a":1,', b"\\ud800", b"\xff", b"\xef\xbb\xbf", b"[" * 2000),
+]
+
 changes = st.lists(
     st.tuples(st.sampled_from(NAMES), st.one_of(st.sampled_from(ODD), st.just(...))), max_size=2
 )
@@ -249,10 +254,7 @@ def mutated(lines, seed):
     found = bytearray(b"\n".join(lines) + b"\n" * dice.choice([0, 1, 1]))
     for _ in range(dice.choice([0, 0, 1, 1, 3])):
         place = dice.randrange(len(found) + 1)
-        piece = dice.choice(
-            [b"\n", b"\r\n", b"\r", b"\0", b'"', b'""', b",", b"{", b"}", b"\\", b"\xff", b" "]
-            + [b"\n\n", b"}{", b'"a":1,', b"\\ud800", b"[" * 2000, b"\xef\xbb\xbf", b"}\n{"]
-        )
+        piece = dice.choice(PIECES)
         kind = dice.randrange(3)
         if kind == 0:
             found[place:place] = piece
@@ -374,23 +376,39 @@ def test_parquet_is_read_as_one_by_one(tmp_path_factory, rows, types):
 
 
 MAPPINGS = [
-    "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad, category: kind,"
-    " position: rank}\nconstants: {experiment: beauty, variant: generated}\n"
-    "row_number: {event_id: imp}\ntime: {field: when}\nclicked: clk\n",
-    "event: impression\nfields: {event_id: id, category: kind, variant: group}\n"
-    "constants: {experiment: beauty, product_id: p, category: other}\n"
-    "row_number: {unit_id: request}\ntime: {field: when, format: epoch_ms}\ntext: [ad, rank]\n"
-    "experiment: {assignment: external}\n",
-    "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad, category: kind,"
-    " variant: group, event_id: id}\nconstants: {experiment: beauty}\n"
-    'time: {field: when, format: "%Y-%m-%d %H:%M:%S%z"}\nclicked: clk\ntext: [ad]\n',
-    "event: conversion\nfields: {unit_id: user, value_micros: rank, currency: kind}\n"
-    "constants: {kind: purchase}\ntime: {field: when, format: iso_week}\n",
-    "event: aggregate\nfields: {variant: group, impressions: rank, clicks: clk, category: kind,"
-    " day: when}\nconstants: {experiment: beauty, product_id: p, creative_id: c}\n",
-    "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad, category: kind}\n"
-    "constants: {experiment: beauty}\nrow_number: {variant: group}\ntime: {field: when}\n",
+    (
+        "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad,"
+        " category: kind,"
+        " position: rank}\nconstants: {experiment: beauty, variant: generated}\n"
+        "row_number: {event_id: imp}\ntime: {field: when}\nclicked: clk\n"
+    ),
+    (
+        "event: impression\nfields: {event_id: id, category: kind, variant: group}\n"
+        "constants: {experiment: beauty, product_id: p, category: other}\n"
+        "row_number: {unit_id: request}\ntime: {field: when, format: epoch_ms}\ntext: [ad, rank]\n"
+        "experiment: {assignment: external}\n"
+    ),
+    (
+        "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad,"
+        " category: kind,"
+        " variant: group, event_id: id}\nconstants: {experiment: beauty}\n"
+        'time: {field: when, format: "%Y-%m-%d %H:%M:%S%z"}\nclicked: clk\ntext: [ad]\n'
+    ),
+    (
+        "event: conversion\nfields: {unit_id: user, value_micros: rank, currency: kind}\n"
+        "constants: {kind: purchase}\ntime: {field: when, format: iso_week}\n"
+    ),
+    (
+        "event: aggregate\nfields: {variant: group, impressions: rank, clicks: clk, category: kind,"
+        " day: when}\nconstants: {experiment: beauty, product_id: p, creative_id: c}\n"
+    ),
+    (
+        "event: impression\nfields: {unit_id: user, creative_id: ad, product_id: ad,"
+        " category: kind}\n"
+        "constants: {experiment: beauty}\nrow_number: {variant: group}\ntime: {field: when}\n"
+    ),
 ]
+MAPPINGS.append(MAPPINGS[0].replace("{field: when}", "{field: when, zone: Europe/Berlin}"))
 CELLS = {
     "id": ["e1", "e2", None, "x" * 1025],
     "user": ["u1", "7", "7.0", None, "é"],
@@ -405,6 +423,7 @@ CELLS = {
         "1793620800000.0",
         "2026-11-02 12:00:00+0000",
         "2026-W45",
+        "2026-10-25T02:30:00",
         "2026-11-02",
         "soon",
         None,
@@ -444,7 +463,7 @@ def test_mappings_are_read_as_one_by_one(tmp_path_factory, rows, content, form, 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_blocks_end_where_lines_do(tmp_path, form):
-    """A file of several blocks with bad rows here and there is read as row by row, line for line."""
+    """A file of several blocks, some rows of it bad, is read as row by row, line for line."""
     dice = random.Random(20261102)
     rows = []
     for number in range(40_000):
@@ -465,7 +484,7 @@ def test_blocks_end_where_lines_do(tmp_path, form):
 
 
 def test_a_parquet_file_is_its_rows_as_json_in_quarantine(tmp_path):
-    """A bad row of a Parquet file, which has no bytes of its own, is kept as JSON under its number."""
+    """A bad row of a Parquet file, which has no bytes, is kept as JSON under its number."""
     rows = pl.DataFrame([IMPRESSION, IMPRESSION | {"variant": "nobody", "event_id": "i2"}])
     held = io.BytesIO()
     rows.write_parquet(held)
