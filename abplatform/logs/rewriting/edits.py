@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Final, Protocol
 
 import msgspec
 import polars as pl
@@ -25,6 +25,8 @@ from abplatform.logs.rewriting.compression import open_for_writing
 from abplatform.logs.tape import LONGEST_LINE, Tape
 
 __all__ = ["Edit", "Row", "read_log", "rewrite"]
+
+_LINE_END: Final = "\r\n"
 
 Row = Mapping[str, Any]
 """Column to value; None where there is none."""
@@ -178,8 +180,9 @@ class _Places:
     def __init__(self, header: Header, kept: Sequence[str]) -> None:
         self._columns = len(kept)
         self._buffer = io.StringIO()
+        # Cells are quoted where they hold a character of the line's end: both kinds are.
         self._writer = csv.writer(
-            self._buffer, delimiter=header.separator, lineterminator="", quoting=csv.QUOTE_MINIMAL
+            self._buffer, delimiter=header.separator, lineterminator=_LINE_END
         )
 
     def write(self, cells: Sequence[str | None]) -> bytes:
@@ -187,7 +190,8 @@ class _Places:
         self._buffer.seek(0)
         self._buffer.truncate()
         self._writer.writerow(cells)
-        return self._buffer.getvalue().encode("utf-8", "surrogateescape")
+        text = self._buffer.getvalue().removesuffix(_LINE_END)
+        return text.encode("utf-8", "surrogateescape")
 
     def stand_in(self, told: bytes, reason: str) -> bytes:
         """Return a line that says something and is refused as the one that it stands for."""
