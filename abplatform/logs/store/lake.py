@@ -32,7 +32,7 @@ from abplatform.errors import StoreError
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version
 from abplatform.workspace import Workspace
 
-__all__ = ["FACTS", "MANIFEST", "Lake", "LakeReceipt", "export_lake", "read_lake"]
+__all__ = ["FACTS", "LEFT_OUT", "MANIFEST", "Lake", "LakeReceipt", "export_lake", "read_lake"]
 
 MANIFEST: Final = "LAKE.json"
 
@@ -44,10 +44,16 @@ FACTS: Final = (
     "category_names",
     "sources",
     "segments",
+    "ledger",
     "corrections",
     "creative_texts",
+    "declared_experiments",
+    "declared_variants",
 )
 """Small tables, written whole."""
+
+LEFT_OUT: Final = ("meta", "unit_category_totals", "bucket_sums")
+"""Tables that follow from the rest: the manifest tells their columns, a reader computes them."""
 
 _KIND: Final = "abplatform lake"
 _REMEDY: Final = "write it with `abp export lake DIR`"
@@ -61,7 +67,7 @@ class Lake:
         folder: The lake.
         data_version: Of the store that it was written from.
         tables: Event tables, ``covariates`` and facts: name to files; none where there are no rows.
-        columns: Table to its columns and their types, also of tables without rows.
+        columns: Table to its columns and their types; of :data:`LEFT_OUT`, too.
         previous: Files that only the manifest before named.
     """
 
@@ -72,14 +78,8 @@ class Lake:
     previous: tuple[str, ...] = ()
 
     def files(self, table: str) -> list[Path]:
-        """Return a table's files.
-
-        Raises:
-            StoreError: The lake has no such table.
-        """
-        if table not in self.tables:
-            raise StoreError(f"the lake has no table {table!r}", path=self.folder, remedy=_REMEDY)
-        return [self.folder / name for name in self.tables[table].values()]
+        """Return a table's files; none where it has no rows."""
+        return [self.folder / name for name in self.tables.get(table, {}).values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def export_lake(
             advance(done, len(parts))
     for name in FACTS:
         writer.write_fact(name)
-    columns = {name: _columns(warehouse, name) for name in writer.tables}
+    columns = {name: _columns(warehouse, name) for name in (*writer.tables, *LEFT_OUT)}
     lake = Lake(folder, data_version(warehouse), writer.tables, columns)
     removed = _switch(workspace, lake, before) if writer.written or _differs(lake, before) else 0
     return LakeReceipt(

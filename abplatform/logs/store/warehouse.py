@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -35,7 +36,16 @@ from abplatform.logs.store.opening import (
 )
 from abplatform.workspace import Workspace
 
-__all__ = ["TABLES", "Warehouse", "data_version", "data_version_of", "read_query"]
+__all__ = [
+    "TABLES",
+    "THEN_VIEWS",
+    "Answer",
+    "Warehouse",
+    "data_version",
+    "data_version_of",
+    "read_query",
+    "unit_buckets",
+]
 
 EVENT_TABLES: Final = (
     "impressions",
@@ -138,6 +148,19 @@ def read_query(name: str) -> str:
     return read_text(f"queries/{name}")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query was answered.
+
+    Args:
+        name: The query.
+        rows: Its rows.
+    """
+
+    name: str
+    rows: pl.DataFrame
+
+
 class Warehouse:
     """An open warehouse. Use :meth:`open`.
 
@@ -150,11 +173,12 @@ class Warehouse:
         self, connection: duckdb.DuckDBPyConnection, *, moved_aside: Path | None = None
     ) -> None:
         self._connection = connection
+        self._heard: list[Answer] | None = None
         self.moved_aside = moved_aside
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.create_function(
             "unit_bucket",
-            _unit_bucket,
+            unit_buckets,
             ["varchar", "varchar"],
             "bigint",
             type=PythonUDFType.ARROW,
@@ -230,7 +254,22 @@ class Warehouse:
         frame = pl.from_arrow(self._connection.sql(text, params=values).to_arrow_table())
         if not isinstance(frame, pl.DataFrame):
             raise StoreError(f"the query {name!r} returns no table")
+        self._answered(name, frame)
         return frame
+
+    @contextmanager
+    def overheard(self) -> Iterator[list[Answer]]:
+        """Collect what queries are answered meanwhile, in order."""
+        heard: list[Answer] = []
+        self._heard = heard
+        try:
+            yield heard
+        finally:
+            self._heard = None
+
+    def _answered(self, name: str, rows: pl.DataFrame) -> None:
+        if self._heard is not None:
+            self._heard.append(Answer(name, rows))
 
     def execute(self, name: str, /, *, table: str | None = None, **values: object) -> None:
         """Run ``queries/<name>.sql`` for what it does.
@@ -399,7 +438,7 @@ def _chain(error: BaseException) -> Iterator[duckdb.Error]:
         one = one.__cause__ or one.__context__
 
 
-def _unit_bucket(unit_ids: Any, salts: Any) -> Any:
+def unit_buckets(unit_ids: Any, salts: Any) -> Any:
     """Answer ``unit_bucket(unit_id, salt)`` for Arrow vectors; one hash pass a distinct salt."""
     frame = pl.DataFrame({"unit": pl.Series(unit_ids), "salt": pl.Series(salts)}).with_row_index()
     parts = [

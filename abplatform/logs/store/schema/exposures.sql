@@ -1,5 +1,5 @@
--- What the analysis reads beside the events. The views exposed, unmarked, exposure_rows and exposures
--- come from queries/: a question about the past puts temporary ones in their place.
+-- What the analysis reads beside the events. The views exposed, unmarked, exposure_rows, exposures
+-- and aggregates_current come from queries/: a question about the past puts temporary ones in their place.
 
 -- Exposures of which there is more to say than that they were shown. Their events carry the mark.
 CREATE TABLE exposure_outcomes (
@@ -28,27 +28,6 @@ CREATE TABLE late_events (
     event_type VARCHAR, segment_number BIGINT, line BIGINT, source VARCHAR, ts_micros BIGINT,
     entered BIGINT
 );
-
-CREATE VIEW aggregates_current AS
-SELECT
-    experiment, variant, category, product_id, creative_id, day,
-    impressions, clicks, conversions, value_micros, cost_micros, source
-FROM (
-    SELECT
-        *,
-        -- Two names of one category in one report both count; a later report replaces either.
-        rank() OVER (
-            PARTITION BY source, experiment, variant, category, product_id, creative_id, day
-            ORDER BY revision DESC
-        ) AS place
-    FROM (
-        SELECT a.* REPLACE (coalesce(n.category, a.category) AS category)
-        FROM aggregates AS a
-        LEFT JOIN category_names AS n ON n.raw = a.category
-        WHERE a.withdrawn_by IS NULL
-    ) AS named
-) AS ranked
-WHERE place = 1;
 
 -- What waits or is left out of every scorecard, as of the last refresh.
 CREATE TABLE left_over (kind VARCHAR, events BIGINT);

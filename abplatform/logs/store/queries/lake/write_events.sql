@@ -2,7 +2,7 @@
 -- the same order: neither Spark nor SQLite knows unsigned ones.
 COPY (
     SELECT
-        COLUMNS(lambda c: NOT suffix(c, '_hash')),
+        COLUMNS(lambda c: NOT suffix(c, '_hash') AND c <> 'marked'),
         CAST(CAST(COLUMNS('.*_hash$') AS HUGEINT) - 9223372036854775808 AS BIGINT) AS "\0"
     FROM {table}
     WHERE ts_micros >= $place * 86400000000 AND ts_micros < ($place + 1) * 86400000000

@@ -4,18 +4,19 @@ SELECT
     impressions, clicks, conversions, value_micros, cost_micros, source
 FROM (
     SELECT
-        *,
+        a.source, a.experiment, a.variant, COALESCE(n.category, a.category) AS category,
+        a.product_id, a.creative_id, a.day,
+        a.impressions, a.clicks, a.conversions, a.value_micros, a.cost_micros,
         -- Two names of one category in one report both count; a later report replaces either.
-        rank() OVER (
-            PARTITION BY source, experiment, variant, category, product_id, creative_id, day
-            ORDER BY revision DESC
+        RANK() OVER (
+            PARTITION BY
+                a.source, a.experiment, a.variant, COALESCE(n.category, a.category),
+                a.product_id, a.creative_id, a.day
+            ORDER BY a.revision DESC
         ) AS place
-    FROM (
-        SELECT a.* REPLACE (coalesce(n.category, a.category) AS category)
-        FROM aggregates AS a
-        LEFT JOIN category_names AS n ON n.raw = a.category
-        WHERE a.segment_number <= $known_until
-          AND (a.withdrawn_by IS NULL OR a.withdrawn_by > $known_until)
-    ) AS named
+    FROM aggregates AS a
+    LEFT JOIN category_names AS n ON n.raw = a.category
+    WHERE a.segment_number <= $known_until
+      AND (a.withdrawn_by IS NULL OR a.withdrawn_by > $known_until)
 ) AS ranked
-WHERE place = 1;
+WHERE place = 1

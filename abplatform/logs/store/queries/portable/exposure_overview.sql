@@ -8,7 +8,13 @@ SELECT
     SUM(CASE WHEN counts AND NOT settled THEN 1 ELSE 0 END) AS rows_provisional,
     MIN(CASE WHEN counts THEN ts END) AS first_at,
     MAX(CASE WHEN counts THEN ts END) AS last_at,
-    GREATEST(MAX(ts), MAX(bot_at), MAX(mixed_at)) AS newest_at,
+    MAX(
+        CASE
+            WHEN COALESCE(mixed_at, ts) > ts AND mixed_at >= COALESCE(bot_at, ts) THEN mixed_at
+            WHEN COALESCE(bot_at, ts) > ts THEN bot_at
+            ELSE ts
+        END
+    ) AS newest_at,
     MAX(final_at) AS newest_final_at,
     MIN(source_watermark) AS watermark_low,
     MAX(source_watermark) AS watermark_high,

@@ -9,6 +9,6 @@ WHERE experiment = $experiment
     AND ($bots OR bot_at IS NULL OR bot_at >= $flagged_until)
     AND source NOT IN (SELECT UNNEST($excluded_sources))
     AND ts < $until
-    AND category LIKE 'unknown/%'
+    AND REGEXP_MATCHES(category, '^unknown/')
 GROUP BY category
 ORDER BY exposures DESC, category
