@@ -45,14 +45,22 @@ from abplatform.analysis.scorecard.record import (
     Look,
     Scorecard,
     SrmCheck,
+    TakenLook,
     TreatmentFacts,
     Warned,
+)
+from abplatform.analysis.scorecard.report_looks import (
+    decided_lifts,
+    kept_looks,
+    note_restated,
+    take_report_looks,
 )
 from abplatform.analysis.scorecard.reports import Reports, ReportViews, note_dispersion
 from abplatform.analysis.scorecard.rulings import gather_facts
 from abplatform.analysis.scorecard.shrunken import shrink_reports
 from abplatform.analysis.scorecard.special_views import CalendarView
 from abplatform.analysis.scorecard.split import note_split
+from abplatform.analysis.scorecard.strata import CorrectedLift
 from abplatform.analysis.scorecard.totals import ReportRow, read_aggregates
 from abplatform.analysis.scorecard.winners import correct_winners
 from abplatform.domain.experiment import Experiment
@@ -114,15 +122,24 @@ def measure_aggregates(
         pairwise=compare_treatments(experiment, judged, decided=look.reached),
         harmed=watch_guardrails(experiment, compared, provisional=not look.reached),
     )
+    restated: list[Warned] = []
     if look.reached:
+        fresh = _cautious(gather_facts(experiment, judged), reports.ruling, experiment)
+        kept = kept_looks(run, look)
+        taken = kept or take_report_looks(experiment, judged, fresh, look, run=run, zone=zone)
         card = replace(
             card,
-            facts=_cautious(gather_facts(experiment, judged), reports.ruling, experiment),
-            corrected_lifts=correct_winners(experiment, judged),
+            facts=_facts_of(taken) or fresh,
+            corrected_lifts=_corrected_of(taken) if taken else correct_winners(experiment, judged),
+            looks=taken,
         )
+        if kept:
+            card = replace(card, lifts=decided_lifts(strata.compared, kept))
+            restated = note_restated(card.facts, fresh)
     notes = (
         *_note_rows(experiment, reports, impressions, look, reasons=strata.reasons),
         *note_samples(compared),
+        *restated,
         *note_unknown(unknown_in_reports(rows)),
         *note_split(card.srm, run),
         *note_harm(card.harmed),
@@ -131,6 +148,16 @@ def measure_aggregates(
         *note_part_week(experiment, run, zone),
     )
     return replace(card, warnings=notes)
+
+
+def _facts_of(taken: Sequence[TakenLook]) -> tuple[TreatmentFacts, ...]:
+    """Return what looks said, overall first."""
+    facts = [fact for look in taken if look.outcome for fact in look.outcome.facts]
+    return tuple(sorted(facts, key=lambda fact: fact.category is not None))
+
+
+def _corrected_of(taken: Sequence[TakenLook]) -> tuple[CorrectedLift, ...]:
+    return tuple(lift for look in taken if look.outcome for lift in look.outcome.corrected)
 
 
 def _judge(

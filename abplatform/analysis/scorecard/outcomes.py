@@ -30,7 +30,9 @@ __all__ = [
     "collect_pairs",
     "fill_from_looks",
     "in_order",
+    "judged_lift",
     "monitor_lifts",
+    "place_of",
     "settle",
 ]
 
@@ -137,7 +139,7 @@ def fill_from_looks(
     """
     last = {name: taken[-1] for name, taken in looks.items() if taken}
     judged = {
-        (name, *_place(lift)): lift
+        (name, *place_of(lift)): lift
         for name, look in last.items()
         if look.outcome is not None
         for lift in look.outcome.lifts
@@ -145,7 +147,7 @@ def fill_from_looks(
     lifts = []
     for one in compared:
         lift, look = one.lift, last.get(one.lift.treatment)
-        ruling = judged.get((lift.treatment, *_place(_judged(one))))
+        ruling = judged.get((lift.treatment, *place_of(judged_lift(one))))
         if ruling is not None:
             lift = replace(lift, p_adjusted=ruling.p_adjusted, significant=ruling.significant)
         elif look is not None and look.outcome is not None:
@@ -170,7 +172,7 @@ def _with_outcome(experiment: Experiment, look: TakenLook, judged: Sequence[Comp
     ]
     outcome = Outcome(
         facts=gather_facts(experiment, mine, look),
-        lifts=tuple(_judged(one) for one in mine),
+        lifts=tuple(judged_lift(one) for one in mine),
         corrected=tuple(_corrected(experiment, judged, look.treatment)),
     )
     own = (lift for lift in outcome.corrected if lift.breakdown is None)
@@ -216,7 +218,8 @@ def _by_plan(one: Compared, experiment: Experiment, look: TakenLook) -> Compared
     return replace(one, lift=lift)
 
 
-def _judged(one: Compared) -> JudgedLift:
+def judged_lift(one: Compared) -> JudgedLift:
+    """Return what the decision says of one lift, as it is kept."""
     lift = one.lift
     return JudgedLift(
         metric=lift.metric,
@@ -228,7 +231,8 @@ def _judged(one: Compared) -> JudgedLift:
     )
 
 
-def _place(lift: JudgedLift) -> tuple[str, str | None, int | None, str | None]:
+def place_of(lift: JudgedLift) -> tuple[str, str | None, int | None, str | None]:
+    """Return which lift of a treatment it is."""
     return lift.metric, lift.breakdown, lift.depth, lift.level
 
 
