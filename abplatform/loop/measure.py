@@ -25,7 +25,7 @@ from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import State, Verdict
 from abplatform.durable import replace_durably
 from abplatform.logs.landing import sealed_segments
-from abplatform.logs.load import ingest
+from abplatform.logs.load import ingest, is_lost
 from abplatform.logs.sources import silent_sources
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.loop.hands import Brief
@@ -183,7 +183,11 @@ def judge_experiment(
 
 @contextmanager
 def open_store(workspace: Workspace, job: str) -> Iterator[Warehouse]:
-    """Open the warehouse for one job, alone."""
+    """Open the warehouse for one job, alone; one that was lost since the ingest is made anew."""
+    if is_lost(workspace, job):
+        known = Registry(workspace).experiments()
+        facts = {key: registered.facts for key, registered in known.items()}
+        ingest(workspace, facts, read_sources=False)
     with workspace.lock(job), Warehouse.open(workspace) as warehouse:
         yield warehouse
 

@@ -7,6 +7,7 @@ from abplatform.logs.load.corrections import Change, Correction, Judge
 from abplatform.logs.load.declared import declared_experiments
 from abplatform.logs.load.ingest import ingest
 from abplatform.logs.load.ledger import check_identities
+from abplatform.logs.load.lost import is_lost
 from abplatform.logs.load.receipt import Counts, Example, Receipt
 from abplatform.logs.load.trial import Trial, try_file
 
@@ -22,5 +23,6 @@ __all__ = [
     "check_identities",
     "declared_experiments",
     "ingest",
+    "is_lost",
     "try_file",
 ]

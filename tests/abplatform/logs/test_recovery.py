@@ -14,8 +14,9 @@ from abplatform.cli.experiments import history
 from abplatform.errors import StoreError, WarehouseDamaged
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import Landing, sealed_segments
-from abplatform.logs.load import ingest
+from abplatform.logs.load import ingest, is_lost
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.loop.measure import open_store
 from abplatform.traffic.registry import Registry
 from abplatform.workspace import Workspace, open_workspace
 
@@ -198,6 +199,23 @@ def test_a_job_that_needs_more_memory_or_disk_says_so(unclean, heal, files):
     assert caught.value.remedy
     assert ingest(unclean, FACTS).moved_aside is None
     assert not (unclean.data / ".spill").exists() or not any((unclean.data / ".spill").iterdir())
+
+
+def test_a_store_that_was_lost_is_not_taken_for_an_empty_one(tmp_path, driver, make_pieces):
+    """A step of the week that comes after the loss first makes the store anew from the landing."""
+    workspace = Workspace(tmp_path / "ws", clock=lambda: CLOCK)
+    assert not is_lost(workspace, "test")
+    pieces = list(enumerate(make_pieces(random.Random(7), 5)))
+    with driver(workspace, tmp_path / "side") as order:
+        assert order(pieces=pieces, turn=1)[0] == 0
+    with open_store(workspace, "test") as warehouse:
+        before = warehouse.query("load/ledger")
+    assert len(before)
+    workspace.warehouse.unlink()
+    assert is_lost(workspace, "test")
+    with open_store(workspace, "test") as warehouse:
+        assert warehouse.query("load/segments").height == 1
+    assert not is_lost(workspace, "test")
 
 
 SPEC = """\
