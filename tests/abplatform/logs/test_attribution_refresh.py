@@ -1,0 +1,178 @@
+"""A refresh that computes only what was touched equals a computation from the beginning."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from abplatform.domain.experiment import EventWindows
+from abplatform.logs.attribution import exposures_known_at, refresh_exposures
+from abplatform.logs.facts import Rates
+from abplatform.logs.load import ingest
+from abplatform.logs.store.warehouse import Warehouse, data_version
+
+RATES = Rates.of("USD", {})
+LAYERS = [
+    [{"experiment": "beauty", "variant": "generated"}, {"experiment": "layout", "variant": "b"}],
+    [{"experiment": "beauty", "variant": "generated"}, {"experiment": "layout", "variant": "a"}],
+    [{"experiment": "beauty", "variant": "baseline"}],
+    [],
+]
+
+
+class Log:
+    """Makes batches of events that name those of other batches, earlier and later ones."""
+
+    def __init__(self, seed, wire):
+        self.draw = random.Random(seed)
+        self.wire = wire
+        self.sent = []
+
+    def batch(self, size):
+        """Return events of a batch, some of them sent before, some in contradiction to those."""
+        events = [self.event() for _ in range(size)]
+        if self.some(0.3):
+            events += self.burst()
+        if self.some(0.7):
+            events += self.hasty()
+        again = self.draw.sample(self.sent, min(len(self.sent), 4))
+        wrong = [one | {"ts": "2026-11-03T00:00:00Z"} for one in again[:2] if self.some(0.5)]
+        self.sent += events
+        return events + again[2:] + wrong
+
+    def some(self, share):
+        return self.draw.random() < share
+
+    def event(self):
+        """Return an event about one of ninety impressions, whether that one came or not."""
+        number = self.draw.randrange(90)
+        shown = timedelta(hours=2 * number)
+        soon = shown + timedelta(seconds=self.draw.choice([-4, 0.5, 0.7, 30, 4000, 90_000]))
+        name, unit = f"i{number}", f"u{number % 30}"
+        key = f"{self.draw.randrange(10**9)}"
+        kind = self.draw.choices(range(8), [12, 9, 1, 6, 5, 2, 2, 2])[0]
+        if kind == 0:
+            return self.impression(number, name, unit, shown)
+        if kind == 1:
+            return self.wire("click", f"k{key}", after=soon, impression_id=name)
+        if kind == 2:
+            decided = {"decision_id": f"d{number % 4}"}
+            return self.wire("click", f"l{key}", after=soon, **decided)
+        money = {"currency": "USD", "value_micros": self.draw.randrange(10**6)}
+        owner = {"unit_id": unit} if number % 30 < 6 else {"impression_id": name}
+        if kind == 3:
+            told = {"kind": "purchase", "order_id": f"o{self.draw.randrange(4)}"}
+            bought = f"v{self.draw.randrange(40)}"
+            return self.wire("conversion", bought, after=soon, **told, **owner, **money)
+        if kind == 4:
+            money["value_micros"] *= -1
+            named = self.draw.choice(
+                [{}, {"reverses": f"v{self.draw.randrange(40)}"}, {"reverses": f"o{number % 4}"}]
+            )
+            told = {"kind": "refund"} | named
+            return self.wire("conversion", f"r{key}", after=soon, **told, **owner, **money)
+        paid = {"currency": "USD", "cost_micros": self.draw.randrange(100)}
+        if kind == 5:
+            cell = {
+                "experiment": "beauty",
+                "variant": "generated",
+                "day": f"2026-11-0{2 + number % 5}",
+            }
+            return self.wire(
+                "cost", f"c{key}", **(cell if self.some(0.5) else {"impression_id": name}), **paid
+            )
+        if kind == 6:
+            return self.wire("feedback", f"f{key}", impression_id=name, score=0.5)
+        return self.wire(
+            "decision",
+            f"e{number}",
+            after=shown,
+            decision_id=f"x{number}",
+            action="hold",
+            unit_id=unit,
+            assignments=LAYERS[number % 3],
+        )
+
+    def impression(self, number, name, unit, shown):
+        told = {"assignments": LAYERS[number % 4], "decision_id": f"d{number % 50}"}
+        if number % 17 == 0:
+            told["user_agent"] = "Googlebot/2.1 (+http://www.google.com/bot.html)"
+        if number % 13 == 0:
+            told["reason"] = "forced"
+        return self.wire("impression", name, after=shown, unit_id=unit, **told)
+
+    def hasty(self):
+        """Return clicks of which some are too quick for a hand, now and then for other moments."""
+        unit = f"h{self.draw.randrange(2)}"
+        events = []
+        for number in self.draw.sample(range(12), 7):
+            shown = timedelta(hours=number)
+            pause = timedelta(seconds=self.draw.choice([0, 0.5, 0.5, 0.5, 7]))
+            name, told = f"{unit} {number}", {"unit_id": unit, "assignments": LAYERS[2]}
+            events.append(self.wire("impression", name, after=shown, **told))
+            key = f"{name} {self.draw.randrange(2)}"
+            events.append(self.wire("click", key, after=shown + pause, impression_id=name))
+        return events
+
+    def burst(self):
+        """Return a minute in which a unit sees half, or all, of too much."""
+        unit, first = f"u{self.draw.randrange(30)}", self.draw.choice([0, 40])
+        return [
+            self.wire(
+                "impression",
+                f"b{unit}{n}",
+                after=timedelta(hours=5, seconds=n / 2),
+                unit_id=unit,
+                assignments=LAYERS[n % 2],
+            )
+            for n in range(first, first + 40)
+        ]
+
+
+def rows_of(warehouse):
+    table = warehouse._connection.sql("SELECT * EXCLUDE (source_watermark) FROM exposures")
+    frame = pl.from_arrow(table.to_arrow_table())
+    return frame.sort("experiment", "event_id", "ts")
+
+
+def flags_of(warehouse):
+    kept = ("kept_bots", "kept_mixed")
+    return [sorted(warehouse._connection.table(name).fetchall()) for name in kept]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wire, write, seed):
+    """Whatever comes in whatever pieces, every row is what all events together say, at every step."""
+    log = Log(seed, wire)
+    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    for turn in range(8):
+        if turn == 3:
+            paused = ((begin, begin + timedelta(days=3)), (begin + timedelta(days=4), None))
+            facts = facts | {"beauty": replace(facts["beauty"], running=paused)}
+        if turn == 5:
+            longer = EventWindows(attribution_window=timedelta(hours=30))
+            facts = facts | {"layout": replace(facts["layout"], windows=longer)}
+        ingest(workspace, facts, files=[write(log.batch(50))])
+        with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+            kept, flags = rows_of(warehouse), flags_of(warehouse)
+            with exposures_known_at(warehouse, data_version(warehouse)):
+                assert kept.equals(rows_of(warehouse)), turn
+            marked = warehouse._connection.sql(
+                "SELECT (SELECT count(*) FROM impressions WHERE marked)"
+                " + (SELECT count(*) FROM decisions WHERE marked),"
+                " (SELECT count(*) FROM exposure_outcomes)"
+            ).fetchall()[0]
+            assert marked[0] == marked[1]
+            left = warehouse.query("load/left_over")
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        warehouse.execute("load/set_meta", name="exposures", value="")
+        assert refresh_exposures(warehouse)
+        assert rows_of(warehouse).equals(kept)
+        assert flags_of(warehouse) == flags
+        assert warehouse.query("load/left_over").equals(left)
+        assert not refresh_exposures(warehouse)
+    for name in ("clicked", "conversions", "refunded_value_micros", "cost_micros", "feedbacks"):
+        assert kept[name].sum() > 0, name
+    assert kept["bot"].any() and kept["mixed"].any() and kept["outside_phase"].any()
