@@ -12,14 +12,14 @@ chunk, are whole rows read and compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from abplatform.logs.load.versions import VERSION, keys_of, versions_of
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.load.versions import VERSION, keys_of, read_versions
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["PLACE", "Sorted", "sort_out"]
 
@@ -27,8 +27,8 @@ PLACE: Final = ["segment_number", "line", "key_hash"]
 """What tells two deliveries of one event apart."""
 
 _COLUMNS: Final = list(VERSION)
-_ID: Final = ["event_key", "content_hash"]
-_NO_VERSIONS: Final = pl.DataFrame(schema=dict(VERSION))
+_VERSION: Final = ["key_hash", "content_hash"]
+"""Tells versions apart: the content's hash covers the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,33 @@ def sort_out(
     suspects = pl.concat([stored.select("key_hash"), again]).unique()
     if suspects.is_empty():
         return None
-    new = _union(
-        versions_of(table, found)
-        for table, rows in tables.items()
-        if len(found := rows.join(suspects, on="key_hash", how="semi"))
-    ).sort("segment_number", "line", maintain_order=True)
-    known = _known_versions(warehouse, stored, suspects)
-    return _judge(new, known.filter(~pl.col("superseded")) if replacing else known)
+    versions = read_versions(warehouse, tables, stored, suspects)
+    known = _known(warehouse, versions.filter("stored"), suspects)
+    return _judge(
+        versions.filter(~pl.col("stored")).select(_COLUMNS),
+        known.filter(~pl.col("superseded")) if replacing else known,
+    )
+
+
+def _known(warehouse: Warehouse, stored: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
+    """Return what is known of the suspects: versions, whether superseded, whether they are live.
+
+    Rows that a conflict withdrew stand in the quarantine, too, and are left to it.
+    """
+    live = pl.col("withdrawn_by").fill_null(0) == 0
+    replaced = ~live & pl.col("superseded").fill_null(value=False)
+    rows = stored.with_columns(superseded=replaced, live=live).filter(
+        pl.col("superseded") | pl.col("live")
+    )
+    with warehouse.stage("suspects", suspects):
+        aside = warehouse.query("load/quarantined_versions")
+    return pl.concat(
+        [
+            rows.select(*_COLUMNS, "superseded", "live"),
+            aside.with_columns(live=pl.lit(value=False)),
+        ],
+        how="diagonal",
+    )
 
 
 def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
@@ -91,14 +111,16 @@ def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
         known: What is known of their ids: versions with ``superseded`` and ``live`` (an accepted
             row counts).
     """
-    told = known.select(_ID).unique().with_columns(told=pl.lit(value=True))
-    judged = new.join(told, on=_ID, how="left", maintain_order="left").with_columns(
-        fresh=pl.struct(_ID).is_first_distinct() & pl.col("told").is_null()
-    )
-    fresh = judged.filter("fresh").select(_COLUMNS)
-    rivals = known.filter(~pl.col("superseded"))
+    told = new.join(known, on=_VERSION, how="semi")
+    untold = new.join(known, on=_VERSION, how="anti", maintain_order="left")
+    is_first = pl.struct(_VERSION).is_first_distinct()
+    fresh = untold.filter(is_first)
+    duplicate = pl.concat([told, untold.filter(~is_first)])
+    rivals = known.filter(~pl.col("superseded")).join(fresh, on="event_key", how="semi")
     several = (
-        pl.concat([rivals.select(_ID), fresh.select(_ID)])
+        pl.concat(
+            [rivals.select("event_key", "content_hash"), fresh.select("event_key", "content_hash")]
+        )
         .unique()
         .group_by("event_key")
         .len()
@@ -110,47 +132,15 @@ def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
         second=pl.col("segment_number").sort().slice(1, 1).first(),
     )
     withdrawn = rivals.filter("live").join(culprits, on="event_key", how="inner")
-    alone = culprits.join(rivals, on="event_key", how="anti")
     outlived = (
         conflicting.unique("event_key", keep="first", maintain_order=True)
-        .join(alone, on="event_key", how="inner")
+        .join(culprits.join(rivals, on="event_key", how="anti"), on="event_key", how="inner")
         .filter(pl.col("second") > pl.col("segment_number"))
         .select(*PLACE, withdrawn_by="second")
     )
     return Sorted(
-        duplicate=judged.filter(~pl.col("fresh")).select(_COLUMNS),
+        duplicate=duplicate,
         conflicting=conflicting,
         withdrawn=withdrawn.select(*_COLUMNS, "withdrawn_by"),
         outlived=outlived,
     )
-
-
-def _known_versions(
-    warehouse: Warehouse, stored: pl.DataFrame, suspects: pl.DataFrame
-) -> pl.DataFrame:
-    """Read what is known of the suspects: versions, whether superseded, whether they are live."""
-    parts = [_NO_VERSIONS.with_columns(superseded=pl.lit(value=False), live=pl.lit(value=False))]
-    with warehouse.stage("suspects", suspects):
-        for table in EVENT_TABLES:
-            places = stored.filter(event_table=table)["segment_number"]
-            if len(places):
-                # Rows lie in the order of their segments, so that the range spares most of them.
-                bounds = {"first": places.min(), "last": places.max()}
-                rows = warehouse.query("load/stored_versions", table=table, **bounds)
-                parts.append(_stored(table, rows))
-        quarantined = warehouse.query("load/quarantined_versions")
-    aside = quarantined.with_columns(live=pl.lit(value=False))
-    return pl.concat([*parts, aside], how="diagonal")
-
-
-def _stored(table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows that a conflict withdrew stand in the quarantine, too, and are left to it."""
-    live = pl.col("withdrawn_by").fill_null(0) == 0
-    replaced = ~live & pl.col("superseded").fill_null(value=False)
-    kept = rows.filter(live | replaced)
-    states = kept.select(*PLACE, superseded=replaced, live=live).unique()
-    return versions_of(table, kept).join(states, on=PLACE, how="left")
-
-
-def _union(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat([_NO_VERSIONS, *parts])

@@ -2,19 +2,20 @@
 
 An event is known by its id (a report's row by its key and revision). Its *content* is every column
 of its rows but where they stand, the source (one event may arrive over two ways) and what is
-derived from other columns. A *version* is an id with one content, known by a 64-bit hash of it;
-hashes are computed only for events whose id came before.
+derived from other columns. A *version* is an id with one content. The database compares contents,
+by a 64-bit hash over id and content, and only those of events whose id came before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
-import polars_hash  # noqa: F401 -- importing it registers Expr.nchash
 
-__all__ = ["VERSION", "keys_of", "versions_of"]
+from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+
+__all__ = ["VERSION", "keys_of", "read_versions"]
 
 VERSION: Final[Mapping[str, type[pl.DataType]]] = {
     "event_table": pl.String,
@@ -26,18 +27,18 @@ VERSION: Final[Mapping[str, type[pl.DataType]]] = {
     "source": pl.String,
     "ts_micros": pl.Int64,
 }
-"""Columns of :func:`versions_of`."""
+"""What is told of a version."""
 
-_PLACE: Final = frozenset({"segment_number", "line", "withdrawn_by", "superseded", "source"})
-_IDENTITY: Final = frozenset({"event_id", "event_key", "key_hash", "content_hash"})
-_DERIVED: Final = frozenset({"unit_slice", "known_bot", "impression_hash", "marked"})
-_CONVERTED: Final[Mapping[str, frozenset[str]]] = {
-    # The amount in the workspace's currency moves with the rates; paid_micros is what was said.
-    "conversions": frozenset({"value_micros"}),
-    "costs": frozenset({"cost_micros"}),
-}
-_COUNTS: Final = ("impressions", "clicks", "conversions", "value_micros", "cost_micros")
-_SEPARATOR: Final = "\x1f"
+_STATE: Final = {"withdrawn_by": pl.Int64, "superseded": pl.Boolean, "stored": pl.Boolean}
+_SILENT: Final = (
+    *("segment_number", "line", "source", "key_hash"),
+    *("withdrawn_by", "superseded", "marked", "stored"),
+    *("unit_slice", "known_bot", "impression_hash"),
+)
+"""Columns that are no content: where a row stands, what became of it, and what is derived."""
+
+_SILENT_REPORTS: Final = (*_SILENT, "event_id", "ts_micros")
+"""A report's row is known by its key; its id and moment are those of one delivery."""
 
 
 def keys_of(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -46,49 +47,64 @@ def keys_of(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema={"key_hash": pl.UInt64}), *parts])
 
 
-def versions_of(table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return one row an event with the hash of its content.
+def read_versions(
+    warehouse: Warehouse,
+    tables: Mapping[str, pl.DataFrame],
+    stored: pl.DataFrame,
+    suspects: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return the versions of suspect ids, in the store and in a chunk.
 
     Args:
-        table: An event table.
-        rows: Some of its rows; all ordinals of an event.
+        warehouse: The open warehouse.
+        tables: The chunk's rows by event table, with ``segment_number``.
+        stored: Where the store has some: ``event_table``, ``segment_number``.
+        suspects: Their ``key_hash``, each once.
 
     Returns:
-        The columns of :data:`VERSION`.
+        The columns of :data:`VERSION`, and ``withdrawn_by``, ``superseded`` and ``stored``: whether
+        the row stands in the store. In the order of their delivery.
     """
-    key = "event_key" if table == "aggregates" else "event_id"
-    said = rows.with_columns(content=_content(table, rows.columns))
-    if "ordinal" in rows.columns and len(rows) and rows["ordinal"].max() != 0:
-        place = ["segment_number", "line", "key_hash"]
-        whole = (
-            said.sort("ordinal")
-            .group_by(place)
-            .agg(pl.col("content").str.join(_SEPARATOR).alias("content"))
-        )
-        said = _first_rows(said.drop("content")).join(whole, on=place, how="left")
-    # The namespace is registered at run time, so its type is unknown.
-    hashed = pl.col("content").nchash.xxh3_64()  # type: ignore[attr-defined]
-    return said.select(
-        pl.lit(table).alias("event_table"),
-        pl.col(key).alias("event_key"),
-        "key_hash",
-        hashed.alias("content_hash"),
-        "segment_number",
-        "line",
-        "source",
-        "ts_micros",
+    places = stored.group_by("event_table").agg(
+        first=pl.col("segment_number").min(), last=pl.col("segment_number").max()
     )
+    bounds = {table: (first, last) for table, first, last in places.iter_rows()}
+    parts = [pl.DataFrame(schema=dict(VERSION) | _STATE)]
+    with warehouse.stage("suspects", suspects):
+        for table in EVENT_TABLES:
+            if table in tables or table in bounds:
+                rows = _suspect_rows(warehouse, tables.get(table), table, suspects)
+                if len(rows) or table in bounds:
+                    first, last = bounds.get(table, (0, -1))
+                    with warehouse.stage("rows", rows):
+                        found = warehouse.query(
+                            "load/versions",
+                            table=table,
+                            first=first,
+                            last=last,
+                            silent=_SILENT_REPORTS if table == "aggregates" else _SILENT,
+                        )
+                    parts.append(_whole_events(table, found))
+    return pl.concat(parts).sort("segment_number", "line", maintain_order=True)
 
 
-def _content(table: str, columns: Iterable[str]) -> pl.Expr:
-    """One text of all that a row says; columns without a value leave no trace in it."""
-    if table == "aggregates":
-        names = list(_COUNTS)
-    else:
-        silent = _PLACE | _IDENTITY | _DERIVED | _CONVERTED.get(table, frozenset())
-        names = sorted(set(columns) - silent)
-    said = [pl.lit(f"{name}=") + pl.col(name).cast(pl.String) for name in names]
-    return pl.concat_str([pl.lit(table), *said], separator=_SEPARATOR, ignore_nulls=True)
+def _suspect_rows(
+    warehouse: Warehouse, rows: pl.DataFrame | None, table: str, suspects: pl.DataFrame
+) -> pl.DataFrame:
+    if rows is None:
+        return warehouse.query("load/no_rows", table=table)
+    return rows.join(suspects, on="key_hash", how="semi")
+
+
+def _whole_events(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Make one row of those of an event in several experiments."""
+    if "ordinal" in rows.columns and rows["ordinal"].max() not in {0, None}:
+        place = ["segment_number", "line", "key_hash"]
+        whole = rows.group_by(place).agg(pl.col("content_hash").bitwise_xor())
+        rows = _first_rows(rows.drop("content_hash")).join(whole, on=place)
+    key = "event_key" if table == "aggregates" else "event_id"
+    told = rows.with_columns(pl.lit(table).alias("event_table"), pl.col(key).alias("event_key"))
+    return told.select(*VERSION, *_STATE)
 
 
 def _first_rows(rows: pl.DataFrame) -> pl.DataFrame:

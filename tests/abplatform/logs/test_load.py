@@ -24,7 +24,8 @@ from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.load import ingest
 from abplatform.logs.load.ingest import door_of, rates_of
 from abplatform.logs.load.loader import Loader, Store
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.load.versions import _SILENT
+from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
 from abplatform.workspace import Workspace
 
 CLOCK = datetime(2026, 11, 22, tzinfo=UTC)
@@ -243,6 +244,35 @@ def test_one_id_with_two_contents_counts_no_more(take_in, wire, exposures, rows_
     third = take_in([wire("impression", "i1"), wire("impression", "i1", unit_id="a third")])
     assert (third.counts.duplicate, third.counts.quarantined) == (1, 1)
     assert third.totals.holds
+
+
+def test_every_column_is_content_or_tells_where_an_event_stands():
+    """Whoever adds a column decides whether it makes two deliveries different events."""
+    silent = set(_SILENT)
+    with Warehouse.in_memory() as warehouse:
+        content = {
+            table: set(warehouse.query("load/no_rows", table=table).columns) - silent
+            for table in EVENT_TABLES
+        }
+    shown = {"ordinal", "experiment", "variant", "day", "unit_id", "creative_id", "product_id"}
+    shown |= {"category", "decision_id", "channel", "placement", "position", "country", "segment"}
+    shown |= {"propensity", "explored", "reason", "user_agent", "attributes"}
+    counts = {"impressions", "clicks", "conversions", "value_micros", "cost_micros", "revision"}
+    report = {"experiment", "variant", "category", "product_id", "creative_id", "day", "event_key"}
+    paid = {"paid_micros", "currency"}
+    found = {table: columns - {"event_id", "ts_micros"} for table, columns in content.items()}
+    assert found == {
+        "impressions": shown,
+        "decisions": shown | {"action"},
+        "clicks": {"impression_id", "decision_id", "position"},
+        "conversions": {"impression_id", "unit_id", "kind", "order_id", "reverses"} | paid,
+        "costs": {"impression_id", "experiment", "variant", "day"} | paid,
+        "feedback": {"impression_id", "score_micros"},
+        "behaviour": {
+            *("unit_id", "action", "item_id", "query", "text", "rating_micros", "value_micros"),
+        },
+        "aggregates": report | counts,
+    }
 
 
 def test_an_id_may_not_be_used_by_two_kinds_of_event(take_in, wire):

@@ -1,0 +1,2 @@
+-- No row of a table: its columns.
+SELECT * FROM {table} WHERE false;
