@@ -26,6 +26,9 @@ Total = Literal[
 """What is added up per unit. All are integers, so that sums are exact in any order."""
 
 
+_MONEY: frozenset[Total] = frozenset({"net_value_micros", "cost_micros", "profit_micros"})
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A rate: ``scale`` · Σ numerator / Σ denominator, over the units of a variant.
@@ -49,6 +52,11 @@ class Metric:
     needs_conversions: bool = False
     incremental: bool = False
     amount: bool = False
+
+    @property
+    def needs_money(self) -> bool:
+        """Whether amounts of money are in it."""
+        return not _MONEY.isdisjoint((self.numerator, self.denominator))
 
     @property
     def title(self) -> str:

@@ -13,6 +13,7 @@ from abplatform.analysis.scorecard.scope import conversion_delay
 from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Analysis, Experiment, Phase
 from abplatform.domain.metrics import METRICS
+from abplatform.logs.facts import Rates
 from abplatform.traffic.registry import RegisteredExperiment
 from abplatform.traffic.registry.look_days import LookDay, last_moment, look_days, start_of_day
 from abplatform.traffic.registry.look_plan import extend
@@ -48,6 +49,8 @@ class Run:
         excluded_sources: Sources that a person has excluded since it started.
         srm_acknowledged: When people acknowledged alarms of the sample ratio check.
         refused: Why a person said not to use it; None if nobody did.
+        rates: What money is worth in it, fixed at its start; None where nothing is fixed.
+        rates_now: What money is worth by abp.yaml now.
         silent_sources: Source to the sentence that says since when nothing has come of it.
     """
 
@@ -62,6 +65,8 @@ class Run:
     excluded_sources: tuple[str, ...] = ()
     srm_acknowledged: tuple[datetime, ...] = ()
     refused: str | None = None
+    rates: Rates | None = None
+    rates_now: Rates | None = None
     silent_sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -79,6 +84,8 @@ class Run:
             excluded_sources=registered.remedies.excluded_sources,
             srm_acknowledged=registered.remedies.acknowledged,
             refused=registered.remedies.refused,
+            rates=registered.rates,
+            rates_now=registered.rates_now,
         )
 
 

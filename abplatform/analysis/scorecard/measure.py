@@ -18,7 +18,7 @@ from abplatform.analysis.scorecard.calendar import (
     note_part_week,
     view_calendar,
 )
-from abplatform.analysis.scorecard.comparisons import compare_all, find_silent
+from abplatform.analysis.scorecard.comparisons import compare_all, find_silent, listed_metrics
 from abplatform.analysis.scorecard.course import Course, follow_plan
 from abplatform.analysis.scorecard.creatives import compare_creatives, compare_with_control
 from abplatform.analysis.scorecard.families import watch_families
@@ -38,6 +38,7 @@ from abplatform.analysis.scorecard.notes import (
     note_later,
     note_no_traffic,
     note_plan,
+    note_rates,
     note_samples,
 )
 from abplatform.analysis.scorecard.novelty import note_novelty, view_novelty
@@ -118,6 +119,7 @@ def measure_units(
             *note_excluded(excluded),
             *note_unknown(read_unknown(warehouse, scope)),
             *note_mismatches(warehouse, scope, run),
+            *note_rates(listed_metrics(experiment), run.rates, run.rates_now),
             *note_split(srm, run),
             *note_calendar(calendar, run),
             *note_part_week(experiment, run, zone),

@@ -9,6 +9,8 @@ from abplatform.analysis.scorecard.lifts import Compared
 from abplatform.analysis.scorecard.record import Look, Warned
 from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
+from abplatform.domain.metrics import Metric
+from abplatform.logs.facts import Rates
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
@@ -23,6 +25,7 @@ __all__ = [
     "note_no_traffic",
     "note_outside",
     "note_plan",
+    "note_rates",
     "note_samples",
     "note_silent",
 ]
@@ -125,6 +128,30 @@ def note_changed_after(changes: Iterable[str]) -> list[Warned]:
         return []
     text = f"changed after the start: {named}; who saw the numbers first may have chosen so"
     return [Warned("changed_after_the_fact", text)]
+
+
+def note_rates(metrics: Iterable[Metric], fixed: Rates | None, now: Rates | None) -> list[Warned]:
+    """Say so where money is counted by other rates than abp.yaml gives today.
+
+    Args:
+        metrics: Those that the experiment lists.
+        fixed: The rates of its start.
+        now: Those of abp.yaml.
+    """
+    if fixed is None or now is None or not any(metric.needs_money for metric in metrics):
+        return []
+    today = now.worth if now.currency == fixed.currency else {}
+    moved = [
+        f"{name} {worth:g} ({f'{today[name]:g}' if name in today else 'no rate'} now)"
+        for name, worth in fixed.worth.items()
+        if name != fixed.currency and today.get(name) != worth
+    ]
+    if now.currency != fixed.currency:
+        moved.insert(0, f"abp.yaml counts in {now.currency} now")
+    if not moved:
+        return []
+    text = f"money is counted in {fixed.currency} by the rates of the start: {'; '.join(moved)}"
+    return [Warned("rates_of_the_start", text)]
 
 
 def note_later() -> list[Warned]:

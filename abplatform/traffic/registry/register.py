@@ -10,6 +10,7 @@ from pathlib import Path
 from abplatform.domain.assignment import AssignmentPlan, bucket_ranges, share_range
 from abplatform.domain.experiment import Experiment, Phase, State
 from abplatform.errors import RegistryError, SpecError
+from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Journal, JournalRow
 from abplatform.traffic.registry.edits import Edit, find_edit
 from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read_spec_files
@@ -160,6 +161,8 @@ class Register:
     def _registered(self, files: Mapping[str, SpecFile]) -> dict[str, RegisteredExperiment]:
         rows = self.rows()
         pasts, remedies, rates = replay(rows), replay_remedies(rows), replay_rates(rows)
+        settings = self.workspace.settings
+        now = Rates.of(settings.currency, settings.rates)
         known = {}
         for key, past in pasts.items():
             spec = self._started(past) if past.phases else files.get(key)
@@ -177,18 +180,20 @@ class Register:
                 resolved=past.resolved,
                 plan=past.plan,
                 looks=past.looks,
-                calendar=self.workspace.settings.calendar,
+                calendar=settings.calendar,
                 calendar_at_start=past.calendar,
                 remedies=remedies.get(key, Remedies()),
                 rates=rates.get(key),
+                rates_now=now,
             )
         for key, file in files.items():
             if key not in known:
                 known[key] = replace(
                     _untouched(file),
-                    calendar=self.workspace.settings.calendar,
+                    calendar=settings.calendar,
                     remedies=remedies.get(key, Remedies()),
                     rates=rates.get(key),
+                    rates_now=now,
                 )
         return known
 

@@ -50,6 +50,7 @@ class RegisteredExperiment:
             that did not keep it.
         remedies: What people did about its split.
         rates: What money is worth in it, as the journal fixes it; None while nothing is fixed.
+        rates_now: What money is worth by abp.yaml now; None where nobody asked.
     """
 
     experiment: Experiment
@@ -67,6 +68,7 @@ class RegisteredExperiment:
     calendar_at_start: tuple[CalendarStretch, ...] | None = None
     remedies: Remedies = field(default_factory=Remedies)
     rates: Rates | None = None
+    rates_now: Rates | None = None
 
     @property
     def key(self) -> str:

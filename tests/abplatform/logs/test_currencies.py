@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abplatform.analysis.scorecard import Run
+from abplatform.analysis.verdict import analyze
 from abplatform.errors import RegistryError
 from abplatform.logs.facts import Rates
 from abplatform.logs.load import ingest
@@ -170,6 +172,31 @@ def test_a_refund_takes_back_to_the_last_millionth(describe, load, priced, wire,
     events = [wire("impression", "i1"), purchase(wire, "v1", 0.000003, "EUR")]
     load(now, [*events, purchase(wire, "r1", -0.000003, "EUR", **back)])
     assert value_of(exposures) == 0
+
+
+@pytest.mark.parametrize(
+    ("currency", "rates", "said"),
+    [
+        ("USD", {"EUR": 1.1}, None),
+        ("USD", {"EUR": 1.5}, "in USD by the rates of the start: EUR 1.1 (1.5 now)"),
+        ("USD", {}, "in USD by the rates of the start: EUR 1.1 (no rate now)"),
+        ("EUR", {"USD": 0.9}, "by the rates of the start: abp.yaml counts in EUR now"),
+    ],
+)
+def test_scorecards_tell_of_rates_that_moved(  # noqa: PLR0917 -- fixtures
+    describe, load, priced, wire, currency, rates, said
+):
+    """Whoever reads amounts learns by which rates, where abp.yaml gives others today."""
+    describe("beauty")
+    Registry(priced(EUR=1.1)).start("beauty", at=BEGIN, who="ann")
+    now = priced(currency, **rates)
+    load(now, [wire("impression", "i1")])
+    registered = Registry(now).find("beauty")
+    with now.lock("test"), Warehouse.open(now) as warehouse:
+        run = Run.of(registered, now=now.clock())
+        card = analyze(warehouse, registered.experiment, run=run)
+    told = [note.message for note in card.warnings if note.code == "rates_of_the_start"]
+    assert [said in note for note in told] == ([True] if said else [])
 
 
 @pytest.fixture(scope="module")
