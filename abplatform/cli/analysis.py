@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.cases import open_store
+from abplatform.cli.engines import (
+    OnSpark,
+    check_same_store,
+    engine_options,
+    open_on_spark,
+    print_compared,
+)
 from abplatform.cli.experiment_tables import print_table
 from abplatform.cli.options import (
     as_of_option,
@@ -49,6 +56,7 @@ key_argument = click.argument("key")
 @click.option(
     "--monitor", "watches", is_flag=True, help="Only glance at it: approximate lifts, no verdict."
 )
+@engine_options
 @workspace_option
 @json_option
 def analyze(
@@ -58,6 +66,7 @@ def analyze(
     data_version: str | None,
     final: bool,
     watches: bool,
+    on: OnSpark | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -70,15 +79,20 @@ def analyze(
     if watches:
         if not plain:
             raise click.UsageError("--monitor looks at everything up to now; ask it alone")
+        if on is not None:
+            raise click.UsageError("--monitor reads what DuckDB keeps; ask it without --engine")
         _glance(workspace, key, as_json=as_json)
         return
+    question = {
+        "as_of": _moment(as_of_text, workspace),
+        "data_version": data_version,
+        "final": final,
+    }
+    if on is not None:
+        _analyze_on_spark(workspace, key, on, question, as_json=as_json)
+        return
     with _open(workspace, key) as case:
-        scorecard = case.analyze(
-            keep=plain,
-            as_of=_moment(as_of_text, workspace),
-            data_version=data_version,
-            final=final,
-        )
+        scorecard = case.analyze(keep=plain, **question)
         # A question about the past changes nothing that others read.
         if plain:
             publish(workspace, case.warehouse, scorecards=[(case.experiment, scorecard)])
@@ -86,6 +100,34 @@ def analyze(
         print_json(scorecard.to_json())
     else:
         print_scorecard(scorecard, case.experiment)
+
+
+def _analyze_on_spark(
+    workspace: Workspace, key: str, on: OnSpark, question: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Print the scorecard that Spark computes; with ``--compare`` beside DuckDB's numbers."""
+    from abplatform.analysis.report import print_scorecard
+    from abplatform.logs.store.comparing import compare_answers
+
+    compared = []
+    with _open(workspace, key, on=on) as case:
+        with case.warehouse.overheard() as heard:
+            scorecard = case.analyze(**question)
+        if on.compare:
+            with _open(workspace, key, read_sources=False) as twin:
+                check_same_store(case.warehouse, twin.warehouse, on.lake)
+                with twin.warehouse.overheard() as twins:
+                    twin.analyze(**question)
+            compared = compare_answers(heard, twins)
+    if as_json:
+        told = {"compared": [one.to_json() for one in compared]} if on.compare else {}
+        print_json(scorecard.to_json() | told)
+    else:
+        print_scorecard(scorecard, case.experiment)
+        if on.compare:
+            print_compared(compared)
+    if any(one.different for one in compared):
+        raise click.exceptions.Exit(1)
 
 
 def _glance(workspace: Workspace, key: str, *, as_json: bool) -> None:
@@ -248,11 +290,21 @@ class _Case:
 
 
 @contextmanager
-def _open(workspace: Workspace, key: str) -> Iterator[_Case]:
-    """Load what is sealed, lock the workspace, open the store and find the experiment."""
+def _open(
+    workspace: Workspace, key: str, *, on: OnSpark | None = None, read_sources: bool = True
+) -> Iterator[_Case]:
+    """Load what is sealed, lock the workspace, open the store and find the experiment.
+
+    On Spark nothing is loaded or locked: the lake stays as it is.
+    """
     from abplatform.analysis.publish import open_shelf
 
-    with open_store(workspace, f"analyze {key}", read_sources=True) as store:
+    opened = (
+        open_store(workspace, f"analyze {key}", read_sources=read_sources)
+        if on is None
+        else open_on_spark(workspace, on)
+    )
+    with opened as store:
         experiment, shelf = store.find(key), open_shelf(workspace)
         yield _Case(workspace, store.warehouse, experiment, store.run(key), shelf, store.registered)
 
