@@ -20,6 +20,7 @@ from abplatform.durable import reach
 from abplatform.errors import WorkspaceError
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.forget.erase import count_rows, erase_rows
+from abplatform.logs.forget.links import drop_links, keep_links, read_links
 from abplatform.logs.forget.proof import Proof, search
 from abplatform.logs.forget.scrub import scrub
 from abplatform.logs.forget.trace import Trace, trace_units
@@ -143,8 +144,10 @@ def forget_units(
     with workspace.lock("forget"):
         remove_replaced(workspace)
         segments = sealed_segments(workspace)
-        trace, held = trace_units(workspace, segments, named, advance=advance)
+        unfinished = read_links(workspace)
+        trace, held = trace_units(workspace, segments, named, links=unfinished, advance=advance)
         doors = _doors(workspace, experiments)
+        keep_links(workspace, trace.links)
         counts = {
             segment.number: erase_rows(workspace, trace, segment, doors(segment)).total()
             for segment in segments
@@ -152,6 +155,7 @@ def forget_units(
         }
         reach("forget.erased")
         changed = scrub(workspace, named)
+        drop_links(workspace)
     receipt = rebuild(workspace, experiments, advance=advance)
     proof = search(workspace, named, advance=advance)
     return Forgotten(_reckoning(workspace, trace, counts), changed, receipt, proof)
@@ -222,11 +226,12 @@ def _doors(
 
 
 def _reckoning(workspace: Workspace, trace: Trace, counts: Mapping[int, int]) -> Reckoning:
-    experiments = tuple(sorted(trace.experiments))
+    experiments = tuple(sorted(trace.links.experiments))
     weeks = tuple(
         path.stem
         for path in sorted(workspace.pairs.glob("*.parquet"))
-        if set(pl.read_parquet(path, columns=["experiment"])["experiment"]) & trace.experiments
+        if set(pl.read_parquet(path, columns=["experiment"])["experiment"])
+        & trace.links.experiments
     )
     trained = [
         one.sha256

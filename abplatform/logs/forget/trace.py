@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from abplatform.domain.events import EventRejected
+from abplatform.logs.forget.links import Links
 from abplatform.logs.forget.words import Words, holds_any, is_distinctive, spellings
 from abplatform.logs.landing import Segment
 from abplatform.logs.mapping import RowMapper, parse_mapping
@@ -32,17 +33,11 @@ class Trace:
 
     Args:
         units: The units, as they are stored and as they were named.
-        impressions: Events that were shown to them.
-        decisions: What was decided for them.
-        conversions: Events and orders of theirs, which refunds name.
-        experiments: In which they were.
+        links: What further events name, gathered so far.
     """
 
     units: frozenset[str]
-    impressions: set[str] = field(default_factory=set)
-    decisions: set[str] = field(default_factory=set)
-    conversions: set[str] = field(default_factory=set)
-    experiments: set[str] = field(default_factory=set)
+    links: Links = field(default_factory=Links)
     words: Words = field(init=False)
     ids: set[str] = field(init=False)
     """Every id by which an event may be found."""
@@ -50,28 +45,28 @@ class Trace:
     def __post_init__(self) -> None:
         """Make ready to look for the units in bytes."""
         self.words = Words(self.units)
-        self.ids = set(self.units)
+        self.ids = {*self.units, *self.links.ids}
 
     def holds(self, event: Fields) -> bool:
         """Whether an event is one of theirs, by the fields it has."""
         return (
             as_text(event.get("unit_id")) in self.units
-            or event.get("impression_id") in self.impressions
-            or event.get("decision_id") in self.decisions
-            or event.get("reverses") in self.conversions
+            or event.get("impression_id") in self.links.impressions
+            or event.get("decision_id") in self.links.decisions
+            or event.get("reverses") in self.links.conversions
         )
 
     def follow(self, event: Fields) -> None:
         """Note by which ids further events are found, given one of theirs."""
         kind, name = event.get("event_type"), event.get("event_id")
         if kind == "impression":
-            self._note(self.impressions, name)
+            self._note(self.links.impressions, name)
         if kind in {"impression", "decision"}:
-            self._note(self.decisions, event.get("decision_id"))
-            self.experiments.update(_experiments(event))
+            self._note(self.links.decisions, event.get("decision_id"))
+            self.links.experiments.update(_experiments(event))
         if kind == "conversion":
-            self._note(self.conversions, name)
-            self._note(self.conversions, event.get("order_id"))
+            self._note(self.links.conversions, name)
+            self._note(self.links.conversions, event.get("order_id"))
 
     def _note(self, names: set[str], value: Any) -> None:
         if isinstance(value, str) and value:
@@ -172,6 +167,7 @@ def trace_units(
     segments: Sequence[Segment],
     units: Iterable[str],
     *,
+    links: Links | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> tuple[Trace, set[int]]:
     """Find everything that is some units'.
@@ -180,12 +176,13 @@ def trace_units(
         workspace: Whose landing.
         segments: All of it.
         units: As they are stored, and as they were named.
+        links: What a killed run had gathered: some of the events that told it may be gone.
         advance: Called with bytes searched and bytes in all.
 
     Returns:
         The ids, and the numbers of the segments that hold something of theirs.
     """
-    trace = Trace(frozenset(units))
+    trace = Trace(frozenset(units), links or Links())
     held: set[int] = set()
     fresh = set(trace.ids)
     total = sum(segment.path.stat().st_size for segment in segments)
