@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -41,7 +40,7 @@ from abplatform.logs.validate import Door, name_currency, name_experiment, name_
 from abplatform.settings import Settings
 from abplatform.workspace import Workspace
 
-__all__ = ["DEFAULT_SOURCE", "door_of", "ingest", "rates_of"]
+__all__ = ["DEFAULT_SOURCE", "door_of", "ingest"]
 
 DEFAULT_SOURCE = "files"
 """Where files land that name no source."""
@@ -224,7 +223,6 @@ class _Job:
             self.warehouse,
             {segment.number: segment for segment in segments},
             self.workspace.settings.time_zone,
-            rates_of(self.workspace),
         )
         total = sum(segment.path.stat().st_size for segment in pending)
         if pending:
@@ -302,15 +300,8 @@ def door_of(
         variants={key: frozenset(facts.variants) for key, facts in known.items()},
         declared=frozenset(known.keys() - experiments.keys()),
         landed_at=segment.landed_at,
-        currencies=frozenset(rates_of(workspace)),
+        currencies=frozenset({workspace.settings.currency, *workspace.settings.rates}),
     )
-
-
-def rates_of(workspace: Workspace) -> dict[str, Decimal]:
-    """Return each currency's worth in the workspace's own, that one included."""
-    settings = workspace.settings
-    told = {name: Decimal(str(rate)) for name, rate in settings.rates.items()}
-    return {**told, settings.currency: Decimal(1)}
 
 
 def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:

@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -49,13 +48,11 @@ class Store:
         warehouse: The open warehouse.
         segments: Every sealed segment by its number, to read raw bytes back.
         time_zone: Where a workspace day begins.
-        rates: Currency to its worth in the workspace's currency.
     """
 
     warehouse: Warehouse
     segments: Mapping[int, Segment]
     time_zone: ZoneInfo
-    rates: Mapping[str, Decimal]
 
     def reader(self, segment: Segment) -> Reader:
         """Return what reads a segment."""

@@ -101,38 +101,39 @@ class Reader:
                 yield 0
         harvest.add_events(found)
 
-    def events(self, door: Door) -> Iterator[Events]:
+    def events(self, door: Door, *, at_a_time: int = BATCH_LINES) -> Iterator[Events]:
         """Yield the segment's events and rejects, decoded one by one: what :meth:`batches` equals.
 
         Args:
             door: What an event must fit.
+            at_a_time: How many are yielded together.
         """
         mapper = self._mapper()
         if mapper is None:
-            yield from self._lines(door)
+            yield from self._lines(door, at_a_time)
             return
         door = replace(door, is_open=self.declares is not None)
         found = Events()
         for row in read_rows(self.segment.path, mapper):
             judge_row(row, door, found)
-            if len(found) >= BATCH_LINES:
+            if len(found) >= at_a_time:
                 yield found
                 found = Events()
         yield found
 
-    def _lines(self, door: Door) -> Iterator[Events]:
+    def _lines(self, door: Door, at_a_time: int) -> Iterator[Events]:
         found = Events()
         with Tape(self.segment.path) as tape:
             for number, line, problem in tape.lines():
                 judge_line(number, line, problem, door=door, found=found)
-                if len(found) >= BATCH_LINES:
+                if len(found) >= at_a_time:
                     yield found
                     found = Events()
         yield found
 
     def first_events(self, door: Door, count: int) -> list[Event]:
         """Return the segment's first valid events, to be shown."""
-        events = (event for found in self.events(door) for event in found.events)
+        events = (event for found in self.events(door, at_a_time=count) for event in found.events)
         return list(islice(events, count))
 
     def raw_lines(self, wanted: set[int]) -> Iterator[tuple[int, bytes]]:

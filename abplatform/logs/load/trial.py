@@ -11,7 +11,7 @@ import msgspec
 
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, Segment, file_sha256, form_of
-from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of, rates_of
+from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.mapping import check_columns, parse_mapping
@@ -79,7 +79,7 @@ def try_file(
     with Warehouse.in_memory() as warehouse:
         before = warehouse.query("load/ledger")
         door = door_of(workspace, experiments, segment)
-        store = Store(warehouse, {1: segment}, zone, rates_of(workspace))
+        store = Store(warehouse, {1: segment}, zone)
         for _ in Loader(store, lambda _: door).load([segment]):
             pass
         receipt = write_receipt(warehouse, new={1: segment}, repeated=(), before=before)

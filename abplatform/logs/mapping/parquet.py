@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
@@ -16,8 +16,15 @@ from abplatform.logs.tape import MOST_EXPANDED
 
 __all__ = ["Part", "parquet_parts"]
 
-_ROWS: Final = 64 << 10
+_ROWS: Final = 256 << 10
 _BYTES: Final = 64 << 20
+_UNREADABLE: Final = (
+    OSError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    # On some damaged pages polars panics, which is no Exception.
+    pl.exceptions.PanicException,
+)
 _ALWAYS_ALLOWED_ROWS: Final = 10_000_000
 _ALWAYS_ALLOWED_BYTES: Final = 1 << 30
 
@@ -43,16 +50,21 @@ def parquet_parts(path: Path) -> Iterator[Part]:
     """Yield a file's rows in order; where it cannot be read further, a last part says why."""
     offset = 0
     try:
-        with pq.ParquetFile(path) as file:
-            problem = _bomb(file.metadata, path.stat().st_size)
-            if problem is not None:
-                yield Part(pl.DataFrame(), 0, 1.0, problem)
-                return
-            for batch in file.iter_batches(batch_size=_rows_a_part(file.metadata)):
-                rows = cast("pl.DataFrame", pl.from_arrow(batch))
-                yield Part(rows, offset, (offset + len(rows)) / file.metadata.num_rows)
+        about = pq.read_metadata(path)
+        problem = _bomb(about, path.stat().st_size)
+        if problem is not None:
+            yield Part(pl.DataFrame(), 0, 1.0, problem)
+            return
+        step, frame = _rows_a_part(about), pl.scan_parquet(path, glob=False)
+        for number in range(about.num_row_groups):
+            end = offset + int(about.row_group(number).num_rows)
+            while offset < end:
+                rows = frame.slice(offset, min(step, end - offset)).collect()
+                yield Part(rows, offset, (offset + len(rows)) / about.num_rows)
                 offset += len(rows)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+                if rows.is_empty():
+                    return
+    except _UNREADABLE as error:
         detail = f"the file cannot be read further: {error}"
         yield Part(pl.DataFrame(), offset, 1.0, EventRejected("truncated", detail))
 

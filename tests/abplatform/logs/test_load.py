@@ -22,7 +22,7 @@ from abplatform.errors import IngestError, StoreError, WorkspaceLocked
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.load import ingest
-from abplatform.logs.load.ingest import door_of, rates_of
+from abplatform.logs.load.ingest import door_of
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.versions import _SILENT
 from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
@@ -127,7 +127,7 @@ def load_in_batches(workspace, facts, folder, batches):
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         segments[number] = Segment(number, path, "web", sha256, CLOCK)
     with Warehouse.in_memory() as warehouse:
-        store = Store(warehouse, segments, workspace.settings.time_zone, rates_of(workspace))
+        store = Store(warehouse, segments, workspace.settings.time_zone)
         loader = Loader(store, lambda segment: door_of(workspace, facts, segment))
         list(loader.load(segments.values()))
         refresh_exposures(warehouse, facts.values())
