@@ -83,12 +83,20 @@ def _what_changed(warehouse: Warehouse) -> Mapping[str, Any] | None:
 def _rebuild(warehouse: Warehouse) -> None:
     for table in ("unit_category_totals", "bucket_sums"):
         warehouse.execute("load/clear", table=table)
+    _rebuild_units(warehouse)
+    _rebuild_buckets(warehouse)
+
+
+def _rebuild_units(warehouse: Warehouse) -> None:
     rows = int(warehouse.query("totals/exposures_counted")["exposures"][0])
     parts = max(1, -(-rows // _PART_ROWS))
     ends = [SLICES * part // parts for part in range(parts + 1)]
     for low, high in pairwise(ends):
         bounds = {"from_slice": low, "until_slice": high}
         warehouse.fill_from("unit_category_totals", _UNITS, "exposures", **bounds)
+
+
+def _rebuild_buckets(warehouse: Warehouse) -> None:
     warehouse.fill_from("bucket_sums", _BUCKETS, "exposures")
 
 
