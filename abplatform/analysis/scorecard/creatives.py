@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from abplatform.analysis.scorecard.record import CreativeComparison
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import ReportRow
+from abplatform.analysis.scorecard.units import slice_ranges
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.pairs import (
     Matrix,
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _UNKNOWN = "unknown"
+_KEYS = ("product_id", "creative_id", "variant", "first_creative", "second_creative")
 _SUMS = ("units", "n", "k", "nn", "kk", "kn", "n_units", "k_units")
 
 
@@ -82,19 +85,8 @@ class ProductComparison:
 
 def read_creatives(warehouse: Warehouse, scope: Scope) -> list[CreativeTotals]:
     """Read every creative's clicks over impressions by unit."""
-    frame = warehouse.query("portable/creative_totals", **scope.values(), by_event=scope.by_event)
-    return [
-        CreativeTotals(
-            variant=row["variant"],
-            product_id=row["product_id"],
-            creative_id=row["creative_id"],
-            category=row["category"],
-            sums=RatioSums(
-                *(int(row[name]) for name in _SUMS),
-            ),
-        )
-        for row in frame.iter_rows(named=True)
-    ]
+    (totals,) = _read(warehouse, scope, "creative_totals")
+    return _as_totals(totals)
 
 
 def compare_creatives(warehouse: Warehouse, scope: Scope) -> list[ProductComparison]:
@@ -104,11 +96,44 @@ def compare_creatives(warehouse: Warehouse, scope: Scope) -> list[ProductCompari
         warehouse: The open store.
         scope: Which rows count.
     """
-    overlap: Iterable[ReportRow] = ()
-    if not scope.by_event:
-        frame = warehouse.query("portable/creative_overlap", **scope.values())
-        overlap = frame.iter_rows(named=True)
-    return _compare(read_creatives(warehouse, scope), overlap)
+    if scope.by_event:
+        # Each impression stands alone, so no unit saw two creatives.
+        return _compare(read_creatives(warehouse, scope), ())
+    totals, overlap = _read(warehouse, scope, "creative_totals", "creative_overlap")
+    return _compare(_as_totals(totals), overlap.iter_rows(named=True))
+
+
+def _read(warehouse: Warehouse, scope: Scope, *names: str) -> list[pl.DataFrame]:
+    """Return what queries over ``creative_sums`` say of all units, read part by part."""
+    found: list[list[pl.DataFrame]] = []
+    for low, high in slice_ranges(scope.parts):
+        bounds = {"by_event": scope.by_event, "from_slice": low, "until_slice": high}
+        warehouse.materialise("creative_sums", "portable/creative_sums", **scope.values(), **bounds)
+        found.append([warehouse.query(f"portable/{name}") for name in names])
+    warehouse.drop("creative_sums")
+    return [_added(frames) for frames in zip(*found, strict=True)]
+
+
+def _added(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    if len(frames) == 1:
+        return frames[0]
+    keys = [name for name in _KEYS if name in frames[0].columns]
+    sums = pl.exclude([*keys, "category"]).sum()
+    category = [pl.col("category").min()] if "category" in frames[0].columns else []
+    return pl.concat(frames).group_by(keys).agg(sums, *category).sort(keys)
+
+
+def _as_totals(frame: pl.DataFrame) -> list[CreativeTotals]:
+    return [
+        CreativeTotals(
+            variant=row["variant"],
+            product_id=row["product_id"],
+            creative_id=row["creative_id"],
+            category=row["category"],
+            sums=RatioSums(*(int(row[name]) for name in _SUMS)),
+        )
+        for row in frame.iter_rows(named=True)
+    ]
 
 
 def aggregate_creative_totals(

@@ -126,6 +126,7 @@ TABLES: Final = frozenset(
         "sources",
         "creative_texts",
         "unit_sums",
+        "creative_sums",
         "unit_category_totals",
         "bucket_sums",
         "exposures",

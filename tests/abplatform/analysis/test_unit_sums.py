@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from abplatform.analysis.scorecard import Question
+from abplatform.analysis.scorecard.creatives import compare_creatives, read_creatives
 from abplatform.analysis.scorecard.measure import measure_units
 from abplatform.analysis.scorecard.moments import read_day_moments, read_level_moments
 from abplatform.analysis.scorecard.scope import Scope
@@ -44,6 +45,10 @@ def test_parts_add_up_to_the_whole(show, make, rows):
         one, five = Scope(make()), Scope(make(), parts=5)
         for cut in (None, CATEGORY, Breakdown(by="country")):
             assert read_totals(warehouse, five, SOME, cut) == read_totals(warehouse, one, SOME, cut)
+        assert read_creatives(warehouse, five) == read_creatives(warehouse, one)
+        whole, added = (compare_creatives(warehouse, scope) for scope in (one, five))
+        assert [product.sums for product in added] == [product.sums for product in whole]
+        assert all((a.win == b.win).all() for a, b in zip(added, whole, strict=True))
         days = sorted({row["ts"].date() for row in rows})
         for metric in SOME:
             for read in (
