@@ -312,6 +312,8 @@ _UPCASTERS: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 _LEAP_MINUTES: Final = ((6, 30, 23, 59), (12, 31, 23, 59))
 """Month, day, hour and minute that may have a 60th second."""
 
+_TOLD_CHARACTERS: Final = 80
+
 _SIXTIETH: Final = re.compile(r"^(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60")
 
 _DECODER: Final = msgspec.json.Decoder(Event)
@@ -357,7 +359,7 @@ def convert_event(fields: Mapping[str, Any]) -> Event:
     try:
         event: Event = msgspec.convert(upcast(dict(fields)), Event, strict=False)
     except msgspec.ValidationError as error:
-        problem = _rejection(error)
+        problem = _told_with_value(_rejection(error), fields)
         if problem.reason != "bad_timestamp" or ":60" not in str(fields.get("ts")):
             raise problem from None
         event = _before_leap_second(fields, problem, strict=False)
@@ -434,6 +436,16 @@ def _rejection(error: msgspec.ValidationError) -> EventRejected:
     if field == "schema":
         return EventRejected("unknown_schema", f"{message}; the current one is {CURRENT_SCHEMA}")
     return EventRejected(_reason_of(message), message)
+
+
+def _told_with_value(problem: EventRejected, fields: Mapping[str, Any]) -> EventRejected:
+    """Tell what the field at fault holds, which the parser does not."""
+    found = _FIELD.search(problem.detail)
+    name = found.group(1) if found else ""
+    if name not in fields or problem.reason not in {"wrong_type", "wrong_value"}:
+        return problem
+    told = repr(fields[name])
+    return EventRejected(problem.reason, f"{problem.detail}: it is {told[:_TOLD_CHARACTERS]}")
 
 
 def _reason_of(message: str) -> str:

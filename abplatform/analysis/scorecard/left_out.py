@@ -23,11 +23,11 @@ __all__ = [
 CAUSES: Mapping[str, str] = {
     "bots": "of {units} flagged as bots",
     "mixed_units": "of {units} seen in two variants",
-    "forced": "that were forced, of {units}",
-    "fallback": "that fell back to the baseline, of {units}",
-    "holdout": "of the holdout, of {units}",
-    "outside_phase": "outside the experiment's running time, of {units}",
-    "excluded_source": "of excluded sources, of {units}",
+    "forced": "that were forced, of {units},",
+    "fallback": "that fell back to the baseline, of {units},",
+    "holdout": "of the holdout, of {units},",
+    "outside_phase": "outside the experiment's running time, of {units},",
+    "excluded_source": "of excluded sources, of {units},",
 }
 """Cause to what it says of the exposures."""
 
@@ -63,7 +63,7 @@ def note_excluded(excluded: Mapping[str, Excluded]) -> list[Warned]:
         Warned(
             cause,
             f"{_count(one.exposures, 'exposure')} "
-            f"{CAUSES[cause].format(units=_count(one.units or 0, 'unit'))}, "
+            f"{CAUSES[cause].format(units=_count(one.units or 0, 'unit'))} "
             f"{'is' if one.exposures == 1 else 'are'} left out of the scorecard",
         )
         for cause, one in excluded.items()

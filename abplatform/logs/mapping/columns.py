@@ -30,8 +30,10 @@ _Cells = list[tuple[str, pl.DataFrame]]
 
 
 def is_columnar(mapped: Mapped) -> bool:
-    """Whether a mapping can be read a column at a time: no state, and no day out of a moment."""
+    """Whether a mapping reads a column at a time: no state, no amounts, no day out of a moment."""
     mapping = mapped.mapping
+    if mapping.amounts:
+        return False
     is_dated = "day" in mapping.columns or "day" in mapping.constants
     return "variant" not in mapping.row_numbers and (mapping.event != "aggregate" or is_dated)
 

@@ -24,6 +24,7 @@ import polars as pl
 from abplatform.domain.events import CURRENT_SCHEMA, EVENT_TYPES, EventRejected
 from abplatform.errors import IngestError, MappingError
 from abplatform.logs.landing import form_of
+from abplatform.logs.mapping.amounts import read_amount
 from abplatform.logs.mapping.moments import read_day, read_moment
 from abplatform.logs.mapping.parquet import parquet_parts
 from abplatform.logs.mapping.records import next_record, read_header
@@ -126,6 +127,10 @@ class Mapped:
             value = row.get(column)
             if not _is_missing(value):
                 fields[name] = _plain(value)
+        for name, column in mapping.amounts.items():
+            value = row.get(column)
+            if not _is_missing(value):
+                fields[name] = read_amount(value, column, decimal=mapping.decimal)
         stem = self.file_sha256[:12]
         for name, word in mapping.row_numbers.items():
             fields[name] = (

@@ -14,6 +14,7 @@ from abplatform.domain.events import EVENT_TYPES
 from abplatform.domain.experiment import Unit
 from abplatform.errors import MappingError
 from abplatform.logs.landing import MappingText
+from abplatform.logs.mapping.amounts import AMOUNTS, DECIMALS
 from abplatform.yaml_text import Node, nearest, parse, plain
 
 __all__ = ["TIME_ZONE", "Declares", "Mapping", "parse_mapping", "wire_fields"]
@@ -27,6 +28,7 @@ _KEYS: Final = (
     "constants",
     "row_number",
     "time",
+    "money",
     "clicked",
     "text",
     "experiment",
@@ -61,6 +63,8 @@ class Mapping:
         time_column: Where ``ts`` comes from, or None.
         time_format: None for RFC 3339, ``epoch_ms``, ``iso_week``, or a strptime pattern.
         time_zone: Of moments without an offset; None: they are refused.
+        amounts: Wire field in millionths to the column that holds the amount in whole units.
+        decimal: What stands before the cents in those columns.
         clicked: A 0/1 column that makes a click of an impression, or None.
         text: Columns that make the creative's text.
         declares: Whether the log declares its experiments, or None.
@@ -80,13 +84,16 @@ class Mapping:
     path: Path
     places: Names[str, tuple[int, int]] = field(default_factory=dict)
     time_zone: ZoneInfo | None = None
+    amounts: Names[str, str] = field(default_factory=dict)
+    decimal: str = "."
 
     @property
     def all_columns(self) -> tuple[str, ...]:
         """Every column that the mapping reads, each once."""
         grouped = [name for key, name in self.row_numbers.items() if key == "variant"]
         single = [name for name in (self.time_column, self.clicked) if name]
-        return tuple(dict.fromkeys([*self.columns.values(), *grouped, *single, *self.text]))
+        named = [*self.columns.values(), *self.amounts.values()]
+        return tuple(dict.fromkeys([*named, *grouped, *single, *self.text]))
 
 
 def wire_fields(event: str) -> tuple[str, ...]:
@@ -134,6 +141,7 @@ class _Reader:
         row_numbers = self._names("row_number", [*_id_fields(fields), "variant"])
         zone = self._zone()
         column, pattern = self._time(zone)
+        amounts, decimal = self._money(fields)
         found = Mapping(
             event=event,
             columns=columns,
@@ -147,6 +155,8 @@ class _Reader:
             path=self._root.path,
             places=self._places(),
             time_zone=zone,
+            amounts=amounts,
+            decimal=decimal,
         )
         self._check_time(found)
         return found
@@ -232,6 +242,26 @@ class _Reader:
         if found.time_column is None and not dated:
             _refuse(self._root, "`time` is missing", "write time: {field: COLUMN}")
 
+    def _money(self, fields: Iterable[str]) -> tuple[dict[str, str], str]:
+        """Return which columns hold amounts in whole units, and what stands before their cents."""
+        node = self._values.get("money")
+        if node is None:
+            return {}, "."
+        if not isinstance(node.value, dict):
+            _refuse(node, "`money` names no column", "write money: {value: COLUMN}")
+        known = [word for word, name in AMOUNTS.items() if name in fields]
+        self._known(node, [*known, "decimal"], "`money`: the event has no amount")
+        decimal = node.value.get("decimal")
+        if decimal is not None and decimal.value not in DECIMALS:
+            _refuse(decimal, f"no cents stand behind {plain(decimal)!r}", "say '.' or ','")
+        amounts = {
+            AMOUNTS[word]: _word(child) for word, child in node.value.items() if word in AMOUNTS
+        }
+        twice = [name for name in amounts if name in self._names("fields", fields)]
+        if twice:
+            _refuse(node, f"`fields` fills {twice[0]} too", "leave one of the two out")
+        return amounts, _word(decimal) if decimal is not None else "."
+
     def _clicked(self, event: str) -> str | None:
         node = self._values.get("clicked")
         if node is None:
@@ -284,7 +314,7 @@ class _Reader:
             if isinstance(node.value, str):
                 places.setdefault(node.value, (node.line, node.column))
 
-        for key in ("fields", "row_number", "time", "clicked", "text"):
+        for key in ("fields", "row_number", "time", "money", "clicked", "text"):
             if key in self._values:
                 note(self._values[key])
         return places
