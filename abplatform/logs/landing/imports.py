@@ -23,6 +23,7 @@ from abplatform.logs.landing.segments import (
     form_of,
     sealed_paths,
 )
+from abplatform.logs.privacy import guard_of
 from abplatform.workspace import Workspace
 
 __all__ = ["land_file"]
@@ -55,10 +56,17 @@ def land_file(
         The segment, and whether it is new.
 
     Raises:
-        IngestError: The file cannot be read, its form is unknown, or it changes meanwhile.
+        IngestError: The file cannot be read, its form is unknown, it changes meanwhile, or it did
+            not come through :func:`abplatform.logs.rewriting.land` where it must.
         DiskFull: Too little space would be left on the disk.
     """
     check_source(source)
+    if delivered_as is None and guard_of(workspace) is not None:
+        raise IngestError(
+            "files land here through the door that makes pseudonyms and refuses the forgotten",
+            path=file,
+            remedy="use abplatform.logs.rewriting.land",
+        )
     form = form_of(file)
     size = _size(file)
     if any(path.stat().st_size == size for path in sealed_paths(workspace)):

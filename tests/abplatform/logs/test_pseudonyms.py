@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from abplatform.cli.experiments import assign
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.events import EventRejected, decode_event
-from abplatform.errors import MappingError, WorkspaceError
+from abplatform.errors import IngestError, MappingError, WorkspaceError
 from abplatform.logs.forget import search
-from abplatform.logs.landing import Landing, MappingText, sealed_segments
+from abplatform.logs.landing import Landing, MappingText, land_file, sealed_segments
 from abplatform.logs.load import ingest
 from abplatform.logs.privacy import Guard, Pseudonyms, Tombstones, pseudonyms_of
 from abplatform.logs.store.warehouse import Warehouse
@@ -203,6 +203,13 @@ def test_a_collectors_lines_are_pseudonymised(masked, facts, events):
     receipt = ingest(masked, facts)
     assert receipt.counts.accepted == len(events)
     assert search(masked, UNITS).left == []
+
+
+def test_no_file_lands_past_the_door(masked, events, tmp_path):
+    """Landing a file byte for byte is refused where units are pseudonyms."""
+    with pytest.raises(IngestError, match="through the door"):
+        land_file(masked, as_file(tmp_path, events, "jsonl"), source="web")
+    assert not sealed_segments(masked)
 
 
 def test_the_same_file_again_is_known_by_its_own_hash(masked, facts, events, tmp_path):
