@@ -84,7 +84,7 @@ def lake(*, target: Path, folder: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(receipt.to_json())
         return
-    size = f"{receipt.events:,} events, {receipt.bytes_written / 1e6:.1f} MB"
+    size = f"{receipt.rows_written:,} rows, {receipt.bytes_written / 1e6:.1f} MB"
     click.echo(
         f"{target} holds data version {receipt.data_version}: {receipt.written:,} files written "
         f"({size}), {receipt.kept:,} kept, {receipt.removed:,} removed"

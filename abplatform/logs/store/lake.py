@@ -92,7 +92,7 @@ class LakeReceipt:
         written: Files written.
         kept: Files that were there already.
         removed: Files removed.
-        events: Rows of the event tables that were written.
+        rows_written: Rows of the event tables that were written.
         bytes_written: Bytes of the files written.
     """
 
@@ -101,7 +101,7 @@ class LakeReceipt:
     written: int
     kept: int
     removed: int
-    events: int
+    rows_written: int
     bytes_written: int
 
     def to_json(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class LakeReceipt:
             "written": self.written,
             "kept": self.kept,
             "removed": self.removed,
-            "events": self.events,
+            "rows_written": self.rows_written,
             "bytes_written": self.bytes_written,
         }
 
@@ -177,7 +177,7 @@ def export_lake(
         written=writer.written,
         kept=len(_known_files(lake)) - writer.written,
         removed=removed,
-        events=writer.events,
+        rows_written=writer.rows,
         bytes_written=writer.bytes_written,
     )
 
@@ -189,7 +189,7 @@ class _Part:
     table: str
     label: str
     place: int
-    events: int
+    rows: int
     mark: str
 
     @property
@@ -202,11 +202,11 @@ def _parts(warehouse: Warehouse) -> Iterator[_Part]:
         columns = _columns(warehouse, table)
         for row in warehouse.query("lake/event_parts", table=table).iter_rows(named=True):
             label = f"utc_day={date(1970, 1, 1) + timedelta(days=row['place'])}"
-            yield _Part(table, label, row["place"], row["events"], _mark(row["mark"], columns))
+            yield _Part(table, label, row["place"], row["rows_there"], _mark(row["mark"], columns))
     columns = _columns(warehouse, "covariates")
     for row in warehouse.query("lake/covariate_parts", table="covariates").iter_rows(named=True):
         label, mark = f"thousand={row['place']}", _mark(row["mark"], columns)
-        yield _Part("covariates", label, row["place"], row["events"], mark)
+        yield _Part("covariates", label, row["place"], row["rows_there"], mark)
 
 
 def _mark(rows: str, columns: Mapping[str, str]) -> str:
@@ -225,7 +225,7 @@ class _Writer:
         default_factory=lambda: {name: {} for name in (*EVENT_TABLES, "covariates", *FACTS)}
     )
     written: int = 0
-    events: int = 0
+    rows: int = 0
     bytes_written: int = 0
 
     def write_part(self, part: _Part) -> None:
@@ -243,7 +243,7 @@ class _Writer:
         reach("lake.write")
         draft.rename(target)
         sync_folder(target.parent)
-        self._count(target, part.events)
+        self._count(target, part.rows)
 
     def write_fact(self, name: str) -> None:
         """Write a small table whole."""
@@ -262,9 +262,9 @@ class _Writer:
         sync_folder(target.parent)
         self._count(target, 0)
 
-    def _count(self, target: Path, events: int) -> None:
+    def _count(self, target: Path, rows: int) -> None:
         self.written += 1
-        self.events += events
+        self.rows += rows
         self.bytes_written += target.stat().st_size
 
 

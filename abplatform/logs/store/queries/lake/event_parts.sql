@@ -1,8 +1,8 @@
--- One row per UTC day of an event table: place (days since 1970), events (rows), and a mark that
+-- One row per UTC day of an event table: place (days since 1970), rows_there, and a mark that
 -- changes with any of its rows. The mark is compared only with one that DuckDB has made.
 SELECT
     t.ts_micros // 86400000000 AS place,
-    count(*) AS events,
+    count(*) AS rows_there,
     md5(concat_ws(
         '/', count(*), sum(hash(s.identity, t.line, t.event_id, t.withdrawn_by, t.superseded))
     )) AS mark
