@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import polars as pl
 
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import Metric, Total
@@ -51,11 +53,16 @@ class Stored:
         last_at: The last row or flag in them.
         last_final_at: When the last row becomes final, conversions aside.
         watermark: Up to when every source is known.
+        answers: What was asked of the totals already. Within one job they do not change, and a
+            look at final rows asks what the shown rows ask once all are final.
     """
 
     last_at: datetime
     last_final_at: datetime
     watermark: datetime
+    answers: dict[tuple[object, ...], pl.DataFrame] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
