@@ -124,6 +124,7 @@ DIMENSIONS: Final = (
             Column("source", "text", "Its name."),
             *times(watermark="Up to when it has been read; null before that."),
             *counts("segments", segments="Files and sealed stretches loaded from it."),
+            Column("silent", "text", "Since when it should have come; null while it is on time."),
         ),
     ),
     Table(
