@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from abplatform.errors import WorkspaceError
 from abplatform.logs.facts import ExperimentFacts, to_micros
 from abplatform.logs.forget.erase import empty_segment
-from abplatform.logs.forget.forgetting import rebuild
+from abplatform.logs.forget.forgetting import rebuild, remove_copies
 from abplatform.logs.landing import Segment, sealed_segments
 from abplatform.logs.landing.replacing import remove_replaced
 from abplatform.logs.load import Receipt, ingest
@@ -89,6 +89,9 @@ def forget_expired(
         WorkspaceError: abp.yaml does not say how long logs are kept.
     """
     expired = find_expired(workspace, experiments)
+    with workspace.lock("forget"):
+        # A run that was killed may have left one that still holds what was emptied.
+        remove_copies(workspace)
     if not expired:
         return [], None
     with workspace.lock("forget"):

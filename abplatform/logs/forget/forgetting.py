@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -20,7 +21,7 @@ from abplatform.durable import reach
 from abplatform.errors import WorkspaceError
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.forget.erase import count_rows, erase_rows
-from abplatform.logs.forget.links import drop_links, keep_links, read_links
+from abplatform.logs.forget.links import Links, drop_links, keep_links, read_links
 from abplatform.logs.forget.proof import Proof, search
 from abplatform.logs.forget.scrub import scrub
 from abplatform.logs.forget.trace import Trace, trace_units
@@ -34,9 +35,11 @@ from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
 from abplatform.workspace import Workspace
 
-__all__ = ["Forgotten", "Reckoning", "forget_units", "rebuild", "reckon"]
+__all__ = ["Forgotten", "Reckoning", "forget_units", "rebuild", "reckon", "remove_copies"]
 
 Advance = Callable[[int, int], None]
+
+_HALF_DONE: Final = ("rewriting", "pulling")
 
 PATIENCE_SECONDS: Final = 90.0
 """How long a collector that writes meanwhile is waited for: it seals after 60 s."""
@@ -145,9 +148,12 @@ def forget_units(
         remove_replaced(workspace)
         segments = sealed_segments(workspace)
         unfinished = read_links(workspace)
-        trace, held = trace_units(workspace, segments, named, links=unfinished, advance=advance)
+        trace, held = trace_units(
+            workspace, segments, named, links=unfinished or Links(), advance=advance
+        )
         doors = _doors(workspace, experiments)
-        keep_links(workspace, trace.links)
+        if held:
+            keep_links(workspace, trace.links)
         counts = {
             segment.number: erase_rows(workspace, trace, segment, doors(segment)).total()
             for segment in segments
@@ -155,8 +161,13 @@ def forget_units(
         }
         reach("forget.erased")
         changed = scrub(workspace, named)
+        remove_copies(workspace)
+    if held or unfinished is not None:
+        receipt = rebuild(workspace, experiments, advance=advance)
+        reach("forget.built")
         drop_links(workspace)
-    receipt = rebuild(workspace, experiments, advance=advance)
+    else:
+        receipt = ingest(workspace, experiments, read_sources=False, advance=advance)
     proof = search(workspace, named, advance=advance)
     return Forgotten(_reckoning(workspace, trace, counts), changed, receipt, proof)
 
@@ -177,13 +188,24 @@ def rebuild(
         advance: Called with bytes done and bytes in all.
     """
     with workspace.lock("forget"):
-        for path in workspace.data.glob(f"{workspace.warehouse.name}*"):
-            path.unlink()
-        shutil.rmtree(workspace.data / ".spill", ignore_errors=True)
-        shutil.rmtree(workspace.landing / "rewriting", ignore_errors=True)
-        shutil.rmtree(workspace.landing / "pulling", ignore_errors=True)
+        remove_copies(workspace)
+        for path in (workspace.warehouse, _write_ahead(workspace)):
+            path.unlink(missing_ok=True)
     reach("forget.rebuild")
     return ingest(workspace, experiments, read_sources=False, advance=advance)
+
+
+def remove_copies(workspace: Workspace) -> None:
+    """Remove warehouses that were moved aside, and what jobs left half done."""
+    current = {workspace.warehouse, _write_ahead(workspace)}
+    for path in set(workspace.data.glob(f"{workspace.warehouse.name}*")) - current:
+        path.unlink()
+    for folder in (workspace.data / ".spill", *map(workspace.landing.joinpath, _HALF_DONE)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_ahead(workspace: Workspace) -> Path:
+    return workspace.warehouse.with_name(workspace.warehouse.name + ".wal")
 
 
 def _spelt(workspace: Workspace, unit_ids: Sequence[str]) -> list[str]:

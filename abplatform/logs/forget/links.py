@@ -45,12 +45,12 @@ def keep_links(workspace: Workspace, links: Links) -> None:
     replace_durably(_path(workspace), json.dumps(told).encode())
 
 
-def read_links(workspace: Workspace) -> Links:
-    """Return what a killed run had gathered; nothing where none was killed."""
+def read_links(workspace: Workspace) -> Links | None:
+    """Return what a killed run had gathered; None where none was killed."""
     try:
         told = json.loads(_path(workspace).read_bytes())
     except FileNotFoundError:
-        return Links()
+        return None
     return Links(**{name: set(values) for name, values in told.items()})
 
 

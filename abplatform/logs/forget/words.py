@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ __all__ = ["Words", "holds_any", "is_distinctive", "spellings"]
 
 _SHORTEST: Final = 4
 _BLOCK: Final = 1 << 20
+_FEW: Final = 8
 
 
 def is_distinctive(unit_id: str) -> bool:
@@ -42,9 +43,11 @@ class Words:
 
     def __init__(self, unit_ids: Iterable[str]) -> None:
         parts: list[bytes] = []
+        self._literals: list[bytes] = []
         for unit_id in sorted(unit_ids):
             for spelling in spellings(unit_id):
                 word = re.escape(spelling)
+                self._literals.append(spelling)
                 parts.append(
                     rb"(?<![0-9A-Za-z])" + word + rb"(?![0-9A-Za-z])"
                     if is_distinctive(unit_id)
@@ -55,7 +58,7 @@ class Words:
 
     def are_in(self, content: bytes) -> bool:
         """Whether one of the ids stands in some bytes."""
-        return self._pattern.search(content) is not None
+        return _stand_in(self._literals, content) and self._pattern.search(content) is not None
 
     def are_in_value(self, value: Any) -> bool:
         """Whether one of the ids stands in a value of JSON, at any depth."""
@@ -75,15 +78,18 @@ def holds_any(path: Path, needles: Iterable[bytes]) -> bool:
         path: JSON lines or CSV, compressed or not.
         needles: What is looked for.
     """
-    wanted = [needle.decode("latin-1") for needle in needles if needle]
+    wanted = [needle for needle in needles if needle]
     overlap = max(map(len, wanted), default=0)
+    return any(b"\\" in block or _stand_in(wanted, block) for block in _blocks(path, overlap))
+
+
+def _stand_in(literals: Sequence[bytes], content: bytes) -> bool:
+    """Whether one of some texts stands in bytes, at the speed of memory for one or thousands."""
+    if len(literals) <= _FEW:
+        return any(literal in content for literal in literals)
     # Every byte is a character of Latin-1, so that text functions work on any bytes.
-    for block in _blocks(path, overlap):
-        if b"\\" in block:
-            return True
-        if pl.Series([block.decode("latin-1")]).str.contains_any(wanted)[0]:
-            return True
-    return False
+    texts = [literal.decode("latin-1") for literal in literals]
+    return bool(pl.Series([content.decode("latin-1")]).str.contains_any(texts)[0])
 
 
 def _blocks(path: Path, overlap: int) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ from abplatform.logs.tape import LONGEST_LINE, Tape
 __all__ = ["Edit", "Row", "read_log", "rewrite"]
 
 _LINE_END: Final = "\r\n"
+_HELD_LINES: Final = 1000
 
 Row = Mapping[str, Any]
 """Column to value; None where there is none."""
@@ -69,6 +70,7 @@ def rewrite(path: Path, target: Path, edit: Edit) -> None:
         lines = _Lines(file)
         for line, content in _csv(tape, edit) if form.startswith("csv") else _json(tape, edit):
             lines.put(line, content)
+        lines.flush()
 
 
 def read_log(path: Path) -> Iterator[tuple[int, bytes, Row | EventRejected]]:
@@ -98,13 +100,19 @@ class _Lines:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._next = 1
+        self._held: list[bytes] = []
 
     def put(self, line: int, content: bytes) -> None:
         """Write a content, which may reach over several lines, without its last newline."""
-        self._file.write(b"\n" * (line - self._next))
-        self._file.write(content)
-        self._file.write(b"\n")
+        self._held.append(b"\n" * (line - self._next) + content + b"\n")
         self._next = line + content.count(b"\n") + 1
+        if len(self._held) >= _HELD_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        self._file.write(b"".join(self._held))
+        self._held.clear()
 
 
 def _json(tape: Tape, edit: Edit) -> Iterator[tuple[int, bytes]]:

@@ -328,8 +328,12 @@ def test_forgetting_twice_changes_nothing(workspace, facts, events, tmp_path):
     """The second time there is nothing to remove, and the store stays as it is."""
     ingest(workspace, facts, files=[as_file(tmp_path, events, "jsonl")])
     first = forget_units(workspace, facts, [UNIT])
+    built = workspace.warehouse.stat().st_ino
+    (workspace.data / "warehouse.duckdb.aside-1").write_bytes(b"an old copy of unit-1")
     again = forget_units(workspace, facts, [UNIT])
     assert again.reckoning.events == 0
+    assert again.proof.left == []
+    assert workspace.warehouse.stat().st_ino == built
     assert again.receipt.totals == first.receipt.totals
     assert again.receipt.data_version == first.receipt.data_version
     other = forget_units(workspace, facts, ["unit-2"])
@@ -390,7 +394,7 @@ def test_killed_anywhere_and_run_again_it_is_done(workspace, facts, events, tmp_
     only = {"beauty": facts["beauty"]}
     ingest(workspace, only, files=files)
     points = ["forget.bury", "forget.rewrite", "forget.rewrite:2", "forget.remove"]
-    points += ["forget.erased", "forget.rebuild", "load.commit", "nowhere"]
+    points += ["forget.erased", "forget.rebuild", "load.commit", "forget.built", "nowhere"]
     driver = Path(__file__).with_name("forget_driver.py")
     ran = subprocess.run(
         [sys.executable, str(driver), str(workspace.root), UNIT, *points],
@@ -431,9 +435,9 @@ def test_old_logs_expire_by_their_newest_event(aged, facts):
     assert (totals.received, totals.forgotten, totals.accepted) == (7, 3, 3)
     assert before.totals.received == totals.received
     assert totals.holds
+    (aged.data / "warehouse.duckdb.aside-1").write_bytes(b"a copy of unit-1")
     assert forget_expired(aged, facts) == ([], None)
-    left = search(aged, ["unit-1"]).left
-    assert left == []
+    assert search(aged, ["unit-1"]).left == []
 
 
 def test_an_expired_file_does_not_come_back(aged, facts, tmp_path):
