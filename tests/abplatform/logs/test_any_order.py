@@ -225,7 +225,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def load(self, warehouse, segments, chunk_events):
         """Load as an ingest does."""
-        store = Store(warehouse, {one.number: one for one in self.segments}, ZoneInfo("UTC"), {})
+        store = Store(warehouse, {one.number: one for one in self.segments}, ZoneInfo("UTC"))
         loader = Loader(
             store, lambda one: door_of(self.workspace, FACTS, one), chunk_events=chunk_events
         )
