@@ -72,9 +72,27 @@ def read_units(
         key = (name, places.by, places.level, metric.numerator, metric.denominator, scope.bots)
         answers = scope.stored.answers
         if key not in answers:
-            answers[key] = _read_parts(warehouse, scope, metric, places, name)
+            flat = _read_flat(warehouse, scope, metric, places) if name == "unit_totals" else None
+            whole = _read_parts(warehouse, scope, metric, places, name) if flat is None else flat
+            answers[key] = whole
         return answers[key]
     return _read_parts(warehouse, scope, metric, places, name)
+
+
+def _read_flat(
+    warehouse: Warehouse, scope: Scope, metric: Metric, places: Places
+) -> pl.DataFrame | None:
+    """Return ``unit_totals`` by category without grouping units, if no categories share a place."""
+    if places.by != "category":
+        return None
+    asked = scope.metric_values(metric)
+    frame = warehouse.query(
+        "portable/stored_category_totals",
+        category_pattern=path_pattern(places.level),
+        **{name: asked[name] for name in ("experiment", "bots", "numerator", "denominator")},
+    )
+    shared = frame["categories"].max()
+    return frame.drop("categories") if shared in {None, 1} else None
 
 
 def _read_parts(
