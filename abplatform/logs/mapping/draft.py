@@ -1,46 +1,27 @@
-"""A first mapping file, guessed from a log's columns."""
+"""A first mapping file, guessed from a log's columns and first rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Names
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from abplatform.domain.events import EventRejected
+from abplatform.logs.mapping.amounts import AMOUNTS, DECIMALS, read_amount
 from abplatform.logs.mapping.rows import sample_rows
 from abplatform.logs.mapping.spec import wire_fields
+from abplatform.logs.mapping.synonyms import CLICKED, SYNONYMS, TIMES, find_column, plain_name
+from abplatform.logs.mapping.time_guess import guess_time
 
 __all__ = ["draft_mapping"]
 
+_SAMPLE_ROWS: Final = 200
 _COUNTS: Final = ("impressions", "clicks")
-_SYNONYMS: Final[Names[str, tuple[str, ...]]] = {
-    "experiment": ("experiment", "experiment_id", "test", "test_id", "campaign_experiment"),
-    "variant": ("variant", "group", "arm", "cell", "bucket", "treatment", "policy"),
-    "unit_id": ("unit_id", "user_id", "user", "uid", "visitor_id", "client_id", "device_id"),
-    "creative_id": ("creative_id", "creative", "ad_id", "ad", "image_id", "banner_id"),
-    "product_id": ("product_id", "item_id", "sku", "product", "item", "asin"),
-    "category": ("category", "product_category", "category_path", "cat"),
-    "event_id": ("event_id", "impression_id", "id", "uuid"),
-    "impression_id": ("impression_id", "imp_id"),
-    "position": ("position", "slot", "rank"),
-    "propensity": ("propensity", "propensity_score", "pscore"),
-    "country": ("country", "country_code", "geo"),
-    "channel": ("channel", "platform", "medium"),
-    "segment": ("segment", "audience"),
-    "user_agent": ("user_agent", "ua"),
-    "day": ("day", "date", "report_date"),
-    "impressions": ("impressions", "imps", "views"),
-    "clicks": ("clicks", "link_clicks"),
-    "conversions": ("conversions", "purchases"),
-    "cost_micros": ("cost_micros", "spend_micros"),
-    "value_micros": ("value_micros", "revenue_micros"),
-    "currency": ("currency",),
-    "kind": ("kind", "conversion_type"),
-    "order_id": ("order_id", "order"),
-    "action": ("action", "behaviour", "event_name"),
-    "item_id": ("item_id", "product_id", "sku"),
-}
-_TIMES: Final = ("timestamp", "ts", "time", "event_time", "datetime", "created_at", "date")
-_CLICKED: Final = ("click", "clicked", "is_click", "clk")
+_CLICK_COLUMNS: Final = 4
+"""A table of clicks names an impression and has hardly anything beside."""
+
 _REQUIRED: Final[Names[str, tuple[str, ...]]] = {
     "impression": ("experiment", "variant", "unit_id", "creative_id", "product_id", "category"),
     "click": ("impression_id",),
@@ -57,6 +38,30 @@ _REQUIRED: Final[Names[str, tuple[str, ...]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A log's first rows.
+
+    Args:
+        rows: As they were read.
+        by_name: A column's plain name to the column.
+    """
+
+    rows: Sequence[Names[str, Any]]
+    by_name: Names[str, str]
+
+    def find(self, field: str) -> str | None:
+        return find_column(self.by_name, SYNONYMS.get(field, ()))
+
+    def cells(self, column: str) -> list[Any]:
+        """Return the column's cells that hold something."""
+        return [row[column] for row in self.rows if row.get(column) not in {None, ""}]
+
+    def example(self, column: str) -> str:
+        cells = self.cells(column)
+        return f"for example {cells[0]!r}" if cells else "empty in the first rows"
+
+
 def draft_mapping(path: Path) -> str:
     """Guess a mapping file from a log's column names and first rows.
 
@@ -69,76 +74,128 @@ def draft_mapping(path: Path) -> str:
     Raises:
         IngestError: The file cannot be read.
     """
-    rows = sample_rows(path)
-    by_name = {name.casefold(): name for name in rows[0]}
-    event = _event(by_name)
-    fields = {
-        field: column
-        for field in wire_fields(event)
-        if (column := _first(by_name, _SYNONYMS.get(field, ())))
-    }
-    clicked = _first(by_name, _CLICKED) if event == "impression" else None
-    missing = [name for name in _REQUIRED[event] if name not in fields]
+    rows = sample_rows(path, _SAMPLE_ROWS)
+    log = _Log(rows, {plain_name(name): name for name in rows[0]})
+    event, why = _event(log)
     lines = [
         f"# A first guess from {path.name}; look at every line, then try: abp ingest {path.name}",
         "# --mapping THIS --dry-run",
-        f"event: {event}",
-        "fields:",
-        *(
-            f"  {field}: {_quoted(column)}    # for example {rows[0][column]!r}"
-            for field, column in fields.items()
-        ),
+        f"event: {event}    # {why}",
+        *_field_lines(log, event),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _event(log: _Log) -> tuple[str, str]:
+    """Return what a row seems to be, and why."""
+    counts = [log.find(name) for name in _COUNTS]
+    if all(counts):
+        return "aggregate", f"a report: it counts {' and '.join(map(str, counts))}"
+    clicked = find_column(log.by_name, CLICKED)
+    if clicked:
+        return "impression", f"a row an impression: {clicked} says whether it was clicked"
+    if log.find("impression_id") and len(log.by_name) <= _CLICK_COLUMNS:
+        return "click", f"a row a click on {log.find('impression_id')}"
+    if log.find("creative_id"):
+        return "impression", f"a row an impression of {log.find('creative_id')}"
+    money = log.find("value") or log.find("value_micros") or log.find("order_id")
+    if money:
+        return "conversion", f"a row a purchase: it has {money}"
+    return "impression", "or click, conversion, cost, aggregate, behaviour: no column tells"
+
+
+def _field_lines(log: _Log, event: str) -> Iterator[str]:
+    names = wire_fields(event)
+    fields = {field: column for field in names if (column := log.find(field))}
+    time_column = find_column(log.by_name, TIMES)
+    money = {word: column for word, column in _money(log, names) if AMOUNTS[word] not in fields}
+    clicked = find_column(log.by_name, CLICKED) if event == "impression" else None
+    timed, dated = guess_time(log.cells(time_column), time_column) if time_column else (None, False)
+    if fields.get("day") == time_column and not dated:
+        # Only YYYY-MM-DD is read as a day; from another moment it follows.
+        fields.pop("day", None)
+    yield from _named(
+        "fields", ((name, column, log.example(column)) for name, column in fields.items())
+    )
+    given = {*fields, *(AMOUNTS[word] for word in money)}
+    missing = [name for name in _REQUIRED[event] if name not in given]
     constants = [name for name in missing if name != "unit_id"]
     if constants:
-        lines += ["constants:", *(f"  {name}: CHANGE-ME    # no column fits" for name in constants)]
+        yield "constants:"
+        yield from (f"  {name}: {_CONSTANTS.get(name, _NO_COLUMN)}" for name in constants)
     numbered = {} if "event_id" in fields else {"event_id": "row"}
     if "unit_id" in missing:
         numbered["unit_id"] = "request"
     if numbered:
         pairs = ", ".join(f"{name}: {word}" for name, word in numbered.items())
-        lines.append(f"row_number: {{{pairs}}}    # ids from the file's hash and the row")
-    lines += _time_lines(by_name, rows[0], fields, event)
+        yield f"row_number: {{{pairs}}}    # ids from the file's hash and the row"
+    if not (event == "aggregate" and "day" in fields):
+        yield timed or "time: {field: CHANGE-ME}    # which column says when?"
+    yield from _money_lines(log, money)
     if clicked:
-        lines.append(f"clicked: {_quoted(clicked)}    # 1 makes a click of the row")
-    if "experiment" in fields:
-        lines.append(
-            "experiment: {assignment: external, control: first}    # leave out if YAML says it"
-        )
-    return "\n".join(lines) + "\n"
+        yield f"clicked: {_quoted(clicked)}    # 1 makes a click of the row; {log.example(clicked)}"
+    if "experiment" in given:
+        yield f"{_EXTERNAL}    # leave out if YAML says it; control: the first seen, or its name"
+    elif "experiment" in constants:
+        yield f"# {_EXTERNAL}    # if no YAML in experiments/ describes it"
 
 
-def _event(by_name: Names[str, str]) -> str:
-    if all(_first(by_name, _SYNONYMS[name]) for name in _COUNTS):
-        return "aggregate"
-    if _first(by_name, _CLICKED) or _first(by_name, _SYNONYMS["creative_id"]):
-        return "impression"
-    if "impression_id" in by_name and len(by_name) <= 4:
-        return "click"
-    money = _first(by_name, _SYNONYMS["value_micros"]) or _first(by_name, _SYNONYMS["order_id"])
-    return "conversion" if money else "impression"
+_EXTERNAL: Final = "experiment: {assignment: external, control: first}"
+_NO_COLUMN: Final = "CHANGE-ME    # no column fits"
+_CONSTANTS: Final = {
+    "kind": "purchase    # no column fits; purchase, booking, lead, refund",
+    "currency": "CHANGE-ME    # no column fits; a code such as EUR",
+}
 
 
-def _first(by_name: Names[str, str], names: tuple[str, ...]) -> str | None:
-    return next((by_name[name] for name in names if name in by_name), None)
+def _named(key: str, entries: Iterator[tuple[str, str, str]]) -> Iterator[str]:
+    first = True
+    for name, column, told in entries:
+        if first:
+            yield f"{key}:"
+            first = False
+        yield f"  {name}: {_quoted(column)}    # {told}"
 
 
-def _time_lines(
-    by_name: Names[str, str], row: Names[str, object], fields: Names[str, str], event: str
-) -> list[str]:
-    column = _first(by_name, _TIMES)
-    if event == "aggregate" and "day" in fields:
-        return []
-    if column is None:
-        return ["time: {field: CHANGE-ME}    # which column says when?"]
-    value = str(row[column] or "")
-    if value.isdigit() and len(value) == 13:
-        return [f"time: {{field: {_quoted(column)}, format: epoch_ms}}"]
-    if "+" in value[10:] or value.endswith("Z") or "-" in value[11:]:
-        return [f"time: {{field: {_quoted(column)}}}    # RFC 3339 with its offset"]
-    pattern = f'time: {{field: {_quoted(column)}, format: "%Y-%m-%d %H:%M:%S%z"}}'
-    return [f"{pattern}    # {value!r} names no offset from UTC: it must"]
+def _money(log: _Log, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for word, field in AMOUNTS.items():
+        column = log.find(word) if field in names else None
+        if column:
+            yield word, column
+
+
+def _money_lines(log: _Log, money: Names[str, str]) -> Iterator[str]:
+    if not money:
+        return
+    decimals = {word: _decimal(log.cells(column), column) for word, column in money.items()}
+    told = ", ".join(f"{word}: {_quoted(column)}" for word, column in money.items())
+    known = next((decimal for decimal in decimals.values() if decimal), None)
+    mark = ', decimal: ","' if known == "," else ""
+    example = log.example(next(iter(money.values())))
+    doubt = "" if known else "; no amount is recognised in it"
+    yield f"money: {{{told}{mark}}}    # in whole units of its currency, {example}{doubt}"
+
+
+def _decimal(cells: Sequence[Any], column: str) -> str | None:
+    """Return the mark with which every cell is an amount, or None."""
+    for decimal in DECIMALS:
+        try:
+            for cell in cells:
+                read_amount(cell, column, decimal=decimal)
+        except EventRejected:
+            continue
+        return decimal
+    return None
 
 
 def _quoted(column: str) -> str:
-    return column if column.replace("_", "").isalnum() else f'"{column}"'
+    """Write a column's name as YAML reads it back."""
+    plain = column.isascii() and column.replace("_", "").isalnum() and not column.isdigit()
+    return (
+        column
+        if plain and column.casefold() not in _WORDS
+        else '"{}"'.format(column.replace("\\", "\\\\").replace('"', '\\"'))
+    )
+
+
+_WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}

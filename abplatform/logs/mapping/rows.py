@@ -291,7 +291,11 @@ def _columns_of(path: Path) -> list[str] | None:
         "".join(header).encode()
     except FileNotFoundError:
         raise IngestError("there is no such file", path=path, remedy="check its name") from None
-    except (OSError, UnicodeEncodeError, pl.exceptions.PolarsError) as error:
+    except UnicodeEncodeError:
+        message = "the column names are not UTF-8"
+        remedy = "save it as UTF-8, such as by iconv -f LATIN1 -t UTF-8"
+        raise IngestError(message, path=path, line=1, remedy=remedy) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
         message = f"it cannot be read as {form}: {error}"
         raise IngestError(message, path=path, line=1, remedy="check the file's format") from None
     if not header:
