@@ -64,7 +64,7 @@ def read_parquet(path: Path, mapper: RowMapper, door: Door, harvest: Harvest) ->
         if part.problem is not None:
             judge_row(MappedRow(part.offset + 1, b"", problem=part.problem), door, found)
             harvest.add_events(found)
-            return
+            continue
         others = np.arange(len(part.rows))
         if cells_of is not None and not {LINE, ROW} & set(part.rows.columns):
             # pandas writes missing numbers as NaN.

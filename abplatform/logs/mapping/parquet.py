@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
@@ -16,15 +16,8 @@ from abplatform.logs.tape import MOST_EXPANDED
 
 __all__ = ["Part", "parquet_parts"]
 
-_ROWS: Final = 256 << 10
+_ROWS: Final = 64 << 10
 _BYTES: Final = 64 << 20
-_UNREADABLE: Final = (
-    OSError,
-    pa.ArrowException,
-    pl.exceptions.PolarsError,
-    # On some damaged pages polars panics, which is no Exception.
-    pl.exceptions.PanicException,
-)
 _ALWAYS_ALLOWED_ROWS: Final = 10_000_000
 _ALWAYS_ALLOWED_BYTES: Final = 1 << 30
 
@@ -37,7 +30,7 @@ class Part:
         rows: All their columns.
         offset: How many rows come before.
         share: Of the file's rows that have been read with these, up to 1.
-        problem: Why the file cannot be read from here on, or None.
+        problem: Why a row, or the file from here on, cannot be read; or None.
     """
 
     rows: pl.DataFrame
@@ -47,26 +40,42 @@ class Part:
 
 
 def parquet_parts(path: Path) -> Iterator[Part]:
-    """Yield a file's rows in order; where it cannot be read further, a last part says why."""
+    """Yield a file's rows in order; where it cannot be read further, a last part says why.
+
+    pyarrow reads the pages and checks every text: on damaged ones it raises, where polars may end
+    the process.
+    """
     offset = 0
     try:
-        about = pq.read_metadata(path)
-        problem = _bomb(about, path.stat().st_size)
-        if problem is not None:
-            yield Part(pl.DataFrame(), 0, 1.0, problem)
-            return
-        step, frame = _rows_a_part(about), pl.scan_parquet(path, glob=False)
-        for number in range(about.num_row_groups):
-            end = offset + int(about.row_group(number).num_rows)
-            while offset < end:
-                rows = frame.slice(offset, min(step, end - offset)).collect()
-                yield Part(rows, offset, (offset + len(rows)) / about.num_rows)
-                offset += len(rows)
-                if rows.is_empty():
-                    return
-    except _UNREADABLE as error:
+        with pq.ParquetFile(path) as file:
+            about = file.metadata
+            problem = _bomb(about, path.stat().st_size)
+            if problem is not None:
+                yield Part(pl.DataFrame(), 0, 1.0, problem)
+                return
+            for batch in file.iter_batches(batch_size=_rows_a_part(about), use_threads=False):
+                yield from _sound(batch, offset, int(about.num_rows))
+                offset += len(batch)
+    except (OSError, pa.ArrowException) as error:
         detail = f"the file cannot be read further: {error}"
         yield Part(pl.DataFrame(), offset, 1.0, EventRejected("truncated", detail))
+
+
+def _sound(batch: pa.RecordBatch, offset: int, total: int) -> Iterator[Part]:
+    """Yield the rows whose texts are UTF-8, and each of the others by itself as a problem."""
+    share = (offset + len(batch)) / max(total, 1)
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if len(batch) == 1:
+            problem = EventRejected("not_utf8", f"the row is not UTF-8: {error}")
+            yield Part(pl.DataFrame(), offset, share, problem)
+            return
+        half = len(batch) // 2
+        yield from _sound(batch.slice(0, half), offset, total)
+        yield from _sound(batch.slice(half), offset + half, total)
+    else:
+        yield Part(cast("pl.DataFrame", pl.from_arrow(batch)), offset, share)
 
 
 def _bytes_of(about: pq.FileMetaData) -> int:

@@ -318,7 +318,7 @@ def _parquet_rows(path: Path) -> Iterator[RawRow]:
     for part in parquet_parts(path):
         if part.problem is not None:
             yield part.offset + 1, b"", part.problem
-            return
+            continue
         yield from rows_of_frame(
             part.rows, range(part.offset + 1, part.offset + 1 + len(part.rows))
         )

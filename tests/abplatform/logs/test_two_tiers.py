@@ -265,7 +265,7 @@ def mutated(lines, seed):
     return bytes(found)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     rows=st.lists(events, min_size=1, max_size=12), seed=st.integers(0, 2**32), spaced=st.booleans()
 )
@@ -299,7 +299,7 @@ def csv_of(rows, *, quoting="minimal", separator=","):
     return frame.write_csv(quote_style=style, separator=separator).encode()
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     rows=st.lists(events, min_size=1, max_size=12),
     seed=st.integers(0, 2**32),
@@ -352,7 +352,7 @@ def column_of(values, dtype):
     return pa.array(found, dtype)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows=st.lists(events, min_size=1, max_size=8),
     types=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TYPES), max_size=4),
@@ -438,7 +438,7 @@ MAPPED_TYPES = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(foreign, min_size=1, max_size=10),
     content=st.sampled_from(MAPPINGS),
