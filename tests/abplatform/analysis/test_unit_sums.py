@@ -28,6 +28,8 @@ def rows(draw):
     rows = draw(users=150)
     for row in rows:
         row["bot"] = row["unit_id"] == "u7"
+        if row["product_id"] == "p3":
+            row["category"] = "beauty/skin"
         row["net_value_micros"] = 10_000_000_000 * row["conversions"]
         if row["unit_id"] == "u9":
             row |= {"mixed": True, "variant": "baseline"}
@@ -63,8 +65,9 @@ def test_parts_add_up_to_the_whole(show, make, rows):
 
 
 def test_a_scorecard_of_stored_totals_is_that_of_rows(show, make, rows, run):
-    """Every number, interval and sentence is the same, whichever way the sums were read."""
-    experiment = make(guardrails=(Guardrail("cvr"),), breakdowns=(CATEGORY,))
+    """Every number and sentence is the same, whether or not categories share a level."""
+    cuts = (CATEGORY, Breakdown(by="category", level=2), Breakdown(by="country"))
+    experiment = make(guardrails=(Guardrail("cvr"),), breakdowns=cuts)
     with show(rows) as warehouse:
         of_rows = analyze(warehouse, experiment, run=run).to_json()
         keep_totals(warehouse)
