@@ -16,6 +16,7 @@ from abplatform.checkpoints import Checkpoint, aliases, list_checkpoints
 from abplatform.domain.experiment import Experiment, State
 from abplatform.logs.store.published import TABLES
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.taxonomy import unknown_by_source
 from abplatform.traffic.registry import Registry
 
 __all__ = ["audit_rows", "experiment_rows", "health_rows", "model_rows"]
@@ -62,6 +63,7 @@ def health_rows(warehouse: Warehouse, silent: Mapping[str, str]) -> pl.DataFrame
     ledger = warehouse.query("load/ledger")
     segments = warehouse.query("load/segments")
     reasons = warehouse.query("load/reasons")
+    unknown = unknown_by_source(warehouse)
     watermarks = dict(warehouse.query("load/watermarks").iter_rows())
     counts = ledger.group_by("source").agg(pl.col(name).sum() for name in _COUNTS)
     rows = [
@@ -71,12 +73,19 @@ def health_rows(warehouse: Warehouse, silent: Mapping[str, str]) -> pl.DataFrame
             "segments": segments.filter(source=row["source"]).height,
             "reasons": json.dumps(_reasons(reasons, row["source"])),
             "silent": silent.get(row["source"]),
+            "unknown_categories": json.dumps(unknown.get(row["source"], {}), ensure_ascii=False),
         }
         for row in counts.sort("source").iter_rows(named=True)
     ]
     unheard = sorted(silent.keys() - set(counts["source"]))
     rows += [
-        {"source": source, "segments": 0, "reasons": "{}", "silent": silent[source]}
+        {
+            "source": source,
+            "segments": 0,
+            "reasons": "{}",
+            "silent": silent[source],
+            "unknown_categories": "{}",
+        }
         | dict.fromkeys(_COUNTS, 0)
         for source in unheard
     ]

@@ -105,7 +105,7 @@ TABLES: dict[str, pl.Schema] = {
         "health": _texts("source")
         | _instants("watermark")
         | _counts("segments received accepted quarantined duplicate superseded forgotten")
-        | _texts("reasons silent"),
+        | _texts("reasons silent unknown_categories"),
         "creatives": _texts("experiment variant creative_id product_id title category source")
         | _counts("impressions clicks units")
         | _numbers("ctr ctr_low ctr_high predicted")
@@ -128,8 +128,8 @@ TABLES: dict[str, pl.Schema] = {
 """Every published table and its columns.
 
 Times are UTC. A missing number is null, and ``undetermined`` or the scorecard's JSON says why.
-``reasons`` of health, ``scorecard``, ``lineage``, ``attributes``, ``metrics`` and ``detail`` hold
-JSON text. ``daily.category`` is null for all categories together; ``creatives.picture`` is a path
+``reasons`` and ``unknown_categories`` of health, ``scorecard``, ``lineage``, ``attributes``, ``metrics``
+and ``detail`` hold JSON text. ``daily.category`` is null for all categories together; ``creatives.picture`` is a path
 relative to the workspace.
 """
 

@@ -15,6 +15,7 @@ from abplatform.logs.taxonomy.file import (
 )
 from abplatform.logs.taxonomy.names import (
     refresh_categories,
+    unknown_by_source,
     unknown_categories,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "keep_taxonomy",
     "read_taxonomy",
     "refresh_categories",
+    "unknown_by_source",
     "unknown_categories",
 ]

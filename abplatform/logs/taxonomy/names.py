@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 
 from abplatform.domain.catalog import UNKNOWN, Taxonomy
 from abplatform.logs.store.warehouse import Warehouse
 
-__all__ = ["refresh_categories", "unknown_categories"]
+__all__ = ["refresh_categories", "unknown_by_source", "unknown_categories"]
 
 _SEEN = "categories_until"
 
@@ -43,8 +45,10 @@ def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> bool:
     return changed
 
 
-def unknown_categories(warehouse: Warehouse) -> dict[str, int]:
-    """Return the categories that nobody knows: path of the log to its impressions and report rows.
+def unknown_by_source(warehouse: Warehouse) -> dict[str, dict[str, int]]:
+    """Return the categories that nobody knows, the commonest first: source to path to events.
+
+    Events are impressions, decisions and rows of reports; paths are as the log names them.
 
     Args:
         warehouse: The open warehouse, refreshed.
@@ -53,7 +57,22 @@ def unknown_categories(warehouse: Warehouse) -> dict[str, int]:
     # Nearly always there is none, and then the events are not read at all.
     if not names["category"].str.starts_with(UNKNOWN).any():
         return {}
-    return dict(warehouse.query("load/unknown_categories").iter_rows())
+    found: dict[str, dict[str, int]] = {}
+    for source, path, events in warehouse.query("load/unknown_categories").iter_rows():
+        found.setdefault(source, {})[path] = events
+    return found
+
+
+def unknown_categories(warehouse: Warehouse) -> dict[str, int]:
+    """Return the categories that nobody knows, the commonest first: path to events of all sources.
+
+    Args:
+        warehouse: The open warehouse, refreshed.
+    """
+    total: Counter[str] = Counter()
+    for found in unknown_by_source(warehouse).values():
+        total.update(found)
+    return dict(total.most_common())
 
 
 def _write(

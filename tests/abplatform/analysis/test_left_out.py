@@ -47,7 +47,7 @@ def cause_of(row, *, bots):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(flags, min_size=1, max_size=20), bots=st.booleans())
 def test_every_exposure_counts_or_has_one_cause(show, make, rows, bots):

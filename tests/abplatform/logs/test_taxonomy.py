@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abplatform.analysis.publish.facts import health_rows
 from abplatform.domain.catalog import UNKNOWN, Taxonomy
 from abplatform.errors import CatalogueError, SpecError
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import check_taxonomy, keep_taxonomy, read_taxonomy
 
 LIST = """\
@@ -68,13 +70,16 @@ def test_without_catalogue_and_list_every_category_is_known(
     assert categories(exposures()) == ["a", "a/b/c", "ünï/çode"]
 
 
-def test_a_catalogue_makes_others_unknown(wire, take_in, exposures, write_products):
+def test_a_catalogue_makes_others_unknown(wire, take_in, exposures, write_products, workspace):
     """A category that no product has is accepted, counted and shown as unknown."""
     write_products("beauty/lip", " fashion / shoe ")
     named = ("beauty/lip", "beauty", "beauty/lipp", "fashion/shoe", "beauty/lipp")
     receipt = take_in(shown(wire, *named))
     assert receipt.counts.accepted == 5
     assert receipt.unknown_categories == {"beauty/lipp": 2}
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        health = health_rows(warehouse, {}).row(0, named=True)
+    assert json.loads(health["unknown_categories"]) == {"beauty/lipp": 2}
     told = ["beauty/lip", "beauty", "unknown/beauty/lipp", "fashion/shoe", "unknown/beauty/lipp"]
     assert categories(exposures()) == told
     assert json.loads(json.dumps(receipt.to_json()))["unknown_categories"] == {"beauty/lipp": 2}
