@@ -128,9 +128,9 @@ TABLES: dict[str, pl.Schema] = {
 """Every published table and its columns.
 
 Times are UTC. A missing number is null, and ``undetermined`` or the scorecard's JSON says why.
-``reasons`` and ``unknown_categories`` of health, ``scorecard``, ``lineage``, ``attributes``, ``metrics``
-and ``detail`` hold JSON text. ``daily.category`` is null for all categories together; ``creatives.picture`` is a path
-relative to the workspace.
+``reasons`` and ``unknown_categories`` of health, ``scorecard``, ``lineage``, ``attributes``,
+``metrics`` and ``detail`` hold JSON text. ``daily.category`` is null for all categories together;
+``creatives.picture`` is a path relative to the workspace.
 """
 
 
