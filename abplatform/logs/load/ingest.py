@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from abplatform.domain.catalog import Taxonomy
-from abplatform.errors import IngestError
+from abplatform.errors import IngestError, StoreError
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.facts import ExperimentFacts, Rates, to_micros
 from abplatform.logs.landing import (
@@ -82,6 +82,7 @@ def ingest(
         SpecError: The list of categories cannot be used.
         WorkspaceLocked: Another job does not end.
         DiskFull: Too little space is left on the disk.
+        StoreError: A segment that was loaded is missing or damaged.
     """
     origin = check_source(replace.source if replace else source or DEFAULT_SOURCE)
     if replace is not None and len(files) != 1:
@@ -305,10 +306,22 @@ def door_of(
 
 
 def _fits(warehouse: Warehouse, segments: Sequence[Segment]) -> bool:
-    """Whether everything that is loaded still stands in the landing."""
-    there = {(segment.number, segment.identity) for segment in segments}
-    loaded = warehouse.query("load/segments").select("segment_number", "identity")
-    return set(loaded.iter_rows()) <= there
+    """Whether everything that is loaded still stands in the landing as it was.
+
+    Raises:
+        StoreError: A segment is missing; a store made anew without it would lose events in silence.
+    """
+    there = {segment.number: segment.identity for segment in segments}
+    loaded = warehouse.query("load/segments").select("segment_number", "identity", "path")
+    lost = [name for number, _, name in loaded.iter_rows() if number not in there]
+    if lost:
+        several = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise StoreError(
+            f"the sealed segment {lost[0]}{several} is missing, but its events were counted",
+            remedy="bring it back from a backup; if it is gone for good, move the warehouse away "
+            "yourself: it is then made anew without these events",
+        )
+    return all(there[number] == identity for number, identity, _ in loaded.iter_rows())
 
 
 def _knows_now(

@@ -377,14 +377,23 @@ def test_events_of_an_experiment_described_later_come_in(workspace, facts, write
         assert (receipt.totals.received, receipt.data_version) == (3, first.data_version)
 
 
-def test_a_warehouse_that_knows_more_than_the_landing_is_in_doubt(workspace, facts, write):
-    """When a segment is gone, the store follows the truth on the disk."""
+def test_a_segment_that_went_missing_is_named_and_never_forgotten_in_silence(
+    workspace, facts, write
+):
+    """A load stops and names it; only who moves the warehouse away goes on without its events."""
     ingest(workspace, facts, files=[write([impression(1)])])
     ingest(workspace, facts, files=[write([impression(2)])])
-    sealed_segments(workspace)[0].path.unlink()
-    receipt = ingest(workspace, facts)
-    assert receipt.moved_aside
-    assert receipt.totals.accepted == 1
+    path = sealed_segments(workspace)[0].path
+    bytes_lost = path.read_bytes()
+    path.unlink()
+    with pytest.raises(StoreError, match=f"{path.name} is missing") as caught:
+        ingest(workspace, facts)
+    assert "backup" in caught.value.remedy
+    path.write_bytes(bytes_lost)
+    assert ingest(workspace, facts).totals.accepted == 2
+    path.unlink()
+    Warehouse.move_aside(workspace)
+    assert ingest(workspace, facts).totals.accepted == 1
 
 
 def test_a_damaged_segment_is_refused_and_the_rest_stays(workspace, facts, write):
