@@ -2,16 +2,16 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from abplatform.analysis.scorecard import Question, Run, keep_scorecard_looks
 from abplatform.analysis.verdict import analyze
+from abplatform.cli.main import abp
 from abplatform.logs.load import ingest
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.traffic.registry import Registry
@@ -31,34 +31,28 @@ def blocks(kind):
     return re.findall(rf"```{kind}\n(.*?)```", SECTION, flags=re.DOTALL)
 
 
-@pytest.mark.slow
-def test_the_page_s_restated_report_does_what_it_shows(tmp_path):
+def test_the_page_s_restated_report_does_what_it_shows(tmp_path, monkeypatch):
     """Typed in order, the page's commands print what the page says of the restated days."""
     for name, text in zip(("monday.csv", "thursday.csv"), blocks("csv"), strict=True):
         (tmp_path / name).write_text(text)
     declared = "experiment: {assignment: external, control: first}\n"
     (tmp_path / "report.yaml").write_text(blocks("yaml")[0] + declared)
-    folder, said = tmp_path, []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    said = []
     for command in blocks("sh")[0].splitlines():
         words = shlex.split(command)
         if words[0] == "cd":
-            folder /= words[1]
-            continue
-        words[0] = str(Path(sys.executable).with_name(words[0]))
-        done = subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, check=False, env={"COLUMNS": "200"}
-        )
-        assert done.returncode == 0, done.stderr
-        said.append(done.stdout)
+            monkeypatch.chdir(words[1])
+        else:
+            said.append(CliRunner().invoke(abp, words[1:], catch_exceptions=False).stdout)
     restated, scorecard = said[-2:]
     shown = [line.strip() for line in blocks("text")[0].splitlines()]
     assert set(shown) <= {line.strip() for line in restated.splitlines()}
     assert "SHIP" in scorecard
     version = re.findall(r"data_version (\w+)", said[1])[0]
     words = ["analyze", "spring", "--data-version", version]
-    words = [str(Path(sys.executable).with_name("abp")), *words]
-    then = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
-    assert "CONTINUE" in then.stdout
+    assert "CONTINUE" in CliRunner().invoke(abp, words, catch_exceptions=False).stdout
 
 
 @pytest.fixture
