@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -83,21 +85,21 @@ def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection | None:
     is_new = not path.exists()
     if mark_of(path).exists() or (is_new and log_files(path)):
         return None
-    connection = None
     try:
         connection = duckdb.connect(path, config=_config(workspace))
-        if is_new:
-            create(connection, stamp)
-        facts = dict(connection.execute(read_text("queries/load/meta")).fetchall())
-        if facts.get("stamp") == stamp:
-            return connection
+        with _closed_if_it_fails(connection):
+            if is_new:
+                create(connection, stamp)
+            if _stamp_in(connection) == stamp:
+                return connection
+        connection.close()
     except duckdb.Error as error:
         # Whatever is wrong inside, the truth is in the landing; but some errors are not the file's.
         told = meaning_of(error, path)
-        if told is not None and not isinstance(told, WarehouseDamaged):
+        if told is None:
+            raise
+        if not isinstance(told, WarehouseDamaged):
             raise told from error
-    if connection is not None:
-        connection.close()
     return None
 
 
@@ -111,19 +113,39 @@ def connect_to_read(workspace: Workspace) -> duckdb.DuckDBPyConnection:
     path = workspace.warehouse
     try:
         connection = duckdb.connect(path, read_only=True, config=_config(workspace))
-        facts = dict(connection.execute(read_text("queries/load/meta")).fetchall())
+        with _closed_if_it_fails(connection):
+            if _stamp_in(connection) == _stamp(workspace):
+                return connection
+        connection.close()
     except duckdb.Error as error:
         told = meaning_of(error, path)
-        if told is not None:
-            raise told from error
-        facts = {}
-    if facts.get("stamp") == _stamp(workspace):
-        return connection
+        if told is None:
+            raise
+        raise told from error
     raise StoreError(
         "the warehouse was made by another version of the platform, or by other settings",
         path=path,
         remedy="run `abp ingest`: it is moved aside and made anew from the landing",
     )
+
+
+@contextmanager
+def _closed_if_it_fails(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let go of the file on failure: DuckDB shares an open file within a process."""
+    try:
+        yield
+    except duckdb.Error:
+        connection.close()
+        raise
+
+
+def _stamp_in(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """What the file says that it was made by; None where it has no such table."""
+    try:
+        facts = dict(connection.execute(read_text("queries/load/meta")).fetchall())
+    except duckdb.ProgrammingError:  # tables of another kind, or none
+        return None
+    return facts.get("stamp")
 
 
 def create(connection: duckdb.DuckDBPyConnection, stamp: str) -> None:
