@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "assign": ("experiments", "Show which variant units get."),
     "ingest": ("logs", "Take in impression and click logs."),
+    "backfill": ("backfill", "Let late events in."),
     "analyze": ("analysis", "Compute an experiment's scorecard."),
     "srm": ("srm", "Check an experiment for sample ratio mismatch."),
     "report": ("analysis", "Write an experiment's report."),

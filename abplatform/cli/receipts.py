@@ -21,6 +21,10 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
         "click waits for an impression that has not come",
         "clicks wait for an impression that has not come",
     ),
+    "late_events": (
+        "event came when its rows were final and waits for `abp backfill`",
+        "events came when their rows were final and wait for `abp backfill`",
+    ),
     "outside_phase": (
         "exposure lies outside its experiment's running time",
         "exposures lie outside their experiment's running time",

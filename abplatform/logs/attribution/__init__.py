@@ -16,10 +16,12 @@ than that they were shown; :func:`refresh_exposures` keeps the others in ``expos
   their impression, since no hand is that fast. Flagged units are kept, with the moment of the
   event that showed it, so that a question about the past never sees a later flag.
 
-``steps`` names the queries in order, ``refresh`` keeps their result current, ``then`` answers for
-the past, ``told`` writes the experiments' facts.
+``late`` sets aside what came when its rows were final, ``steps`` names the queries in order,
+``refresh`` keeps their result current, ``then`` answers for the past, ``told`` writes the
+experiments' facts.
 """
 
+from abplatform.logs.attribution.late import Stretch, settle_late, waiting
 from abplatform.logs.attribution.refresh import left_over, refresh_exposures
 from abplatform.logs.attribution.steps import (
     CLICK_STEPS,
@@ -46,11 +48,14 @@ __all__ = [
     "MOST_A_MINUTE",
     "QUICK_MICROS",
     "STEPS",
+    "Stretch",
     "aggregates_known_at",
     "attribute_anew",
     "exposures_known_at",
     "left_over",
     "refresh_exposures",
     "segment_of",
+    "settle_late",
     "tell_experiments",
+    "waiting",
 ]

@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from abplatform.errors import StoreError
+from abplatform.logs.attribution.late import LATE_TABLES
 from abplatform.logs.attribution.steps import attribute_anew
 from abplatform.logs.facts import FOREVER_MICROS, to_micros
 from abplatform.logs.store.warehouse import Warehouse, data_version
@@ -35,9 +36,11 @@ def exposures_known_at(
     Raises:
         StoreError: The store never had that version.
     """
-    last = segment_of(warehouse, version)
+    last, corrections = _place_of(warehouse, version)
     until_micros = FOREVER_MICROS if until is None else to_micros(until)
     try:
+        if corrections < len(warehouse.query("load/corrections")):
+            warehouse.show_events_then(tuple(LATE_TABLES), entered=corrections)
         attribute_anew(warehouse, known_until=last, until_micros=until_micros)
         warehouse.drop_steps()
         if version != data_version(warehouse):
@@ -64,12 +67,22 @@ def segment_of(warehouse: Warehouse, version: str) -> int:
     Raises:
         StoreError: The store never had that version.
     """
-    loaded = warehouse.query("load/segments")
-    if version != data_version(warehouse):
-        loaded = loaded.filter(pl.col("data_version") == version)
-        if loaded.is_empty():
-            raise StoreError(
-                f"the store never had the data version {version!r}",
-                remedy="take one that `abp ingest --json` or `abp analyze --json` printed",
-            )
-    return max(loaded["segment_number"].to_list(), default=0)
+    return _place_of(warehouse, version)[0]
+
+
+def _place_of(warehouse: Warehouse, version: str) -> tuple[int, int]:
+    """Return a version's last segment, and how many corrections had been applied."""
+    loaded, applied = warehouse.query("load/segments"), warehouse.query("load/corrections")
+    if version == data_version(warehouse):
+        return max(loaded["segment_number"].to_list(), default=0), len(applied)
+    then = applied.filter(pl.col("data_version") == version)
+    if len(then):
+        return int(then["after_segment"][-1]), int(then["number"][-1])
+    then = loaded.filter(pl.col("data_version") == version)
+    if then.is_empty():
+        raise StoreError(
+            f"the store never had the data version {version!r}",
+            remedy="take one that `abp ingest --json` or `abp analyze --json` printed",
+        )
+    last = int(then["segment_number"].to_list()[-1])
+    return last, len(applied.filter(pl.col("after_segment") < last))

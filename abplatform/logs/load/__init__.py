@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abplatform.logs.facts import ExperimentFacts
+from abplatform.logs.load.backfill import Backfill, backfill
 from abplatform.logs.load.corrections import Change, Correction, Judge
 from abplatform.logs.load.declared import declared_experiments
 from abplatform.logs.load.ingest import ingest
@@ -12,6 +13,7 @@ from abplatform.logs.load.receipt import Counts, Example, Receipt
 from abplatform.logs.load.trial import Trial, try_file
 
 __all__ = [
+    "Backfill",
     "Change",
     "Correction",
     "Counts",
@@ -20,6 +22,7 @@ __all__ = [
     "Judge",
     "Receipt",
     "Trial",
+    "backfill",
     "check_identities",
     "declared_experiments",
     "ingest",

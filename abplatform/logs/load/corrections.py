@@ -82,34 +82,39 @@ def find_corrections(
             rows=int(part["reports"].sum()),
             counts=counts,
             verdicts=changed_verdicts(
-                warehouse, judge, part["experiment"].unique().to_list(), since=told + 1
+                warehouse,
+                judge,
+                part["experiment"].unique().to_list(),
+                before=_version_before(warehouse, told + 1),
             ),
         )
 
 
 def changed_verdicts(
-    warehouse: Warehouse, judge: Judge | None, experiments: Collection[str], *, since: int
+    warehouse: Warehouse, judge: Judge | None, experiments: Collection[str], *, before: str | None
 ) -> dict[str, Change]:
-    """Return the experiments whose verdict is another one than before a segment.
+    """Return the experiments whose verdict is another one than at an earlier data version.
 
     Args:
         warehouse: The open warehouse, refreshed.
         judge: Says verdicts; None: nobody asked.
         experiments: Those that it may concern.
-        since: The segment's number.
+        before: The data version; None where there was nothing yet.
     """
-    earlier = warehouse.query("load/segments").filter(pl.col("segment_number") < since)
-    if judge is None or not experiments or earlier.is_empty():
+    if judge is None or not experiments or before in {None, data_version(warehouse)}:
         return {}
-    version = earlier["data_version"].to_list()[-1]
-    if version == data_version(warehouse):
-        return {}
-    before, after = judge(warehouse, experiments, version), judge(warehouse, experiments, None)
+    then, after = judge(warehouse, experiments, before), judge(warehouse, experiments, None)
     return {
-        key: Change(before.get(key, "none"), verdict)
+        key: Change(then.get(key, "none"), verdict)
         for key, verdict in sorted(after.items())
-        if before.get(key, "none") != verdict
+        if then.get(key, "none") != verdict
     }
+
+
+def _version_before(warehouse: Warehouse, number: int) -> str | None:
+    """Return the data version that the store had before a segment."""
+    earlier = warehouse.query("load/segments").filter(pl.col("segment_number") < number)
+    return None if earlier.is_empty() else str(earlier["data_version"].to_list()[-1])
 
 
 def _replaced(warehouse: Warehouse, segment: Segment, judge: Judge | None) -> Correction:
@@ -133,5 +138,10 @@ def _replaced(warehouse: Warehouse, segment: Segment, judge: Judge | None) -> Co
         source=hours.source,
         rows=int(rows["before"].sum()),
         counts=counts,
-        verdicts=changed_verdicts(warehouse, judge, keys["experiment"].to_list(), since=number),
+        verdicts=changed_verdicts(
+            warehouse,
+            judge,
+            keys["experiment"].to_list(),
+            before=_version_before(warehouse, number),
+        ),
     )

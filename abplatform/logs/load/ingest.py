@@ -12,7 +12,7 @@ import polars as pl
 
 from abplatform.domain.catalog import Taxonomy
 from abplatform.errors import IngestError, StoreError
-from abplatform.logs.attribution import refresh_exposures
+from abplatform.logs.attribution import refresh_exposures, settle_late, tell_experiments
 from abplatform.logs.facts import ExperimentFacts, Rates, to_micros
 from abplatform.logs.landing import (
     Hours,
@@ -40,7 +40,7 @@ from abplatform.logs.validate import Door, name_currency, name_experiment, name_
 from abplatform.settings import Settings
 from abplatform.workspace import Workspace
 
-__all__ = ["DEFAULT_SOURCE", "door_of", "ingest"]
+__all__ = ["DEFAULT_SOURCE", "Job", "door_of", "ingest", "open_job"]
 
 DEFAULT_SOURCE = "files"
 """Where files land that name no source."""
@@ -87,15 +87,13 @@ def ingest(
     origin = check_source(replace.source if replace else source or DEFAULT_SOURCE)
     if replace is not None and len(files) != 1:
         raise IngestError("hours are replaced by one file", remedy="bring exactly one")
-    taxonomy = read_taxonomy(workspace)
     read = parse_mapping(mapping, path=mapping.path) if mapping else None
     for file in files:
         check_columns(file, read)
     with workspace.lock("ingest"):
         # What stands open came before the files, and may be among what one of them replaces.
         Landing(workspace).seal()
-        with _open_in_order(workspace, experiments) as (warehouse, aside):
-            job = _Job(workspace, warehouse, experiments, taxonomy, aside, judge)
+        with open_job(workspace, experiments, judge=judge) as job:
             if replace is not None:
                 job.check_replacement(files[0], replace, mapping)
             landed = [
@@ -108,6 +106,28 @@ def ingest(
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
                 advance=advance,
             )
+
+
+@contextmanager
+def open_job(
+    workspace: Workspace,
+    experiments: Mapping[str, ExperimentFacts],
+    *,
+    judge: Judge | None = None,
+) -> Iterator[Job]:
+    """Open the warehouse for a job that loads; the caller holds the workspace lock.
+
+    Args:
+        workspace: Whose warehouse.
+        experiments: What the registry knows, by key.
+        judge: Says verdicts.
+
+    Raises:
+        SpecError: The list of categories cannot be used.
+    """
+    taxonomy = read_taxonomy(workspace)
+    with _open_in_order(workspace, experiments) as (warehouse, aside):
+        yield Job(workspace, warehouse, experiments, taxonomy, aside, judge)
 
 
 @contextmanager
@@ -127,7 +147,7 @@ def _open_in_order(
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """One ingest over an open warehouse."""
 
     workspace: Workspace
@@ -175,14 +195,7 @@ class _Job:
         # A store that is made anew reads what was read before: that raises no watermark.
         news = [number for number in fresh if number > told]
         self._note_ingest([*news, *repeated], repeated, named=named, moment=moment)
-        facts = {**declared_facts(self.warehouse), **self.experiments}
-        keep_taxonomy(self.workspace, self.taxonomy)
-        refresh_categories(self.warehouse, self.taxonomy)
-        settings = self.workspace.settings
-        now = Rates.of(settings.currency, settings.rates)
-        refresh_exposures(self.warehouse, [one.priced(now) for one in facts.values()])
-        refresh_totals(self.warehouse)
-        self.warehouse.checkpoint()
+        self._refresh(segments)
         receipt = write_receipt(
             self.warehouse,
             new=fresh,
@@ -196,6 +209,32 @@ class _Job:
         last = max((one.number for one in segments), default=0)
         self.warehouse.execute("load/set_meta", name="told", value=str(last))
         return receipt
+
+    def catch_up(self) -> None:
+        """Load what is pending and refresh, without raising a watermark or telling anybody."""
+        segments = sealed_segments(self.workspace)
+        loaded = set(self.warehouse.query("load/segments")["segment_number"].to_list())
+        self._load([one for one in segments if one.number not in loaded], segments, None)
+        self._catch_up()
+        self._refresh(segments)
+
+    def _refresh(self, segments: Sequence[Segment]) -> None:
+        """Bring what follows from events and experiments up to date."""
+        facts = {**declared_facts(self.warehouse), **self.experiments}
+        keep_taxonomy(self.workspace, self.taxonomy)
+        refresh_categories(self.warehouse, self.taxonomy)
+        settings = self.workspace.settings
+        now = Rates.of(settings.currency, settings.rates)
+        tell_experiments(self.warehouse, [one.priced(now) for one in facts.values()])
+        settle_late(
+            self.warehouse,
+            read_ingests(self.workspace),
+            # Whoever replaces hours wants the new log to count.
+            on_purpose=[one.number for one in segments if one.supersedes is not None],
+        )
+        refresh_exposures(self.warehouse)
+        refresh_totals(self.warehouse)
+        self.warehouse.checkpoint()
 
     def _told(self) -> int:
         """The last segment that a receipt has told of; a killed job told nothing."""

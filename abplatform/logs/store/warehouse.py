@@ -320,9 +320,25 @@ class Warehouse:
                 text = text.replace(f"${bound}", str(int(number)))
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {text}")
 
+    def show_events_then(self, tables: Sequence[str], *, entered: int) -> None:
+        """Let queries see event tables as before late events of later backfills were let in.
+
+        Args:
+            tables: The event tables that late events may be in.
+            entered: The last backfill that had been applied.
+        """
+        # A bare name, and one of the schema main, would mean the temporary view itself.
+        ((catalog,),) = self._connection.sql("SELECT current_database()").fetchall()
+        for table in tables:
+            text = _named(read_query("late/then"), table).replace("$entered", str(int(entered)))
+            text = text.replace("kept.", f'"{catalog}".main.')
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {_allowed(table)} AS {text}")
+        text = read_query("portable/exposed")
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW exposed AS {text}")
+
     def show_now(self) -> None:
-        """Let queries see the present exposures again."""
-        for view, _ in reversed(THEN_VIEWS):
+        """Let queries see the present events and exposures again."""
+        for view in (*(name for name, _ in reversed(THEN_VIEWS)), "exposed", *EVENT_TABLES):
             self._connection.execute(f"DROP VIEW IF EXISTS temp.{view}")
         for table in (*KEPT_TABLES, "sources"):
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{table}")

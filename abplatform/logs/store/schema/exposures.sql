@@ -25,7 +25,7 @@ CREATE TABLE kept_mixed (experiment VARCHAR, unit_id VARCHAR, mixed_micros BIGIN
 -- Events that came when the rows they belong to were final. Until a backfill lets them in, their
 -- events have withdrawn_by = 0; entered is that backfill's number.
 CREATE TABLE late_events (
-    event_type VARCHAR, segment_number BIGINT, line BIGINT, source VARCHAR, ts_micros BIGINT,
+    event_table VARCHAR, segment_number BIGINT, line BIGINT, source VARCHAR, ts_micros BIGINT,
     entered BIGINT
 );
 
