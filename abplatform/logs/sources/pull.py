@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from abplatform.errors import AbplatformError, IngestError, WorkspaceLocked
@@ -207,7 +208,6 @@ def _alone(workspace: Workspace) -> Iterator[Path]:
     """Let one pull run at a time; give it an empty folder for what it fetches."""
     workspace.landing.mkdir(parents=True, exist_ok=True)
     path = workspace.landing / ".pull"
-    folder = workspace.landing / "pulling"
     with path.open("wb") as turn:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -215,9 +215,21 @@ def _alone(workspace: Workspace) -> Iterator[Path]:
             raise WorkspaceLocked(
                 "another pull is under way", path=path, remedy="wait until it ends"
             ) from None
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        try:
+        with _folder(workspace) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _folder(workspace: Workspace) -> Iterator[Path]:
+    """Give an empty folder beside the landing; with pseudonyms none that holds raw ids may be."""
+    if workspace.settings.privacy.key_file:
+        with TemporaryDirectory(prefix="abp-pull-") as elsewhere:
+            yield Path(elsewhere)
+        return
+    folder = workspace.landing / "pulling"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,13 +1,15 @@
 """docs/sources.md and docs/privacy.md say what is so."""
 
+import os
 import re
 import shlex
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from abplatform.cli.main import abp
 from abplatform.workspace import check_settings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -42,19 +44,22 @@ def test_the_settings_on_the_page_are_valid(page, tmp_path):
     assert check_settings(tmp_path / "abp.yaml") == []
 
 
-def abp(folder, line):
-    words = shlex.split(line)[1:]
-    program = str(Path(sys.executable).with_name("abp"))
-    return subprocess.run(
-        [program, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def typed(tmp_path, monkeypatch):
+    """Return ``typed(line, folder)`` → what a line of the page does there."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(line, folder=tmp_path):
+        monkeypatch.chdir(folder)
+        return CliRunner().invoke(abp, shlex.split(line)[1:], catch_exceptions=False)
+
+    return run
 
 
-@pytest.mark.slow
-def test_forgetting_goes_as_the_page_shows(tmp_path):
+def test_forgetting_goes_as_the_page_shows(tmp_path, typed):
     """Typed in order, the page's commands remove a unit of a pulled log and say what it shows."""
     make, forget, expire = blocks("privacy.md", "sh")
-    assert abp(tmp_path, make.splitlines()[1]).returncode == 0
+    assert typed(make.splitlines()[1]).exit_code == 0
     shop = tmp_path / "shop"
     (pull,) = blocks("sources.md", "sh")
     (shop / "abp.yaml").write_text(
@@ -64,15 +69,15 @@ def test_forgetting_goes_as_the_page_shows(tmp_path):
     (shop / "logs").mkdir()
     (shop / "shop.yaml").write_text(MAPPING)
     (shop / "logs" / "a.csv").write_text(LOG)
-    subprocess.run(["touch", "-d", "10 minutes ago", shop / "logs" / "a.csv"], check=True)
-    pulled = abp(shop, pull.strip())
-    assert pulled.returncode == 0, pulled.stderr
+    then = time.time() - 600
+    os.utime(shop / "logs" / "a.csv", (then, then))
+    assert typed(pull.strip(), shop).exit_code == 0
     first, second = forget.splitlines()
-    assert "4 events in 1 segment, of lipstick" in abp(shop, first).stdout
-    done = abp(shop, second)
-    assert done.returncode == 0, done.stderr
+    assert "4 events in 1 segment, of lipstick" in typed(first, shop).stdout
+    done = typed(second, shop)
+    assert done.exit_code == 0
     said = re.sub(r"\s+", " ", done.stdout)
     for line in blocks("privacy.md", "text")[0].splitlines():
         for part in re.split(r"Searched 9 files below data/: ", line):
             assert part.strip(".") in said, part
-    assert "No log is older" in abp(shop, expire.strip()).stdout
+    assert "No log is older" in typed(expire.strip(), shop).stdout
