@@ -5,8 +5,8 @@ Run it as ``python tests/benchmarks/bench_analysis.py [--impressions N] [--grow 
 * ``lift``: N impressions in 10 categories and 4 variants. The floor is the bare two-level GROUP BY
   in DuckDB (units, then sums of squares) over a table of just five columns; peers are tea-tasting
   over Ibis on DuckDB, and pandas with statsmodels. All numbers agree to 1e-9, else it stops.
-* ``growth``: CPU time and peak memory of the same lift, of the bare query, and of making the
-  totals, at several sizes; each in a process of its own.
+* ``growth``: CPU time and peak memory of the same lift, the bare query, the whole scorecard, and of
+  making the totals, at several sizes; each in a process of its own.
 * ``refresh``: the 28th day comes in, with some late clicks on the day before: what the refresh of
   exact totals and of bucket sums costs beside making them anew. Both must be equal.
 
@@ -34,9 +34,11 @@ import ibis
 import tea_tasting as tt
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
+from abplatform.analysis.scorecard import Run, Scorecard
 from abplatform.analysis.scorecard.scope import Scope, Stored
 from abplatform.analysis.scorecard.totals import read_totals
 from abplatform.analysis.scorecard.units import parts_for
+from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Breakdown, Experiment, PrimaryMetric, Variant
 from abplatform.domain.metrics import METRICS
 from abplatform.logs import totals as stored_totals
@@ -53,11 +55,13 @@ EXPERIMENT = Experiment(
     key="big",
     variants=tuple(Variant(name, 25, control=name == "plain") for name in VARIANTS),
     primary=PrimaryMetric("ctr"),
+    assignment="external",
+    breakdowns=(Breakdown(by="category", level=2),),
 )
-BARE_UP_TO = 20_000_000
+WHOLE_UP_TO = 20_000_000
 """The bare query keeps every unit and category in memory: 7.8 GiB at 100M."""
 
-CATEGORY = Breakdown(by="category", level=2)
+(CATEGORY,) = EXPERIMENT.breakdowns
 CLICKS = [METRICS["ctr"]]
 Lifts = dict[str, tuple[float, float]]
 """``category/treatment`` to the absolute lift and its standard error."""
@@ -175,6 +179,12 @@ def our_lifts(folder: Path, impressions: int, *, stored: bool) -> Lifts:
     return lifts
 
 
+def whole_scorecard(folder: Path) -> Scorecard:
+    """All that ``abp analyze`` computes: looks, cuts, creatives, split, warnings, verdict."""
+    with opened(folder) as warehouse:
+        return analyze(warehouse, EXPERIMENT, run=Run(now=datetime(2027, 1, 1, tzinfo=UTC)))
+
+
 def bare_file(folder: Path) -> Path:
     """Write the five columns that the lift needs into a database of their own."""
     path = folder / "bare.duckdb"
@@ -249,6 +259,8 @@ def child(name: str, folder: Path, impressions: int) -> dict[str, object]:
         seconds, _ = timed(lambda: bare_file(folder))
     elif name == "bare":
         seconds, _ = timed(lambda: bare_query(folder))
+    elif name == "scorecard":
+        seconds, _ = timed(lambda: whole_scorecard(folder))
     elif name == "tea-tasting":
         seconds, lifts = timed(lambda: tea_tasting_lifts(folder))
     elif name == "pandas":
@@ -312,7 +324,7 @@ def bench_lift(impressions: int) -> None:
 def bench_growth(sizes: list[int]) -> None:
     """Follow time and memory from size to size."""
     click.echo("\ngrowth: CPU s and peak MiB of one process each")
-    names = ("make totals", "rows", "stored", "bare")
+    names = ("make totals", "rows", "stored", "scorecard", "bare")
     click.echo(f"{'impressions':>14}" + "".join(f"{name:>22}" for name in names))
     for size in sorted(sizes, reverse=True):
         with tempfile.TemporaryDirectory() as place:
@@ -320,7 +332,7 @@ def bench_growth(sizes: list[int]) -> None:
             run("fill", folder, size)
             cells = []
             for name in names:
-                if name == "bare" and size > BARE_UP_TO:
+                if name in {"scorecard", "bare"} and size > WHOLE_UP_TO:
                     continue
                 if name == "bare":
                     run("prepare", folder, size)
