@@ -170,9 +170,9 @@ def test_a_foreign_folder_is_refused(take_in, export, wire, tmp_path):
 
 
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=5))
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=2, max_size=4))
 def test_whatever_comes_the_lake_follows(workspace, facts, wire, tmp_path_factory, steps):
     """After deliveries, redeliveries and contradictions in any order the lake is the store."""
     root = tmp_path_factory.mktemp("ws")
@@ -192,7 +192,7 @@ def test_whatever_comes_the_lake_follows(workspace, facts, wire, tmp_path_factor
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("point", ["lake.write", "lake.write:5", "lake.switch"])
+@pytest.mark.parametrize("point", ["lake.write:5", "lake.switch"])
 def test_killed_in_mid_export_the_lake_stays_whole(point, take_in, export, workspace, wire):
     """A kill while writing or before the switch leaves the lake as it was; the next one ends it."""
     (workspace.root / "abp.yaml").parent.mkdir(exist_ok=True)
