@@ -1,6 +1,7 @@
 """``abp doctor`` names what is wrong, and what to do, and changes nothing."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,22 +25,45 @@ metrics: {primary: ctr}
 """
 
 
-@pytest.fixture
-def shop(tmp_path, wire):
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
     """A workspace with an experiment, two sealed segments, a warehouse and published tables."""
-    (tmp_path / "abp.yaml").write_text("min_free: 0.1%\n")
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "lamps.yaml").write_text(SPEC)
-    workspace = open_workspace(tmp_path)
+    root = tmp_path_factory.mktemp("sound")
+    (root / "abp.yaml").write_text("min_free: 0.1%\n")
+    (root / "experiments").mkdir()
+    (root / "experiments" / "lamps.yaml").write_text(SPEC)
+    workspace = open_workspace(root)
     Registry(workspace).start("lamps", at=workspace.clock(), who="growth")
     for number in range(2):
         with Landing(workspace) as landing:
-            event = wire("impression", f"i{number}", experiment="lamps")
-            landing.append("web", [json.dumps(event).encode()])
-    run(ingest, tmp_path)
+            landing.append("web", [impression(number)])
+    run(ingest, root)
     frames = {name: schema.to_frame() for name, schema in TABLES.items()}
     publish_tables(workspace.published, frames, clock=workspace.clock)
-    return workspace
+    return root
+
+
+@pytest.fixture
+def shop(sound, tmp_path):
+    """A copy of it, to damage."""
+    shutil.copytree(sound, tmp_path / "shop")
+    return open_workspace(tmp_path / "shop")
+
+
+def impression(number):
+    event = {
+        "schema": 1,
+        "event_type": "impression",
+        "event_id": f"i{number}",
+        "ts": "2026-11-02T12:00:00Z",
+        "unit_id": "u1",
+        "creative_id": "c1",
+        "product_id": "p1",
+        "category": "beauty/lip",
+        "experiment": "lamps",
+        "variant": "generated",
+    }
+    return json.dumps(event).encode()
 
 
 def run(command, folder, *args):
@@ -187,10 +211,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_after_a_kill_doctor_warns_and_ingest_mends(shop, wire):
+def test_after_a_kill_doctor_warns_and_ingest_mends(shop):
     """A killed writer's segment is a warning that `abp ingest` takes away."""
-    event = json.dumps(wire("impression", "i9", experiment="lamps"))
-    command = [sys.executable, "-c", KILLED, str(shop.root), event]
+    command = [sys.executable, "-c", KILLED, str(shop.root), impression(9).decode()]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     found, worst = examine(shop)
     assert (worst, found["open"]["status"]) == ("warn", "warn")

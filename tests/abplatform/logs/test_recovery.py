@@ -34,10 +34,10 @@ def unclean(tmp_path_factory, driver, make_pieces):
     """A workspace in which a job was killed before it wrote its log into the file."""
     root = tmp_path_factory.mktemp("unclean")
     workspace = Workspace(root / "ws", clock=lambda: CLOCK)
-    pieces = list(enumerate(make_pieces(random.Random(7), 40)))
+    pieces = list(enumerate(make_pieces(random.Random(7), 20)))
     with driver(workspace, root / "side") as order:
-        assert order(pieces=pieces[:20], turn=1)[0] == 0
-        assert order(pieces=pieces[20:], turn=2, fault="warehouse.checkpoint")[0] == 9
+        assert order(pieces=pieces[:10], turn=1)[0] == 0
+        assert order(pieces=pieces[10:], turn=2, fault="warehouse.checkpoint")[0] == 9
     return workspace
 
 
@@ -99,7 +99,7 @@ def flipped(content, place, chance):
 def test_a_log_cut_anywhere_loses_nothing(files, heal, chance):
     """Wherever the log of a killed job ends, the next job brings everything back at once."""
     file, log = files
-    assert {heal(file, log[: chance.randrange(len(log))]) for _ in range(10)} == {1}
+    assert {heal(file, log[: chance.randrange(len(log))]) for _ in range(5)} == {1}
 
 
 def test_a_log_that_is_gone_or_stands_alone_loses_nothing(files, heal):
@@ -113,7 +113,7 @@ def test_a_log_that_is_gone_or_stands_alone_loses_nothing(files, heal):
 def test_a_log_with_a_changed_bit_loses_nothing(files, heal, chance):
     """A bit that is wrong anywhere in the log is noticed, and everything comes back at once."""
     file, log = files
-    places = [chance.randrange(len(log)) for _ in range(5)]
+    places = [chance.randrange(len(log)) for _ in range(3)]
     assert {heal(file, flipped(log, place, chance)) for place in places} == {1}
 
 
@@ -121,8 +121,8 @@ def test_a_log_with_a_changed_bit_loses_nothing(files, heal, chance):
 def test_a_file_with_a_changed_bit_loses_nothing(files, heal, chance):
     """A bit that is wrong anywhere in the file never leads to a wrong number."""
     file, _ = files
-    heads = [chance.randrange(3 * 4096) for _ in range(2)]
-    places = heads + [chance.randrange(len(file)) for _ in range(6)]
+    heads = [chance.randrange(3 * 4096) for _ in range(1)]
+    places = heads + [chance.randrange(len(file)) for _ in range(4)]
     assert {heal(flipped(file, place, chance), None) for place in places} <= {1, 2}
 
 
@@ -130,10 +130,9 @@ def test_a_file_with_a_changed_bit_loses_nothing(files, heal, chance):
 def test_a_file_that_is_cut_or_overwritten_loses_nothing(files, heal, chance):
     """A file that ends early, or holds foreign bytes, is moved aside and made anew."""
     file, _ = files
-    for _ in range(2):
-        place = chance.randrange(len(file))
-        assert heal(file[:place], None) <= 2
-        assert heal(file[:place] + chance.randbytes(4096) + file[place + 4096 :], None) <= 2
+    place = chance.randrange(len(file))
+    assert heal(file[:place], None) <= 2
+    assert heal(file[:place] + chance.randbytes(4096) + file[place + 4096 :], None) <= 2
     assert heal(chance.randbytes(len(file)), None) == 1
 
 
@@ -242,7 +241,7 @@ def test_scorecard_looks_and_journal_outlive_the_warehouse(tmp_path):
                 "schema": 1,
                 "event_type": "impression",
                 "event_id": f"i{user}",
-                "ts": (start + timedelta(hours=user % 200)).isoformat(),
+                "ts": (start + timedelta(hours=user % 50)).isoformat(),
                 "experiment": "lamps",
                 "variant": ("baseline", "generated")[user % 2],
                 "unit_id": f"u{user}",
@@ -259,7 +258,7 @@ def test_scorecard_looks_and_journal_outlive_the_warehouse(tmp_path):
             landing.append("app", [json.dumps(line).encode() for line in lines])
     answers = [ask(tmp_path)]
     whole = workspace.warehouse.read_bytes()
-    for damage in (flipped(whole, 5000, chance), whole[: len(whole) // 2], None):
+    for damage in (flipped(whole, 5000, chance), None):
         workspace.warehouse.unlink()
         if damage is not None:
             workspace.warehouse.write_bytes(damage)
