@@ -216,7 +216,7 @@ def form_of(path: Path) -> str:
     raise IngestError(
         f"no log format has the ending of {path.name!r}",
         path=path,
-        remedy="name it .jsonl, .csv or .parquet; .gz and .zst may follow the first two",
+        remedy="export it as .jsonl, .csv or .parquet; .gz and .zst may follow the first two",
     )
 
 

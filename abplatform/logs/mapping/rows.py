@@ -194,14 +194,17 @@ def sample_rows(path: Path, count: int = 1) -> list[Names[str, Any]]:
         IngestError: There is none.
     """
     check_columns(path, None, is_foreign=True)
-    rows = []
+    rows, problem = [], None
     for _, _, row in _rows_of(path):
-        if not isinstance(row, EventRejected):
+        if isinstance(row, EventRejected):
+            problem = problem or row
+        else:
             rows.append(row)
         if len(rows) == count:
             return rows
     if not rows:
-        raise IngestError("there is no row in it", path=path, remedy="bring a file with rows")
+        message = f"no row can be read: {problem}" if problem else "there is no row in it"
+        raise IngestError(message, path=path, remedy="bring a file with rows that can be read")
     return rows
 
 
@@ -248,6 +251,15 @@ def check_columns(path: Path, mapping: Mapping | None, *, is_foreign: bool = Fal
     columns = _columns_of(path)
     if columns is None or is_foreign:
         return
+    read = mapping.all_columns if mapping is not None else columns
+    twice = [column for column in read if column and columns.count(column) > 1]
+    if twice:
+        raise IngestError(
+            f"two columns are called {twice[0]!r}, and which one is meant nobody can know",
+            path=path,
+            line=1,
+            remedy="give each column that is read its own name",
+        )
     if mapping is None:
         if "event_type" not in columns:
             raise IngestError(

@@ -7,7 +7,7 @@ import pytest
 from abplatform.errors import IngestError
 from abplatform.logs.landing import MappingText
 from abplatform.logs.load import ingest
-from abplatform.logs.mapping import draft_mapping, parse_mapping
+from abplatform.logs.mapping import check_columns, draft_mapping, parse_mapping
 from abplatform.logs.mapping.synonyms import plain_name
 from abplatform.logs.mapping.time_guess import guess_time
 
@@ -101,6 +101,28 @@ def test_a_file_that_is_no_utf8_says_how_to_mend_it(tmp_path):
     with pytest.raises(IngestError, match="the column names are not UTF-8") as caught:
         draft_mapping(path)
     assert "iconv" in (caught.value.remedy or "")
+
+
+def test_a_file_without_readable_rows_says_why(tmp_path):
+    """A JSON array where lines belong is named as that."""
+    path = tmp_path / "array.json"
+    path.write_text('[{"a": 1}]')
+    with pytest.raises(IngestError, match="no row can be read: not_json: the line is no object"):
+        draft_mapping(path)
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    """Which of two columns of one name is meant is not guessed; others may stand twice."""
+    path = tmp_path / "twice.csv"
+    path.write_text("user,user,note,note\na,b,c,d\n")
+    named = parse_mapping(
+        MappingText(b"event: click\nfields: {impression_id: user}\ntime: {field: user}\n"),
+        path=tmp_path / "m.yaml",
+    )
+    with pytest.raises(IngestError, match="two columns are called 'user'"):
+        check_columns(path, named)
+    path.write_text("user,note,note\na,c,d\n")
+    check_columns(path, named)
 
 
 def test_plain_names_fold_case_spaces_and_camels():

@@ -118,6 +118,8 @@ def test_totals_are_marked_only_when_a_meaning_changes(wire, take_in, rows_of, w
     write_list(LIST.replace("version: 1", "version: 2").replace("mode: fashion", "mode: beauty"))
     take_in(shown(wire, "mode", start=3))
     assert rows_of("SELECT category FROM category_names WHERE raw = 'mode'") == [("beauty",)]
+    sums = "SELECT category, sum(impressions) FROM unit_category_totals GROUP BY 1 ORDER BY 1"
+    assert rows_of(sums) == [("beauty", 2), ("beauty/lip", 1), ("unknown/nowhere", 1)]
 
 
 def test_reports_follow_the_rename(wire, take_in, rows_of, write_list):
