@@ -13,8 +13,14 @@ import click
 
 from abplatform.cli.options import json_option, print_json, workspace_option
 from abplatform.domain.spec import check_files, experiment_schema, spec_files
-from abplatform.errors import AbplatformError, RegistryError, SpecError, WorkspaceError
-from abplatform.settings import settings_schema
+from abplatform.errors import (
+    AbplatformError,
+    MappingError,
+    RegistryError,
+    SpecError,
+    WorkspaceError,
+)
+from abplatform.settings import read_settings, settings_schema
 from abplatform.workspace import SETTINGS_FILE, Workspace, check_settings, find_workspace
 
 __all__ = ["init", "schema", "validate"]
@@ -130,7 +136,8 @@ def _check(paths: list[Path]) -> _Findings:
                 )
             )
     for file in settings.values():
-        errors += check_settings(file)
+        problems = check_settings(file)
+        errors += problems or _check_mappings(file)
         errors += _check_categories(file.parent / "catalog")
     checked = check_files(list(specs.values()))
     edited = _find_edits(specs)
@@ -153,6 +160,34 @@ def _check_categories(catalog: Path) -> list[SpecError]:
     from abplatform.logs.taxonomy import check_taxonomy
 
     return check_taxonomy(catalog)
+
+
+def _check_mappings(file: Path) -> list[SpecError]:
+    """Return what is wrong with the mapping files that an abp.yaml's sources name."""
+    named = {source.mapping for source in read_settings(file).sources if source.mapping}
+    if not named:
+        return []
+    from abplatform.logs.landing import MappingText
+    from abplatform.logs.mapping import parse_mapping
+
+    problems = []
+    for path in (file.parent / mapping for mapping in sorted(named)):
+        try:
+            parse_mapping(MappingText.read(path), path=path)
+        except SpecError as problem:
+            problems.append(problem)
+        except MappingError as error:
+            problems.append(
+                SpecError(
+                    error.message,
+                    path=error.path,
+                    line=error.line or 1,
+                    column=error.column or 1,
+                    remedy=error.remedy,
+                    code="bad_mapping",
+                )
+            )
+    return problems
 
 
 def _find_edits(specs: Mapping[Path, Path]) -> list[SpecError]:

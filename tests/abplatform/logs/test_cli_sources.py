@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from abplatform.cli.analysis import analyze
 from abplatform.cli.experiments import status
 from abplatform.cli.logs import ingest
+from abplatform.cli.project import validate
 from abplatform.logs.sources.pulls import Glance, remember
 from abplatform.logs.store.published import read_published
 from abplatform.workspace import open_workspace
@@ -128,3 +129,19 @@ def test_an_experiment_is_not_warned_of_a_source_that_it_does_not_read(folder):
     silent = dict(health.select("source", "silent").iter_rows())
     assert silent["app"] is None
     assert "source 'cloud' is silent" in silent["cloud"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [(None, "net.yaml:1:1"), ("event: impresion\n", "net.yaml:1:8"), ("a: [", "net.yaml:2:1")],
+)
+def test_validate_reads_the_mappings_of_sources(folder, text, place):
+    """``abp validate`` names a source's mapping file that is missing or wrong, with its place."""
+    (folder / "abp.yaml").write_text("sources: [{name: a, path: x, mapping: net.yaml}]")
+    if text:
+        (folder / "net.yaml").write_text(text)
+    result = call(validate, folder)
+    assert result.exit_code == 1
+    assert place in result.stdout
+    (folder / "net.yaml").write_text("event: click\ntime: {field: when}\n")
+    assert call(validate, folder).exit_code == 0
