@@ -24,6 +24,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
+from abplatform.durable import reach
 from abplatform.logs.store.warehouse import Warehouse, read_query
 
 __all__ = ["SLICES", "are_current", "refresh_totals"]
@@ -57,6 +58,7 @@ def refresh_totals(warehouse: Warehouse) -> bool:
             _refresh_buckets(warehouse, touched["since_day"])
             _refresh_units(warehouse, touched["after_segment"])
         warehouse.execute("load/set_meta", name="totals", value=state)
+        reach("totals.commit")
     return True
 
 

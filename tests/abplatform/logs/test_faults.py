@@ -32,6 +32,7 @@ POINTS = [
     "load.insert",
     "load.commit",
     "refresh.commit",
+    "totals.commit",
     "warehouse.checkpoint",
     "warehouse.close",
     "publish.rename",

@@ -1,6 +1,7 @@
 -- One row: what one experiment's exposures up to a moment consist of: rows and units that count,
 -- flagged units, and how many of the rows that count may still change. Of all rows, whether they
--- count or not, the last one or flag (newest_at) and when the last one becomes final (newest_final_at).
+-- count or not, the last one or flag (newest_at) and when the last one becomes final
+-- (newest_final_at; null where a source has no watermark).
 SELECT
     COUNT(*) AS rows_seen,
     COUNT(DISTINCT CASE WHEN counts THEN unit_id END) AS units,
@@ -15,7 +16,7 @@ SELECT
             ELSE ts
         END
     ) AS newest_at,
-    MAX(final_at) AS newest_final_at,
+    CASE WHEN COUNT(*) = COUNT(source_watermark) THEN MAX(final_at) END AS newest_final_at,
     MIN(source_watermark) AS watermark_low,
     MAX(source_watermark) AS watermark_high,
     COUNT(DISTINCT CASE WHEN is_bot THEN unit_id END) AS bot_units,
