@@ -25,6 +25,14 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
         "event came when its rows were final and waits for `abp backfill`",
         "events came when their rows were final and wait for `abp backfill`",
     ),
+    "early_clicks": (
+        "click lies before its impression and counts nowhere: compare the clocks",
+        "clicks lie before their impressions and count nowhere: compare the clocks",
+    ),
+    "late_clicks": (
+        "click came after the attribution window and counts nowhere",
+        "clicks came after the attribution window and count nowhere",
+    ),
     "outside_phase": (
         "exposure lies outside its experiment's running time",
         "exposures lie outside their experiment's running time",

@@ -176,6 +176,19 @@ def test_running_time_is_absolute_also_where_clocks_move(zone, tmp_path, wire, w
     assert outside == [not begin <= moment < end for moment in moments]
 
 
+def test_clicks_outside_the_window_are_counted(wire, take_in):
+    """A click after the window of its impression counts nowhere, and the receipt says so."""
+    shown = [wire("impression", f"i{n}", unit_id=f"u{n}") for n in range(3)]
+    clicks = [
+        wire("click", f"k{n}", after=after, impression_id=f"i{n}")
+        for n, after in enumerate([DAY, DAY + TICK, 3 * DAY])
+    ]
+    receipt = take_in([*shown, *clicks, wire("click", "lost", impression_id="nowhere")])
+    told = {kind: receipt.left_over[kind] for kind in ("early_clicks", "late_clicks")}
+    assert told == {"early_clicks": 0, "late_clicks": 2}
+    assert receipt.left_over["orphan_clicks"] == 1
+
+
 def test_skewed_clocks(wire, take_in, exposures, workspace):
     """A click 288 s early is no click of its impression; a day ahead is taken, more is not."""
     skews = {"ahead": 288, "behind": -288, "tolerated": -5}
@@ -191,6 +204,7 @@ def test_skewed_clocks(wire, take_in, exposures, workspace):
     ]
     receipt = take_in(events)
     assert receipt.reasons == {"from_the_future": 1}
+    assert (receipt.left_over["early_clicks"], receipt.left_over["late_clicks"]) == (1, 0)
     rows = exposures()
     assert {unit: rows["beauty", unit]["clicked"] for unit in skews} == {
         "ahead": 1,

@@ -1,17 +1,26 @@
 -- What waits or is left out of every scorecard: kind, events. Orphan clicks name an impression that
 -- has not come (found by hash: a collision would leave one uncounted); unplaced costs name a
--- variant's day without impressions; late events came when their rows were final.
-SELECT 'orphan_clicks' AS kind, (
-    SELECT count(*) FROM clicks
-    WHERE segment_number <= $known_until AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
-) - (
-    SELECT count(*)
+-- variant's day without impressions; late events came when their rows were final. Early clicks lie
+-- more than the tolerance before their impression, late ones behind the window of its first experiment.
+WITH found AS (
+    SELECT
+        count(*) AS clicks,
+        sum(CASE WHEN c.ts_micros < i.ts_micros - $early_micros THEN 1 ELSE 0 END) AS early,
+        sum(CASE WHEN c.ts_micros > i.ts_micros + e.attribution_micros THEN 1 ELSE 0 END) AS late
     FROM clicks AS c
     JOIN impressions AS i ON i.key_hash = c.impression_hash AND i.ordinal = 0
+    LEFT JOIN experiments AS e ON e.experiment = i.experiment
     WHERE c.segment_number <= $known_until
       AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
       AND i.segment_number <= $known_until
       AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+)
+
+SELECT 'orphan_clicks' AS kind, (
+    SELECT count(*) FROM clicks
+    WHERE segment_number <= $known_until AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+) - (
+    SELECT clicks FROM found
 ) - (
     SELECT count(*)
     FROM (
@@ -29,6 +38,10 @@ SELECT 'orphan_clicks' AS kind, (
           AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
     ) AS decided
 ) AS events
+UNION ALL
+SELECT 'early_clicks' AS kind, coalesce(early, 0) AS events FROM found
+UNION ALL
+SELECT 'late_clicks' AS kind, coalesce(late, 0) AS events FROM found
 UNION ALL
 SELECT 'outside_phase' AS kind, count(*) AS events FROM exposure_outcomes WHERE outside_phase
 UNION ALL
