@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from abplatform.durable import make_folder, reach, sync_file, sync_folder
+from abplatform.durable import reach, sync_file, sync_folder
 from abplatform.errors import DiskFull, IngestError, StoreError
 from abplatform.logs.landing.sealing import (
     Delivery,
-    hold,
+    create_held,
     hour_of,
     owned_by_the_dead,
     seal_file,
@@ -29,7 +28,7 @@ from abplatform.logs.landing.segments import Segment, check_source, file_sha256
 from abplatform.logs.privacy import FORGOTTEN_LINE, GuardWatch, tombstones_of
 from abplatform.workspace import Workspace
 
-__all__ = ["SEAL_SECONDS", "SEGMENT_BYTES", "Landing", "check_lines", "unwritable"]
+__all__ = ["SEAL_SECONDS", "SEGMENT_BYTES", "Landing", "check_lines", "unwritable", "write_whole"]
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 SEAL_SECONDS: Final = 60.0
@@ -131,9 +130,9 @@ class Landing:
             with owned_by_the_dead(path) as is_ours:
                 if is_ours:
                     sealed.append(_seal(self._workspace, path))
-        for path in sorted(self._workspace.landing.glob("open/*/*/*.partial")):
+        for path in sorted(self._workspace.landing.glob("open/*/*/*")):
             with owned_by_the_dead(path) as is_ours:
-                if is_ours:
+                if is_ours and path.suffix in {".partial", ".new"}:
                     path.unlink()
         return [segment for segment in sealed if segment]
 
@@ -196,11 +195,9 @@ class _OpenSegment:
     @classmethod
     def create(cls, folder: Path, *, opened: float) -> Self:
         """Make the file; it gets its name only once it is locked, so that none takes it."""
-        make_folder(folder)
-        path = folder / f"{os.getpid()}-{secrets.token_hex(6)}.jsonl"
-        draft = path.with_suffix(".new")
-        file = FileIO(draft, "xb")
-        hold(file)
+        file = create_held(folder, ".new")
+        draft = Path(str(file.name))
+        path = draft.with_suffix(".jsonl")
         draft.rename(path)
         sync_folder(folder)
         return cls(path, file, opened)
@@ -209,9 +206,7 @@ class _OpenSegment:
         """Write whole lines."""
         content = b"".join((b"\n".join(lines), b"\n"))
         reach("landing.append")
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self.file.write(rest) :]
+        write_whole(self.file, content)
         self.hasher.update(content)
         self.size += len(content)
 
@@ -235,6 +230,13 @@ def check_lines(lines: Iterable[bytes]) -> None:
     """
     if any(b"\n" in line for line in lines):
         raise IngestError("a line holds a newline", remedy="append it as several lines")
+
+
+def write_whole(file: FileIO, content: bytes) -> None:
+    """Write all of it, also where the system takes it in several pieces."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def unwritable(error: OSError, path: Path) -> StoreError:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Mapping
-from io import BufferedIOBase
+from io import FileIO
 from pathlib import Path
 
-from abplatform.durable import make_folder
 from abplatform.errors import IngestError
-from abplatform.logs.landing.appending import unwritable
-from abplatform.logs.landing.sealing import Delivery, hold, hour_of, seal_file
+from abplatform.logs.landing.appending import unwritable, write_whole
+from abplatform.logs.landing.sealing import Delivery, create_held, hour_of, seal_file
 from abplatform.logs.landing.segments import (
     Hours,
     MappingText,
@@ -76,10 +74,8 @@ def land_file(
             return known, False
     workspace.check_space(size)
     folder = workspace.landing / "open" / source / hour_of(workspace.clock())
-    make_folder(folder)
-    copy = folder / f"{os.getpid()}-{secrets.token_hex(6)}.{form}.partial"
-    with copy.open("xb") as target:
-        hold(target)
+    with create_held(folder, f".{form}.partial") as target:
+        copy = Path(str(target.name))
         try:
             sha256 = _copy(file, target, size)
         except OSError as error:
@@ -117,7 +113,7 @@ def _size(file: Path) -> int:
     return size
 
 
-def _copy(file: Path, target: BufferedIOBase, size: int) -> str:
+def _copy(file: Path, target: FileIO, size: int) -> str:
     """Copy a file to the disk; the sha256 of its bytes.
 
     Raises:
@@ -129,9 +125,8 @@ def _copy(file: Path, target: BufferedIOBase, size: int) -> str:
         before = os.fstat(opened.fileno()).st_mtime_ns
         while block := opened.read(_READ_BYTES):
             hasher.update(block)
-            target.write(block)
+            write_whole(target, block)
             done += len(block)
-        target.flush()
         os.fsync(target.fileno())
         after = os.fstat(opened.fileno()).st_mtime_ns
     if (done, after) != (size, before):

@@ -11,11 +11,12 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import BufferedIOBase, RawIOBase
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from abplatform.durable import make_folder, reach, sync_folder, write_durably
@@ -24,6 +25,7 @@ from abplatform.workspace import Workspace
 
 __all__ = [
     "Delivery",
+    "create_held",
     "hold",
     "hour_of",
     "keep_mapping",
@@ -122,13 +124,30 @@ def hour_of(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")
 
 
-def hold(file: BufferedIOBase | RawIOBase) -> bool:
+def hold(file: BufferedReader | FileIO) -> bool:
     """Lock a file for as long as it is open, so that nobody takes its writer for dead."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def create_held(folder: Path, ending: str) -> FileIO:
+    """Make a file under ``open/`` that nobody takes for a dead writer's, and hold it.
+
+    Args:
+        folder: Where; made when it is missing.
+        ending: Of its name, such as ``.new``.
+    """
+    make_folder(folder)
+    while True:
+        path = folder / f"{os.getpid()}-{secrets.token_hex(6)}{ending}"
+        file = FileIO(path, "xb")
+        # Between these two lines somebody may have taken it for a dead writer's.
+        if hold(file) and path.exists():
+            return file
+        file.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from abplatform.logs.landing import (
     check_bytes,
     land_file,
     sealed_segments,
+    sealing,
 )
 
 
@@ -212,3 +214,15 @@ def test_hours_are_in_utc(workspace):
         open_landing.append("web", [b"one"])
     (segment,) = sealed_segments(workspace)
     assert segment.landed_at == datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def test_drafts_of_dead_writers_go_and_those_of_living_ones_stay(workspace):
+    """A file that a kill left without its name is removed, unless somebody still holds it."""
+    folder = workspace.landing / "open" / "web" / "2026-11-22T00"
+    held = sealing.create_held(folder, ".new")
+    (folder / "1-0.new").write_bytes(b"")
+    Landing(workspace).seal()
+    assert [path.name for path in folder.iterdir()] == [Path(held.name).name]
+    held.close()
+    Landing(workspace).seal()
+    assert not list(folder.iterdir())
