@@ -15,7 +15,7 @@ from abplatform.domain.events import Event
 from abplatform.logs.load.doorway import pass_door
 from abplatform.logs.load.one_by_one import judge_line
 from abplatform.logs.load.sifting import Harvest
-from abplatform.logs.load.structs import Columns, columns_of
+from abplatform.logs.load.structs import Columns, Gathered
 from abplatform.logs.tape import Tape
 from abplatform.logs.validate import Door, Events
 
@@ -24,7 +24,7 @@ __all__ = ["read_json_lines"]
 _BLOCK: Final = 1 << 18
 """Bytes that are decoded at once: the events of a block fit into the processor's cache."""
 
-_EVENTS: Final = 8_192
+_EVENTS: Final = 16_384
 _DECODER: Final = msgspec.json.Decoder(Event)
 _NEWLINE, _RETURN, _OPEN, _CLOSE = (sign[0] for sign in (b"\n", b"\r", b"{", b"}"))
 
@@ -33,8 +33,7 @@ _NEWLINE, _RETURN, _OPEN, _CLOSE = (sign[0] for sign in (b"\n", b"\r", b"{", b"}
 class _Stretch:
     """Events of some blocks that were decoded at once."""
 
-    events: list[Event] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    gathered: Gathered = field(default_factory=Gathered)
     blocks: list[tuple[int, bytes]] = field(default_factory=list)
 
     def raw_of(self, wanted: list[int]) -> Iterator[tuple[int, bytes]]:
@@ -65,8 +64,7 @@ def read_json_lines(path: Path, door: Door, harvest: Harvest) -> Iterator[int]:
             raw = tape.lines_ahead(_BLOCK)
             events = _decoded(raw) if raw else None
             if events is not None:
-                stretch.events += events
-                stretch.lines += range(tape.line, tape.line + len(events))
+                stretch.gathered.add(events, range(tape.line, tape.line + len(events)))
                 stretch.blocks.append((tape.line, raw))
                 tape.move(len(raw), lines=len(events))
             else:
@@ -77,7 +75,7 @@ def read_json_lines(path: Path, door: Door, harvest: Harvest) -> Iterator[int]:
                         break
                 else:
                     break
-            if len(stretch.events) + len(found) >= _EVENTS:
+            if len(stretch.gathered) + len(found) >= _EVENTS:
                 _reap(stretch, found, door, harvest)
                 stretch, found = _Stretch(), Events()
                 yield tape.bytes_read
@@ -102,8 +100,8 @@ def _decoded(raw: bytes) -> list[Event] | None:
 
 def _reap(stretch: _Stretch, found: Events, door: Door, harvest: Harvest) -> None:
     """Pass decoded events through the door; those that it may refuse are judged one by one."""
-    if stretch.events:
-        columns = columns_of(stretch.events, stretch.lines)
+    if len(stretch.gathered):
+        columns = stretch.gathered.columns()
         refused: set[int] = set()
         for kind, events in columns.events:
             passes = pass_door(kind, events, door)

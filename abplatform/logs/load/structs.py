@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +14,7 @@ import polars as pl
 from abplatform.domain.events import EVENT_TYPES, Event
 from abplatform.logs.load.columns import COVARIATES
 
-__all__ = ["Columns", "columns_of"]
+__all__ = ["Columns", "Gathered", "columns_of"]
 
 _NOT_COLUMNS: Final = frozenset({"schema", "assignments", "attributes", "ts"})
 _LARGEST: Final = 10**12
@@ -60,6 +59,47 @@ class Columns:
     covariates: pl.DataFrame
 
 
+class Gathered:
+    """Events taken apart into their fields as they come, while they are warm, by event type."""
+
+    def __init__(self) -> None:
+        self._cells: dict[type, list[list[Any]]] = {}
+        self._lines: dict[type, list[int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many events there are."""
+        return self._count
+
+    def add(self, events: Sequence[Event], lines: Sequence[int]) -> None:
+        """Add events and the line of each."""
+        self._count += len(events)
+        kinds = set(map(type, events))
+        for kind in kinds:
+            some, places = events, lines
+            if len(kinds) > 1:
+                some = [event for event in events if type(event) is kind]
+                pairs = zip(events, lines, strict=True)
+                places = [line for event, line in pairs if type(event) is kind]
+            fresh = list(zip(*map(msgspec.structs.astuple, some), strict=True))
+            if kind not in self._cells:
+                self._cells[kind] = [[] for _ in fresh]
+                self._lines[kind] = []
+            for held, more in zip(self._cells[kind], fresh, strict=True):
+                held.extend(more)
+            self._lines[kind].extend(places)
+
+    def columns(self) -> Columns:
+        """Return what was gathered as columns."""
+        found, numbers = [], list[tuple[int, str, int]]()
+        for kind, values in self._cells.items():
+            names = kind.__struct_fields__  # type: ignore[attr-defined]  # every event is a Struct
+            cells = dict(zip(names, values, strict=True))
+            found.append((_tag(kind), _frame(kind, cells, self._lines[kind])))
+            numbers += _covariates(cells.get("attributes", ()), self._lines[kind])
+        return Columns(found, pl.DataFrame(numbers, schema=dict(COVARIATES), orient="row"))
+
+
 def columns_of(events: Sequence[Event], lines: Sequence[int]) -> Columns:
     """Return the columns of events.
 
@@ -67,23 +107,9 @@ def columns_of(events: Sequence[Event], lines: Sequence[int]) -> Columns:
         events: Valid ones.
         lines: The line of each.
     """
-    kinds = set(map(type, events))
-    rows: dict[type, list[int]] = defaultdict(list)
-    if len(kinds) > 1:
-        for row, event in enumerate(events):
-            rows[type(event)].append(row)
-    found, numbers = [], []
-    for kind in kinds:
-        some, places = events, lines
-        if len(kinds) > 1:
-            some = [events[row] for row in rows[kind]]
-            places = [lines[row] for row in rows[kind]]
-        names = kind.__struct_fields__  # type: ignore[attr-defined]  # every event is a Struct
-        values = zip(*map(msgspec.structs.astuple, some), strict=True)
-        cells = dict(zip(names, values, strict=True))
-        found.append((_tag(kind), _frame(kind, cells, places)))
-        numbers += _covariates(cells.get("attributes", ()), places)
-    return Columns(found, pl.DataFrame(numbers, schema=dict(COVARIATES), orient="row"))
+    gathered = Gathered()
+    gathered.add(events, lines)
+    return gathered.columns()
 
 
 def _covariates(
