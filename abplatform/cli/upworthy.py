@@ -107,7 +107,10 @@ def summarise(tests: Iterable[PastTest]) -> dict[str, Any]:
 
 
 def _totals(warehouse: Warehouse, keys: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
-    days = {"from_days": [_FIRST_DAY] * len(keys), "until_days": [_LAST_DAY] * len(keys)}
+    days: dict[str, Any] = {
+        "from_days": [_FIRST_DAY] * len(keys),
+        "until_days": [_LAST_DAY] * len(keys),
+    }
     rows = warehouse.query("portable/aggregate_totals", experiments=keys, excluded=[""], **days)
     summed = rows.group_by("experiment", "variant", maintain_order=True).agg(
         pl.col("impressions", "clicks").sum()
