@@ -200,6 +200,19 @@ def test_a_job_that_needs_more_memory_or_disk_says_so(unclean, heal, files):
     assert not (unclean.data / ".spill").exists() or not any((unclean.data / ".spill").iterdir())
 
 
+def test_a_torn_last_line_is_one_reject_and_harms_no_other(tmp_path, make_pieces):
+    """What a dead writer was writing is quarantined; the lines that it acknowledged all count."""
+    workspace = Workspace(tmp_path / "ws", clock=lambda: CLOCK)
+    whole = [make_pieces(random.Random(7), 1)[0][0].encode()]
+    folder = workspace.landing / "open" / "web" / "2026-11-22T00"
+    folder.mkdir(parents=True)
+    (folder / "1-0.jsonl").write_bytes(whole[0] + b"\n" + whole[0][:40])
+    receipt = ingest(workspace, FACTS)
+    assert receipt.counts.accepted == 1
+    assert receipt.counts.quarantined == 1
+    assert len(receipt.reasons) == 1
+
+
 def test_a_store_that_was_lost_is_not_taken_for_an_empty_one(tmp_path, driver, make_pieces):
     """A step of the week that comes after the loss first makes the store anew from the landing."""
     workspace = Workspace(tmp_path / "ws", clock=lambda: CLOCK)
