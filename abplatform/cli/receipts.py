@@ -82,7 +82,7 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
     out = console or Console()
     if receipt.moved_aside:
         out.print(
-            f"The warehouse was damaged or outdated and was rebuilt; the old file is "
+            f"The store was made anew from all that landed; the old file is "
             f"{escape(receipt.moved_aside)}."
         )
     if not receipt.by_source:
@@ -123,7 +123,11 @@ def _print_correction(out: Console, correction: Correction) -> None:
         rows = _counted(correction.rows, "row", "rows")
         out.print(f"{rows} of reports of {source} are restated:")
     for name, change in correction.counts.items():
-        if isinstance(change.before, int) and isinstance(change.after, int):
+        if (
+            isinstance(change.before, int)
+            and isinstance(change.after, int)
+            and change.before != change.after
+        ):
             moved = change.after - change.before
             out.print(f"  {name}: {change.before:,} → {change.after:,} ({moved:+,})")
     for key, change in correction.verdicts.items():

@@ -237,12 +237,17 @@ class Job:
         self.warehouse.checkpoint()
 
     def _told(self) -> int:
-        """The last segment that a receipt has told of; a killed job told nothing."""
+        """The last segment that a receipt has told of; a killed job told nothing.
+
+        A new store takes it from the ingests that are remembered, at once: what this job adds to
+        them is not told before it ends.
+        """
         known = dict(self.warehouse.query("load/meta").iter_rows())
         if "told" in known:
             return int(known["told"])
-        rows = read_ingests(self.workspace)
-        return int(rows[-1].get("last", 0)) if rows else 0
+        last = max((int(row.get("last", 0)) for row in read_ingests(self.workspace)), default=0)
+        self.warehouse.execute("load/set_meta", name="told", value=str(last))
+        return last
 
     def _sealed_again(self, fresh: Iterable[int]) -> list[int]:
         """Return the numbers of segments that fresh ones deliver once more, byte for byte."""

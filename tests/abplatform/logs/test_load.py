@@ -422,7 +422,7 @@ def test_a_gzipped_log_is_read_and_a_torn_one_as_far_as_it_goes(workspace, facts
     assert receipt.totals.holds
 
 
-POINTS = ["load.begin", "load.insert", "load.commit"]
+POINTS = ["load.begin", "load.insert", "load.commit", "refresh.commit", "warehouse.checkpoint"]
 
 KILLED = """
 import sys
