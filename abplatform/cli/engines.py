@@ -98,12 +98,14 @@ def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore]:
     from abplatform.logs.store.lake import read_lake
     from abplatform.logs.store.spark import SparkStore, open_spark
     from abplatform.logs.store.warehouse import data_version
+    from abplatform.logs.totals import compute_totals
     from abplatform.traffic.registry import Registry
 
     lake = read_lake(on.lake)
     with open_spark(on.master) as session:
         store = SparkStore(session, lake)
         with exposures_known_at(store, data_version(store)):
+            store.tell(compute_totals(store))
             registered, problems = Registry(workspace).usable()
             declared = declared_experiments(store)
             yield OpenStore(workspace, store, registered, declared, tuple(problems))

@@ -27,7 +27,7 @@ from typing import Any, Final
 from abplatform.durable import reach
 from abplatform.logs.store.warehouse import Warehouse, read_query
 
-__all__ = ["SLICES", "are_current", "refresh_totals"]
+__all__ = ["SLICES", "are_current", "compute_totals", "refresh_totals"]
 
 SLICES: Final = 4096
 """``unit_slice`` is below this."""
@@ -60,6 +60,19 @@ def refresh_totals(warehouse: Warehouse) -> bool:
         warehouse.execute("load/set_meta", name="totals", value=state)
         reach("totals.commit")
     return True
+
+
+def compute_totals(warehouse: Warehouse) -> dict[str, str]:
+    """Compute both totals from all exposures, as temporary tables.
+
+    Returns:
+        What ``meta`` must say for :func:`are_current` to know them.
+    """
+    warehouse.materialise(
+        "unit_category_totals", _UNITS, "exposures", from_slice=0, until_slice=SLICES
+    )
+    warehouse.materialise("bucket_sums", _BUCKETS, "exposures")
+    return {"exposures": "", "totals": _state("")}
 
 
 def are_current(warehouse: Warehouse) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import zip_longest
@@ -47,43 +47,70 @@ class Compared:
 
 
 def compare_answers(ours: Iterable[Answer], theirs: Iterable[Answer]) -> list[Compared]:
-    """Compare what two stores answered to the portable queries of one analysis, in order.
+    """Compare what two stores answered to the portable queries of one analysis.
+
+    A store that keeps totals is not asked twice what it has answered, so what counts is which
+    answers there were, not how often or when: each of one side needs its equal on the other.
 
     Args:
         ours: The answers of one store.
         theirs: Those of the other.
+
+    Returns:
+        One entry an answer, those without an equal paired in their order.
     """
-    asked = [[one for one in side if one.name.startswith(_PREFIX)] for side in (ours, theirs)]
-    return [_compare(mine, other) for mine, other in zip_longest(*asked)]
+    sides = [_distinct(side) for side in (ours, theirs)]
+    names = dict.fromkeys(name for side in sides for name, _ in side)
+    compared = []
+    for name in names:
+        mine, other = ([rows for kind, rows in side if kind == name] for side in sides)
+        equal = [rows for rows in mine if rows in other]
+        rest = ([rows for rows in side if rows not in equal] for side in (mine, other))
+        compared += [_equal(name, rows) for rows in equal]
+        compared += [_unequal(name, one, twin) for one, twin in zip_longest(*rest)]
+    return compared
 
 
-def _compare(mine: Answer | None, other: Answer | None) -> Compared:
-    if mine is None or other is None or mine.name != other.name:
-        names = " and ".join(one.name if one else "nothing" for one in (mine, other))
-        rows = mine.rows if mine else pl.DataFrame()
-        return Compared(names, len(rows), 0, max(1, rows.width * len(rows)), "not both were asked")
-    columns = mine.rows.columns
-    pairs = list(zip_longest(_rows(mine.rows, columns), _rows(other.rows, columns)))
-    same, different, example = 0, 0, ""
-    for row, twin in pairs:
-        for place, name in enumerate(columns):
-            cells = [side[place] if side is not None else "no row" for side in (row, twin)]
-            if cells[0] == cells[1]:
-                same += 1
-                continue
-            different += 1
-            example = example or f"{name}: {cells[0]} and {cells[1]}"
-    return Compared(mine.name.removeprefix(_PREFIX), len(mine.rows), same, different, example)
+_Rows = tuple[tuple[Any, ...], ...]
+"""The names of the columns, then rows in an order of their own."""
 
 
-def _rows(frame: pl.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return rows in an order of their own: the same set of rows is the same answer."""
-    if set(frame.columns) != set(columns):
-        return []
-    rows = [tuple(_plain(cell) for cell in row) for row in frame.select(columns).iter_rows()]
-    return sorted(rows, key=str)
+def _distinct(answers: Iterable[Answer]) -> list[tuple[str, _Rows]]:
+    """Return each different answer to the portable queries once, in order."""
+    told = [
+        (one.name.removeprefix(_PREFIX), _rows(one.rows))
+        for one in answers
+        if one.name.startswith(_PREFIX)
+    ]
+    return list(dict.fromkeys(told))
+
+
+def _rows(frame: pl.DataFrame) -> _Rows:
+    rows = [tuple(_plain(cell) for cell in row) for row in frame.iter_rows()]
+    return tuple(frame.columns), *sorted(rows, key=str)
 
 
 def _plain(cell: object) -> object:
     """Return whole numbers as such: engines differ in which type a sum has."""
     return int(cell) if isinstance(cell, Decimal) and cell == cell.to_integral_value() else cell
+
+
+def _equal(name: str, rows: _Rows) -> Compared:
+    return Compared(name, len(rows) - 1, (len(rows) - 1) * len(rows[0]), 0)
+
+
+def _unequal(name: str, mine: _Rows | None, other: _Rows | None) -> Compared:
+    if mine is None or other is None or mine[0] != other[0]:
+        rows = mine or other or ((),)
+        cells = max(1, (len(rows) - 1) * len(rows[0]))
+        return Compared(name, len(rows) - 1, 0, cells, "the other store was not asked this")
+    same, different, example = 0, 0, ""
+    nothing = ("no row",) * len(mine[0])
+    for row, twin in zip_longest(mine[1:], other[1:], fillvalue=nothing):
+        for column, one, two in zip(mine[0], row, twin, strict=True):
+            if one == two:
+                same += 1
+                continue
+            different += 1
+            example = example or f"{column}: {one} and {two}"
+    return Compared(name, len(mine) - 1, same, different, example)

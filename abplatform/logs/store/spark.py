@@ -10,12 +10,13 @@ This module is the only door to pyspark, which comes with the extra ``spark`` an
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no stubs
@@ -122,6 +123,11 @@ class SparkStore(Warehouse):
             self._run(read_query(name), {}).createOrReplaceTempView(view)
         session.udf.register("unit_bucket", arrow_udf(_unit_buckets, "bigint"))
 
+    def tell(self, facts: Mapping[str, str]) -> None:
+        """Let ``meta`` say what was computed: name to value."""
+        rows = self._session.createDataFrame(list(facts.items()), "name STRING, value STRING")
+        rows.createOrReplaceTempView("meta")
+
     def query(self, name: str, /, *, table: str | None = None, **values: object) -> pl.DataFrame:
         """Run ``queries/<name>.sql``, translated, and return its rows."""
         rows = _plain(self._run(_named(name, table), values))
@@ -196,8 +202,14 @@ class SparkStore(Warehouse):
         raise StoreError(f"a lake is only read; {name!r} would change it", path=self.lake.folder)
 
     def _run(self, text: str, values: Mapping[str, object]) -> DataFrame:
-        bound = {name: _bindable(value) for name, value in values.items()}
-        return self._session.sql(translate(text, "spark"), args=bound)
+        text, bound = translate(text, "spark"), {}
+        for name, value in values.items():
+            if _is_whole_numbers(value):
+                # Small and big numbers in one list reach Spark as two types, which it refuses.
+                text = re.sub(rf":{name}\b", _big_numbers(value), text)
+            else:
+                bound[name] = _bindable(value)
+        return self._session.sql(text, args=bound)
 
 
 def _named(name: str, table: str | None) -> str:
@@ -224,6 +236,14 @@ def _unit_buckets(unit_ids: pa.Array, salts: pa.Array) -> pa.Array:
     """Answer ``unit_bucket(unit_id, salt)``; Spark reads from the types that it takes vectors."""
     buckets: pa.Array = unit_buckets(unit_ids, salts)
     return buckets
+
+
+def _is_whole_numbers(value: object) -> TypeGuard[Sequence[int]]:
+    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+
+
+def _big_numbers(numbers: Sequence[int]) -> str:
+    return f"ARRAY({', '.join(f'{number:d}L' for number in numbers)})"
 
 
 def _bindable(value: object) -> object:
