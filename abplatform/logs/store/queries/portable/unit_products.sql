@@ -30,27 +30,52 @@ placed AS (
 )
 
 SELECT
+    variant,
+    place AS first_place,
+    place AS second_place,
+    SUM(k * k) AS kk,
+    SUM(k * n) AS kn,
+    SUM(k * u) AS ku,
+    SUM(n * k) AS nk,
+    SUM(n * n) AS nn,
+    SUM(n * u) AS nu,
+    SUM(u * k) AS uk,
+    SUM(u * n) AS un,
+    SUM(u * u) AS uu,
+    SUM(k) AS k,
+    SUM(n) AS n,
+    SUM(u) AS u,
+    COUNT(*) AS units,
+    SUM(CASE WHEN n <> 0 THEN 1 ELSE 0 END) AS n_units,
+    SUM(CASE WHEN k <> 0 THEN 1 ELSE 0 END) AS k_units,
+    SUM(first_n) AS first_n,
+    SUM(first_k) AS first_k
+FROM placed
+GROUP BY variant, place
+UNION ALL
+-- A unit's first place is never the later one of two, so that u is zero there.
+SELECT
     a.variant,
     a.place AS first_place,
     b.place AS second_place,
     SUM(a.k * b.k) AS kk,
     SUM(a.k * b.n) AS kn,
-    SUM(a.k * b.u) AS ku,
+    0 AS ku,
     SUM(a.n * b.k) AS nk,
     SUM(a.n * b.n) AS nn,
-    SUM(a.n * b.u) AS nu,
+    0 AS nu,
     SUM(a.u * b.k) AS uk,
     SUM(a.u * b.n) AS un,
-    SUM(a.u * b.u) AS uu,
-    SUM(CASE WHEN a.place = b.place THEN a.k ELSE 0 END) AS k,
-    SUM(CASE WHEN a.place = b.place THEN a.n ELSE 0 END) AS n,
-    SUM(CASE WHEN a.place = b.place THEN a.u ELSE 0 END) AS u,
-    SUM(CASE WHEN a.place = b.place THEN 1 ELSE 0 END) AS units,
-    SUM(CASE WHEN a.place = b.place AND a.n <> 0 THEN 1 ELSE 0 END) AS n_units,
-    SUM(CASE WHEN a.place = b.place AND a.k <> 0 THEN 1 ELSE 0 END) AS k_units,
-    SUM(CASE WHEN a.place = b.place THEN a.first_n ELSE 0 END) AS first_n,
-    SUM(CASE WHEN a.place = b.place THEN a.first_k ELSE 0 END) AS first_k
+    0 AS uu,
+    0 AS k,
+    0 AS n,
+    0 AS u,
+    0 AS units,
+    0 AS n_units,
+    0 AS k_units,
+    0 AS first_n,
+    0 AS first_k
 FROM placed AS a
-JOIN placed AS b ON b.variant = a.variant AND b.unit = a.unit AND a.place <= b.place
+JOIN placed AS b ON b.variant = a.variant AND b.unit = a.unit AND a.place < b.place
 GROUP BY a.variant, a.place, b.place
-ORDER BY a.variant, a.place, b.place
+ORDER BY variant, first_place, second_place
