@@ -111,11 +111,8 @@ def reckon(
         named, segments = _spelt(workspace, unit_ids), sealed_segments(workspace)
         trace, held = trace_units(workspace, segments, named, advance=advance)
         doors = _doors(workspace, experiments)
-        counts = {
-            segment.number: count_rows(workspace, trace, segment, doors(segment)).total()
-            for segment in segments
-            if segment.number in held
-        }
+        theirs = [segment for segment in segments if segment.number in held]
+        counts = [count_rows(workspace, trace, one, doors(one)).total() for one in theirs]
     return _reckoning(workspace, trace, counts)
 
 
@@ -154,11 +151,8 @@ def forget_units(
         doors = _doors(workspace, experiments)
         if held:
             keep_links(workspace, trace.links)
-        counts = {
-            segment.number: erase_rows(workspace, trace, segment, doors(segment)).total()
-            for segment in segments
-            if segment.number in held
-        }
+        theirs = [segment for segment in segments if segment.number in held]
+        counts = [erase_rows(workspace, trace, one, doors(one)).total() for one in theirs]
         reach("forget.erased")
         changed = scrub(workspace, named)
         remove_copies(workspace)
@@ -247,7 +241,7 @@ def _doors(
     return door
 
 
-def _reckoning(workspace: Workspace, trace: Trace, counts: Mapping[int, int]) -> Reckoning:
+def _reckoning(workspace: Workspace, trace: Trace, counts: Sequence[int]) -> Reckoning:
     experiments = tuple(sorted(trace.links.experiments))
     weeks = tuple(
         path.stem
@@ -260,4 +254,4 @@ def _reckoning(workspace: Workspace, trace: Trace, counts: Mapping[int, int]) ->
         for one in list_checkpoints(workspace.checkpoints)
         if set(one.metadata.get("weeks", ())) & set(weeks)
     ]
-    return Reckoning(len(counts), sum(counts.values()), experiments, weeks, tuple(trained))
+    return Reckoning(len(counts), sum(counts), experiments, weeks, tuple(trained))

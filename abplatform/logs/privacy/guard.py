@@ -29,19 +29,21 @@ WIRE_FIELDS: Final = frozenset(
 )
 """Every field that some event has."""
 
-_FREE_TEXTS: Final = (
-    "event_id",
-    "ts",
-    "source",
-    "decision_id",
-    "impression_id",
-    "order_id",
-    "reverses",
-    "item_id",
-    "query",
-    "text",
-    "user_agent",
-    "creative_text",
+_FREE_TEXTS: Final = frozenset(
+    {
+        "event_id",
+        "ts",
+        "source",
+        "decision_id",
+        "impression_id",
+        "order_id",
+        "reverses",
+        "item_id",
+        "query",
+        "text",
+        "user_agent",
+        "creative_text",
+    }
 )
 """Fields that may hold anything, an id by mistake too; others name things of the experiment."""
 
@@ -111,10 +113,10 @@ class Guard:
             # No id, and refused as such; nothing of it is kept either.
             kept["unit_id"] = raw and "x" * (_LONGEST_ID + 1)
             return kept
+        if [*kept.values()].count(raw) > 1:
+            for name in _FREE_TEXTS & kept.keys():
+                kept[name] = pseudonyms.stored(raw) if kept[name] == raw else kept[name]
         kept["unit_id"] = stored = pseudonyms.stored(raw)
-        for name in _FREE_TEXTS:
-            if kept.get(name) == raw:
-                kept[name] = stored
         attributes = kept.get("attributes")
         if isinstance(attributes, dict) and raw in attributes.values():
             kept["attributes"] = {

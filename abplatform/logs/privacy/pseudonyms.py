@@ -91,8 +91,8 @@ def _key_path(workspace: Workspace, key_file: str) -> Path:
 
 
 def _read_key(workspace: Workspace, key_file: str) -> bytes:
-    path = _key_path(workspace, key_file)
-    if path.resolve().is_relative_to(workspace.data.resolve()):
+    path = _key_path(workspace, key_file).resolve()
+    if path.is_relative_to(workspace.data.resolve()):
         raise WorkspaceError(
             "the key of the pseudonyms lies among the data that it protects",
             path=path,
