@@ -127,7 +127,24 @@ def translate(text: str, dialect: Dialect) -> str:
     found = objections(text)
     if found:
         raise StoreError(f"the query is not portable: {'; '.join(found)}", remedy=_REMEDY)
-    return _parse(text).sql(dialect=dialect, comments=False)
+    tree = _parse(text)
+    if dialect == "spark":
+        tree = tree.transform(_zip_lists)
+    return tree.sql(dialect=dialect, comments=False)
+
+
+def _zip_lists(node: exp.Expr) -> exp.Expr:
+    """Let lists side by side go in step, as in DuckDB; Spark would combine each with each."""
+    from sqlglot import exp, parse_one
+
+    if not isinstance(node, exp.Select):
+        return node
+    lists = [one.this for one in node.expressions if isinstance(one.unalias(), exp.Explode)]
+    if len(lists) < 2 or len(lists) < len(node.expressions) or node.args.get("from_"):
+        return node
+    zipped = ", ".join(one.this.sql(dialect="spark") for one in lists)
+    names = ", ".join(one.alias for one in node.expressions)
+    return parse_one(f"SELECT INLINE(ARRAYS_ZIP({zipped})) AS ({names})", read="spark")
 
 
 def _parse(text: str) -> exp.Expr:

@@ -76,3 +76,10 @@ def test_the_refused_words_do_differ():
     for text in ("SELECT CAST(2.5 AS INTEGER)", "SELECT 'Click' LIKE 'c%'", "SELECT 7 / 2"):
         told = [engine.execute(text).fetchall() for engine in (duckdb, sqlite3.connect(":memory:"))]
         assert told[0] != told[1]
+
+
+def test_lists_side_by_side_go_in_step_on_spark():
+    """DuckDB takes the first of each list, then the second; Spark is told to do the same."""
+    text = translate("SELECT UNNEST($a) AS x, UNNEST($b) AS y", "spark")
+    assert text == "SELECT INLINE(ARRAYS_ZIP(:a, :b)) AS (x, y)"
+    assert translate("SELECT UNNEST($a) AS x", "spark") == "SELECT EXPLODE(:a) AS x"
