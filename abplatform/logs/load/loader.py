@@ -28,7 +28,7 @@ from abplatform.logs.load.dedupe import PLACE, Sorted, sort_out
 from abplatform.logs.load.ledger import Entry, Versions, close_ledger, note_segments
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.replacing import supersede
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.warehouse import PART_ROWS, Warehouse
 from abplatform.logs.validate import Door
 
 __all__ = ["CHUNK_EVENTS", "GROUP_BYTES", "Loader", "Store"]
@@ -166,14 +166,16 @@ class Loader:
     def _flush(self, chunk: Chunk, done: _Open) -> None:
         """Put what the chunk holds into the tables and empty it."""
         taken = chunk.take()
-        tables, covariates = taken.tables, taken.covariates
-        found = sort_out(self._warehouse, tables, replacing=done.replacing)
+        found = sort_out(self._warehouse, taken.tables, replacing=done.replacing)
         if found is not None:
-            tables, covariates = _without(tables, covariates, found)
             self._note(found, done)
-        for table, rows in tables.items():
-            self._warehouse.fill(table, rows)
-        self._warehouse.fill("covariates", covariates)
+        for table in list(taken.tables):
+            rows = taken.tables.pop(table)
+            if found is None:
+                self._warehouse.fill(table, rows)
+            else:
+                self._warehouse.fill_parts(table, *_without(table, rows, found))
+        self._warehouse.fill("covariates", _borne(taken.covariates, found))
         if len(taken.texts):
             with self._warehouse.stage("texts", taken.texts):
                 self._warehouse.execute("load/add_texts")
@@ -218,20 +220,28 @@ def _is_sound(segment: Segment) -> bool:
 
 
 def _without(
-    tables: Mapping[str, pl.DataFrame], covariates: pl.DataFrame, found: Sorted
-) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """Leave out what is not inserted, and mark what was contradicted in the same chunk."""
-    gone = found.left_out
-    kept = {}
-    for table, rows in tables.items():
-        mine = gone.filter(event_table=table)
-        left = rows.join(mine, on=PLACE, how="anti") if len(mine) else rows
-        if len(found.outlived):
-            left = left.join(found.outlived, on=PLACE, how="left")
-        kept[table] = left
-    bearers = gone.filter(pl.col("event_table").is_in(["impressions", "decisions"]))
-    lines = ["segment_number", "line"]
-    return kept, covariates.join(bearers, on=lines, how="anti") if len(bearers) else covariates
+    table: str, rows: pl.DataFrame, found: Sorted
+) -> tuple[pl.DataFrame, Iterator[pl.DataFrame]]:
+    """Leave out what is not inserted, and mark what was contradicted in the same chunk.
+
+    Returns:
+        The columns, and the rows part by part: made when they are asked for.
+    """
+    mine = found.left_out.filter(event_table=table)
+
+    def keep(part: pl.DataFrame) -> pl.DataFrame:
+        left = part.join(mine, on=PLACE, how="anti")
+        return left.join(found.outlived, on=PLACE, how="left") if len(found.outlived) else left
+
+    return keep(rows.clear()), map(keep, rows.iter_slices(PART_ROWS))
+
+
+def _borne(covariates: pl.DataFrame, found: Sorted | None) -> pl.DataFrame:
+    """Leave out the numbers of events that are not inserted."""
+    if found is None or covariates.is_empty():
+        return covariates
+    bearers = found.left_out.filter(pl.col("event_table").is_in(["impressions", "decisions"]))
+    return covariates.join(bearers, on=["segment_number", "line"], how="anti")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ takes the place of ``{table}`` only if it is one of :data:`TABLES`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 import duckdb
 import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from duckdb.func import PythonUDFType
 
 from abplatform.domain.assignment import buckets
@@ -37,6 +38,7 @@ from abplatform.logs.store.opening import (
 from abplatform.workspace import Workspace
 
 __all__ = [
+    "PART_ROWS",
     "TABLES",
     "THEN_VIEWS",
     "Answer",
@@ -160,6 +162,10 @@ class Answer:
 
     name: str
     rows: pl.DataFrame
+
+
+PART_ROWS: Final = 65_536
+"""Rows that are handed to DuckDB at once."""
 
 
 class Warehouse:
@@ -367,8 +373,24 @@ class Warehouse:
     def fill(self, table: str, rows: pl.DataFrame) -> None:
         """Insert rows into a table, column by column name."""
         if len(rows):
-            with self.stage(table, rows):
-                self.execute("load/insert", table=table)
+            self.fill_parts(table, rows.clear(), rows.iter_slices(PART_ROWS))
+
+    def fill_parts(self, table: str, columns: pl.DataFrame, parts: Iterable[pl.DataFrame]) -> None:
+        """Insert rows that are made as the table takes them, so that they are never there twice.
+
+        Args:
+            table: Where to; one of :data:`TABLES`.
+            columns: No rows: the columns of every part.
+            parts: The rows.
+        """
+        batches = (batch for part in parts for batch in part.to_arrow().to_batches())
+        reader = pa.RecordBatchReader.from_batches(columns.to_arrow().schema, batches)
+        name = f"staged_{_allowed(table)}"
+        self._connection.register(name, reader)
+        try:
+            self.execute("load/insert", table=table)
+        finally:
+            self._connection.unregister(name)
 
     def fill_from(
         self, table: str, name: str, over: str | None = None, /, **values: object
