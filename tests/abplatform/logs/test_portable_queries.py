@@ -1,4 +1,4 @@
-"""The attribution queries give the same integers on every engine that they are translated to."""
+"""The attribution queries give the same integers on SQLite; test_spark_store.py asks Spark."""
 
 import random
 import sqlite3
@@ -150,42 +150,3 @@ def test_sqlite_tells_a_moment_as_duckdb_does(world):
     assert comparable(rows) == comparable(expected.select(names).iter_rows())
     for name in ("impressions", "clicked", "conversions", "feedbacks"):
         assert 0 < expected[name].sum() < everything[name].sum()
-
-
-@pytest.mark.slow
-def test_spark_gives_what_duckdb_gives(world, tmp_path):
-    """Translated to Spark, the steps give the very same exposure rows."""
-    reason = "pyspark is not installed; it comes with the extra `spark` and needs Java"
-    sql = pytest.importorskip("pyspark.sql", reason=reason)
-    tables, expected, _ = world
-    session = (
-        sql.SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        # A few hundred rows: compiling every step to bytecode would take longer than running it.
-        .config("spark.sql.codegen.wholeStage", "false")
-        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-        .config("spark.sql.adaptive.enabled", "false")
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.warehouse.dir", str(tmp_path / "spark"))
-        .getOrCreate()
-    )
-    try:
-        for name, frame in tables.items():
-            path = tmp_path / f"{name}.parquet"
-            signed(frame).write_parquet(path)
-            session.read.parquet(str(path)).createOrReplaceTempView(name)
-        bounds = {"known_until": 1, "until_micros": FOREVER_MICROS}
-        for name in KEPT:
-            nothing = session.sql(translated(f"portable/no_{name}", "spark"))
-            nothing.createOrReplaceTempView(name)
-        for name, constants, bounded in STEPS:
-            values = constants | (bounds if bounded else {})
-            step = session.sql(translated(f"portable/{name}", "spark"), args=values)
-            # Written down at once: a view would compute all steps before it anew each time.
-            step.localCheckpoint().createOrReplaceTempView(name)
-        found = session.sql(translated("portable/exposure_rows", "spark")).collect()
-    finally:
-        session.stop()
-    assert comparable(found) == comparable(expected.iter_rows())
