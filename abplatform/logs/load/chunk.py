@@ -85,7 +85,12 @@ class Chunk:
         """Return what waits and forget it."""
         parts, self._parts, self._rows = self._parts, defaultdict(list), 0
         return Taken(
-            tables={table: pl.concat(parts[table]) for table in EVENT_TABLES if table in parts},
+            # Parts of odd lengths leave row groups half full: a third more work, half more room.
+            tables={
+                table: pl.concat(parts.pop(table), rechunk=True)
+                for table in EVENT_TABLES
+                if table in parts
+            },
             covariates=_joined(parts["covariates"], _COVARIATES),
             texts=_joined(parts["creative_texts"], _TEXTS),
             rejects=_joined(parts["rejects"], _REJECTS),
