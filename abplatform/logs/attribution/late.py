@@ -28,7 +28,7 @@ from abplatform.domain.experiment import EventWindows
 from abplatform.logs.facts import FOREVER_MICROS, micros, to_micros
 from abplatform.logs.store.warehouse import Warehouse, data_version_of
 
-__all__ = ["LATE_TABLES", "Stretch", "settle_late", "waiting"]
+__all__ = ["LATE_TABLES", "REPLACED", "Stretch", "settle_late", "waiting"]
 
 LATE_TABLES: Final[Mapping[str, str]] = {
     "impressions": "late/late_exposures",
@@ -39,6 +39,9 @@ LATE_TABLES: Final[Mapping[str, str]] = {
     "conversions": "late/late_conversions",
 }
 """Event tables, and what finds the late ones in each."""
+
+REPLACED: Final = -1
+"""What ``entered`` says of late events that were replaced or contradicted while they waited."""
 
 _DELIVERY: Final = {
     "segment_number": pl.Int64,
@@ -89,11 +92,9 @@ def settle_late(
             with warehouse.stage("deliveries", deliveries):
                 for table, query in LATE_TABLES.items():
                     _set_aside(warehouse, table, query)
-        if len(waiting(warehouse, Stretch())):
-            for table in LATE_TABLES:
-                warehouse.execute("late/forget_replaced", table=table)
-        warehouse.execute("load/set_meta", name="late_until", value=str(last))
         _apply_backfills(warehouse, [row for row in ingests if "backfill" in row])
+        _forget_replaced(warehouse, until=last)
+        warehouse.execute("load/set_meta", name="late_until", value=str(last))
 
 
 def waiting(warehouse: Warehouse, stretch: Stretch, *, entered: int = 0) -> pl.DataFrame:
@@ -175,6 +176,8 @@ def _apply_backfills(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) ->
     applied = len(warehouse.query("load/corrections"))
     for number, row in enumerate(rows[applied:], start=applied + 1):
         stretch, last = Stretch(**row["backfill"]), int(row["last"])
+        # A store that is made anew holds already what replaced some of them later.
+        _forget_replaced(warehouse, until=last)
         warehouse.execute(
             "late/enter",
             number=number,
@@ -186,6 +189,13 @@ def _apply_backfills(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) ->
         for table in LATE_TABLES:
             warehouse.execute("late/let_in", table=table, number=number)
         _note_correction(warehouse, number, stretch, last)
+
+
+def _forget_replaced(warehouse: Warehouse, *, until: int) -> None:
+    """Let nothing wait any longer that segments up to a number replaced or contradicted."""
+    if len(waiting(warehouse, Stretch())):
+        for table in LATE_TABLES:
+            warehouse.execute("late/forget_replaced", table=table, until=until)
 
 
 def _note_correction(warehouse: Warehouse, number: int, stretch: Stretch, last: int) -> None:

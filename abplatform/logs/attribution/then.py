@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from abplatform.errors import StoreError
-from abplatform.logs.attribution.late import LATE_TABLES
+from abplatform.logs.attribution.late import LATE_TABLES, REPLACED, Stretch, waiting
 from abplatform.logs.attribution.steps import attribute_anew
 from abplatform.logs.facts import FOREVER_MICROS, to_micros
 from abplatform.logs.store.warehouse import Warehouse, data_version
@@ -39,7 +39,8 @@ def exposures_known_at(
     last, corrections = _place_of(warehouse, version)
     until_micros = FOREVER_MICROS if until is None else to_micros(until)
     try:
-        if corrections < len(warehouse.query("load/corrections")):
+        later = corrections < len(warehouse.query("load/corrections"))
+        if later or len(waiting(warehouse, Stretch(), entered=REPLACED)):
             warehouse.show_events_then(tuple(LATE_TABLES), entered=corrections)
         attribute_anew(warehouse, known_until=last, until_micros=until_micros)
         warehouse.drop_steps()

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from abplatform.cli.backfill import backfill as command
 from abplatform.logs.attribution import exposures_known_at
+from abplatform.logs.landing import Hours
 from abplatform.logs.load import backfill, check_identities, ingest
 from abplatform.logs.store.warehouse import Warehouse
 
@@ -180,3 +181,30 @@ def test_the_command_tells_what_changes(live, take_in, wire, workspace):
     assert "1 late event waits still." in nothing.output
     told = CliRunner().invoke(command, ["--json", *folder])
     assert json.loads(told.output)["entered"] == {"clicks": 1}
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("by", ["replacement", "conflict"])
+def test_what_is_replaced_after_it_waited_leaves_the_past_as_it_was(
+    by, take_in, wire, workspace, facts
+):
+    """An earlier version answers without what waited then, also in a store that is made anew."""
+    late = wire("click", "k1", after=2 * HOUR, impression_id="i1")
+    waited = take_in([late]).data_version
+    if by == "conflict":
+        take_in([late | {"impression_id": "i2"}])
+    else:
+        assert backfill(workspace, facts).entered == {"clicks": 1}
+        hours = Hours("files", NOON + 2 * HOUR, NOON + 3 * HOUR)
+        take_in([late | {"event_id": "k2"}], replace=hours)
+    before = standing(workspace)
+    for _ in range(2):
+        with (
+            workspace.lock("test"),
+            Warehouse.open(workspace) as warehouse,
+            exposures_known_at(warehouse, waited),
+        ):
+            assert warehouse.query("late/sums").rows() == [("beauty", 4, 0, 0, 0, 0)]
+        workspace.warehouse.unlink()
+        ingest(workspace, facts)
+        assert standing(workspace) == before

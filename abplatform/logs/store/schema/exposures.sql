@@ -23,7 +23,8 @@ CREATE TABLE kept_bots (unit_id VARCHAR, bot_micros BIGINT);
 CREATE TABLE kept_mixed (experiment VARCHAR, unit_id VARCHAR, mixed_micros BIGINT);
 
 -- Events that came when the rows they belong to were final. Until a backfill lets them in, their
--- events have withdrawn_by = 0; entered is that backfill's number.
+-- events have withdrawn_by = 0; entered is that backfill's number, or -1 for what was replaced or
+-- contradicted while it waited.
 CREATE TABLE late_events (
     event_table VARCHAR, segment_number BIGINT, line BIGINT, source VARCHAR, ts_micros BIGINT,
     entered BIGINT
