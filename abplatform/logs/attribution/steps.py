@@ -66,7 +66,7 @@ STEPS: Final[tuple[tuple[str, dict[str, int | str], bool], ...]] = (
     ("bot_candidates", _CHANGED | _QUICK, False),
     ("busy_minutes", {}, True),
     ("hasty_units", _PACE, False),
-    ("quick_clicks", _QUICK, True),
+    ("quick_clicks", _QUICK | _EARLY, True),
     ("bot_units", _PACE | {"fewest_quick": FEWEST_QUICK}, True),
     ("mixed_candidates", _CHANGED, False),
     ("mixed_units", {}, True),

@@ -42,6 +42,134 @@ class Log:
         self.sent += events
         return events + again[2:] + wrong
 
+    def told_in_two(self, turns):
+        """Return a list of events a turn: stories, each begun in one turn and ended in a later one.
+
+        Half of them are told in order, so that the end changes what the beginning had shown; of the
+        others any part comes first.
+        """
+        pieces = [[] for _ in range(turns)]
+        for copy in range(6):
+            for tell in (
+                self.spared,
+                self.caught,
+                self.moved_click,
+                self.moved_refund,
+                self.earlier_first,
+                self.two_variants,
+                self.waited,
+            ):
+                begun, ended = tell(f"{tell.__name__}{copy}", copy)
+                if self.some(0.5):
+                    both = begun + ended
+                    self.draw.shuffle(both)
+                    cut = self.draw.randrange(1, len(both))
+                    begun, ended = both[:cut], both[cut:]
+                first, second = sorted(self.draw.sample(range(turns), 2))
+                pieces[first] += begun
+                pieces[second] += ended
+        return pieces
+
+    def shown(self, name, hours, **told):
+        """Return an impression of a story, of its own unit."""
+        fields = {"unit_id": name.split()[0], "assignments": LAYERS[2]} | told
+        return self.wire("impression", name, after=timedelta(hours=hours), **fields)
+
+    def clicked(self, name, hours, **told):
+        """Return a click of a story."""
+        return self.wire("click", f"k{name}", after=timedelta(hours=hours), **told)
+
+    def paces(self, name, pauses, *, decided):
+        """Return impressions and their clicks after so many seconds."""
+        seen, clicks = [], []
+        for number, pause in enumerate(pauses):
+            one = f"{name} {number}"
+            named = {"decision_id": f"d{one}", "position": number}
+            seen.append(self.shown(one, number, **named))
+            named = named if decided else {"impression_id": one}
+            clicks.append(self.clicked(one, number + pause / 3600, **named))
+        return seen, clicks
+
+    def spared(self, name, copy):
+        """A unit with as many slow clicks as quick ones, of which a slow one is taken back."""
+        seen, clicks = self.paces(name, [9] * 5 + [0.5] * 5, decided=copy % 2)
+        return seen + clicks, [clicks[0] | {"ts": "2026-11-03T00:00:00Z"}]
+
+    def caught(self, name, copy):
+        """A unit caught by quick clicks, of which slow clicks, or more impressions, come later."""
+        seen, clicks = self.paces(name, [9] * 5 + [0.5] * 5, decided=copy % 2)
+        late = clicks[:5] if copy % 3 else [self.shown(f"{name} more", 50)]
+        return seen + clicks[5:], late
+
+    def moved_click(self, name, copy):
+        """A click by decision that is for another impression once that comes, or goes."""
+        told = {"decision_id": f"d{name}", "position": 1}
+        both = [self.shown(f"{name} {n}", n / 60, **told) for n in range(2)]
+        click = self.clicked(name, 0.1, **told)
+        if copy % 2:
+            return [*both, click], [both[1] | {"ts": "2026-11-03T00:00:00Z"}]
+        return [both[0], click], [both[1]]
+
+    def moved_refund(self, name, copy):
+        """A refund by order that is of another purchase once that comes, by order or by its id."""
+        order, money = f"o{name}", {"currency": "USD", "value_micros": 70}
+        seen = [self.shown(f"{name} {n}", n) for n in range(2)]
+
+        def change(key, hours, number, **told):
+            owner = {"impression_id": f"{name} {number}"}
+            return self.wire(
+                "conversion", key, after=timedelta(hours=hours), **owner, **(money | told)
+            )
+
+        bought = change(f"p{name}", 4, 0, kind="purchase", order_id=order)
+        refund = change(f"r{name}", 6, 1, kind="refund", reverses=order, value_micros=-30)
+        key, hours, told = ((order, 5, {}), (f"q{name}", 3, {"order_id": order}))[copy % 2]
+        other = change(key, hours, 1, kind="purchase", **told)
+        if copy == 0:
+            return [*seen, bought], [refund]
+        return [*seen, bought, refund], [other]
+
+    def earlier_first(self, name, copy):
+        """A conversion of a unit, whose first exposure comes later, or whose second is clicked."""
+        seen = [self.shown(f"{name} {n}", n) for n in range(2)]
+        money = {"currency": "USD", "value_micros": 90}
+        after = timedelta(hours=5)
+        bought = self.wire(
+            "conversion", f"p{name}", after=after, unit_id=name, kind="lead", **money
+        )
+        click = self.clicked(name, 1.5, impression_id=f"{name} 1")
+        if copy % 3 == 0:
+            return [*seen, click], [bought]
+        return ([*seen, bought], [click]) if copy % 3 == 1 else ([seen[1], bought, click], seen[:1])
+
+    def two_variants(self, name, copy):
+        """A unit that is seen in a second variant, which moves, or is taken back."""
+        first, other = (
+            self.shown(f"{name} 0", 9),
+            self.shown(f"{name} 1", 10, assignments=LAYERS[1]),
+        )
+        if copy % 3 == 0:
+            return [first], [other]
+        if copy % 3 == 1:
+            return [first, other], [self.shown(f"{name} 2", 8, assignments=LAYERS[1])]
+        return [first, other], [other | {"ts": "2026-11-03T00:00:00Z"}]
+
+    def waited(self, name, copy):
+        """An impression of which something is told before it comes, or afterwards."""
+        seen, named = [self.shown(f"{name} 0", 30 + 24 * copy)], {"impression_id": f"{name} 0"}
+        soon = timedelta(hours=31 + 24 * copy)
+        day = f"2026-11-{3 + copy:02}"
+        cell = {"experiment": "beauty", "variant": "baseline", "day": day}
+        paid, worth = {"currency": "USD", "cost_micros": 8}, {"currency": "USD", "value_micros": 5}
+        others = [
+            [self.wire("conversion", f"p{name}", after=soon, kind="lead", **named, **worth)],
+            [self.wire("cost", f"c{name}", **named, **paid)],
+            [self.wire("cost", f"c{name}", **cell, **paid)],
+            [self.wire("feedback", f"f{name}", **named, score=0.5)],
+        ]
+        told = others[copy % 4]
+        return (told, seen) if self.some(0.6) else (seen, told)
+
     def some(self, share):
         """Decide something by chance."""
         return self.draw.random() < share
@@ -148,6 +276,7 @@ def flags_of(warehouse):
 def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wire, write, seed):
     """Whatever comes in whatever pieces, every row is what all events together say."""
     log = Log(seed, wire)
+    stories = log.told_in_two(8)
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     for turn in range(8):
         if turn == 3:
@@ -156,7 +285,7 @@ def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wir
         if turn == 5:
             longer = EventWindows(attribution_window=timedelta(hours=30))
             facts = facts | {"layout": replace(facts["layout"], windows=longer)}
-        ingest(workspace, facts, files=[write(log.batch(50))])
+        ingest(workspace, facts, files=[write(log.batch(50) + stories[turn])])
         with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
             kept, flags = rows_of(warehouse), flags_of(warehouse)
             with exposures_known_at(warehouse, data_version(warehouse)):

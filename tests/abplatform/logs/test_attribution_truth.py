@@ -242,7 +242,8 @@ def test_a_unit_of_two_experiments_converts_once_in_each(take_in, wire, exposure
     assert counted == {("layout", "i1"): 1, ("beauty", "i2"): 1}
 
 
-def test_hands_are_not_that_fast(workspace, take_in, wire, exposures):
+@pytest.mark.parametrize("named_by", ["impression", "decision"])
+def test_hands_are_not_that_fast(workspace, take_in, wire, exposures, named_by):
     """Enough quick clicks, most of a unit's clicks, flag it from the moment that shows it."""
     pauses = {
         "robot": [SECOND - MS] * FEWEST_QUICK,
@@ -257,8 +258,10 @@ def test_hands_are_not_that_fast(workspace, take_in, wire, exposures):
     for unit, waits in pauses.items():
         for number, wait in enumerate(waits):
             name, shown_after = f"{unit} {number}", number * 2 * HOUR
-            events.append(wire("impression", name, after=shown_after, unit_id=unit))
-            events.append(wire("click", f"k {name}", after=shown_after + wait, impression_id=name))
+            decided = {"decision_id": f"d {name}", "position": number}
+            named = decided if named_by == "decision" else {"impression_id": name}
+            events.append(wire("impression", name, after=shown_after, unit_id=unit, **decided))
+            events.append(wire("click", f"k {name}", after=shown_after + wait, **named))
     version = take_in(events).data_version
     rows = exposures().values()
     assert {row["unit_id"] for row in rows if row["bot"]} == {"robot", "slow afterwards"}

@@ -21,9 +21,7 @@ FROM (
 JOIN impressions AS i ON i.key_hash = n.impression_hash AND i.ordinal = 0
 WHERE i.segment_number > $since OR i.withdrawn_by > $since
 UNION ALL
-SELECT
-    i.segment_number, i.line, i.unit_id, i.ts_micros,
-    CAST(NULL AS BIGINT) AS click_micros, 0 AS taken_back
+SELECT i.segment_number, i.line, i.unit_id, i.ts_micros, d.click_micros, d.taken_back
 FROM impressions AS i
 JOIN touched_decisions AS d ON d.decision_id = i.decision_id
 WHERE i.ordinal = 0;
