@@ -58,6 +58,8 @@ class Log:
                 self.earlier_first,
                 self.two_variants,
                 self.waited,
+                self.shared_cost,
+                self.hurried,
             ):
                 begun, ended = tell(f"{tell.__name__}{copy}", copy)
                 if self.some(0.5):
@@ -169,6 +171,20 @@ class Log:
         ]
         told = others[copy % 4]
         return (told, seen) if self.some(0.6) else (seen, told)
+
+    def shared_cost(self, name, copy):
+        """A day's cost over two impressions, which is taken back, or one of them is."""
+        seen = [self.shown(f"{name} {n}", 24 * (9 + copy) + n) for n in range(2)]
+        cell = {"experiment": "beauty", "variant": "baseline", "day": f"2026-11-{11 + copy}"}
+        cost = self.wire("cost", f"c{name}", **cell, currency="USD", cost_micros=9)
+        wrong = cost | {"cost_micros": 8} if copy % 2 else seen[0] | {"creative_id": "other"}
+        return [*seen, cost], [wrong]
+
+    def hurried(self, name, copy):
+        """A unit that is shown too much in a minute only when both parts have come."""
+        size = 1 if copy else 61
+        seen = [self.shown(f"{name} {n}", 100 + n / 7200) for n in range(size)]
+        return seen[:40], seen[40:] or [self.shown(f"{name} later", 101)]
 
     def some(self, share):
         """Decide something by chance."""
