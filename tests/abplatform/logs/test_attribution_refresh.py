@@ -288,9 +288,11 @@ def flags_of(warehouse):
     return [sorted(warehouse._connection.table(name).fetchall()) for name in kept]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wire, write, seed):
+@pytest.mark.fault  # so that `make soak` draws other logs
+def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wire, write, request):
     """Whatever comes in whatever pieces, every row is what all events together say."""
+    drawn = getattr(request.node, "callspec", None)
+    seed = drawn.params.get("repetition", 0) if drawn else 0
     log = Log(seed, wire)
     stories = log.told_in_two(8)
     begin = datetime(2026, 11, 1, tzinfo=UTC)
