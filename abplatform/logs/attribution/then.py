@@ -39,12 +39,13 @@ def exposures_known_at(
     last, corrections = _place_of(warehouse, version)
     until_micros = FOREVER_MICROS if until is None else to_micros(until)
     try:
-        later = corrections < len(warehouse.query("load/corrections"))
-        if later or len(waiting(warehouse, Stretch(), entered=REPLACED)):
+        is_past = version != data_version(warehouse)
+        # What was replaced while it waited counts at no version; at the present one it says so.
+        if is_past and _has_other_late_events(warehouse, corrections):
             warehouse.show_events_then(tuple(LATE_TABLES), entered=corrections)
         attribute_anew(warehouse, known_until=last, until_micros=until_micros)
         warehouse.drop_steps()
-        if version != data_version(warehouse):
+        if is_past:
             warehouse.materialise("sources", "load/watermarks_then", known_until=last)
         warehouse.show_then(known_until=last, until_micros=until_micros)
         yield
@@ -69,6 +70,13 @@ def segment_of(warehouse: Warehouse, version: str) -> int:
         StoreError: The store never had that version.
     """
     return _place_of(warehouse, version)[0]
+
+
+def _has_other_late_events(warehouse: Warehouse, corrections: int) -> bool:
+    """Whether other late events count now than did after some of the corrections."""
+    return corrections < len(warehouse.query("load/corrections")) or bool(
+        len(waiting(warehouse, Stretch(), entered=REPLACED))
+    )
 
 
 def _place_of(warehouse: Warehouse, version: str) -> tuple[int, int]:
