@@ -19,6 +19,7 @@ from abplatform.analysis.report import (
     to_html,
     to_markdown,
 )
+from abplatform.analysis.report.wording import lines
 from abplatform.analysis.scorecard import Run, Warned
 from abplatform.analysis.verdict import analyze
 from abplatform.creatives import save_master
@@ -67,8 +68,8 @@ class Balance(HTMLParser):
         """Nothing stays open."""
 
 
-def text_of(scorecard, experiment):
-    console = Console(file=io.StringIO(), width=140, color_system=None)
+def text_of(scorecard, experiment, *, width=140):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     print_scorecard(scorecard, experiment, console=console)
     return console.file.getvalue()
 
@@ -98,6 +99,17 @@ def test_missing_numbers_say_why_everywhere(judged):
     assert reason in to_html(*judged)
     assert reason.replace("_", "\\_") in to_markdown(*judged)
     assert "no_traffic" in text_of(*judged)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_no_number_is_cut_on_a_narrow_terminal(judged, width):
+    """Whatever the width, lifts and intervals stand whole; other columns give way before."""
+    told = text_of(*judged, width=width)
+    assert max(map(len, told.splitlines())) <= width
+    for line in lines(*judged):
+        if line.lift.p_value is not None:
+            assert f" {line.relative}  " in told
+            assert line.interval in told
 
 
 def test_text_from_outside_is_text(judged):
