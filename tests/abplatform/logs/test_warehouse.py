@@ -64,6 +64,25 @@ def test_a_transaction_is_all_or_nothing(workspace):
         assert warehouse.query("load/running").rows() == [("x", 1, 2)]
 
 
+def test_loads_leave_no_row_group_half_full(workspace):
+    """Whatever the sizes of loads and their parts, only the last row group has room left."""
+    seed = pl.int_range(3 * 250_000, eager=True)
+    rows = pl.DataFrame({"segment_number": 1, "line": seed, "key_hash": seed.hash()})
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        ask = warehouse._connection.execute
+        before = ask("SELECT current_setting('threads')").fetchall()
+        with warehouse.transaction():
+            for part in rows.iter_slices(250_000):
+                warehouse.fill("clicks", part)
+        warehouse.checkpoint()
+        groups = ask(
+            "SELECT sum(count) FROM pragma_storage_info('clicks')"
+            " WHERE column_name = 'line' AND segment_type = 'BIGINT' GROUP BY row_group_id"
+        ).fetchall()
+        assert sorted(int(count) for (count,) in groups) == [12_720, *[122_880] * 6]
+        assert ask("SELECT current_setting('threads')").fetchall() == before
+
+
 def test_a_second_process_is_told_that_the_file_is_taken(workspace):
     """A program that opens the warehouse outside the lock gets a clear error, and harms nothing."""
     script = (
