@@ -463,9 +463,12 @@ def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None
         yield
         reach("warehouse.close")
         connection.close()
-    except duckdb.Error as error:
+    except (duckdb.Error, RuntimeError) as error:
         # What failed first may be hidden: undoing and cleaning up fail after it.
-        meanings = (meaning_of(one, path) for one in _chain(error))
+        chain = list(_chain(error))
+        if any(_says_stopped(one) for one in chain):
+            raise KeyboardInterrupt from error
+        meanings = (meaning_of(one, path) for one in chain if isinstance(one, duckdb.Error))
         told = next((one for one in meanings if one is not None), None)
         if told is None:
             raise
@@ -477,12 +480,17 @@ def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None
             connection.close()
 
 
-def _chain(error: BaseException) -> Iterator[duckdb.Error]:
-    """Yield DuckDB's errors from the last one back to the first."""
+def _says_stopped(error: BaseException) -> bool:
+    """Whether Ctrl+C stopped a query, or the Python code that made its rows."""
+    text = str(error)
+    return text == "Query interrupted" or "\nKeyboardInterrupt" in text
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield errors from the last one back to the first."""
     one: BaseException | None = error
     while one is not None:
-        if isinstance(one, duckdb.Error):
-            yield one
+        yield one
         one = one.__cause__ or one.__context__
 
 

@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +111,23 @@ def test_the_data_version_tells_sets_of_segments_apart():
     versions = [data_version_of(identities) for identities in ([], ["a"], ["a", "b"], ["b"])]
     assert len(set(versions)) == 4
     assert all(re.fullmatch(r"[0-9a-f]{12}", version) for version in versions)
+
+
+def test_a_load_stopped_by_hand_is_no_error_of_the_store(workspace):
+    """Ctrl+C while DuckDB takes rows in ends the job as Ctrl+C does elsewhere, and undoes it."""
+    row = pl.DataFrame({"experiment": ["x"], "starts_micros": [1], "ends_micros": [2]})
+
+    def parts():
+        yield row
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from [row] * 100_000
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        workspace.lock("test"),
+        Warehouse.open(workspace) as warehouse,
+        warehouse.transaction(),
+    ):
+        warehouse.fill_parts("running", row.clear(), parts())
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        assert warehouse.query("load/running").is_empty()
