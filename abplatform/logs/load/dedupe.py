@@ -3,7 +3,8 @@
 The first version of an id is accepted; a further delivery of it is a duplicate. As soon as an id
 has two versions, all of them are quarantined as ``conflicting_id``, so it does not matter in which
 order or in which batches they came. A version that a re-emitted log replaced stays known: if it is
-delivered once more, it is a duplicate.
+delivered once more, it is a duplicate. Where only one version is left that nothing replaced, the
+sources agree: its next delivery is accepted.
 
 Ids are compared by a 64-bit hash first: one pass over one column of the store, with the chunk as
 the small side of the join, and no index. Only where a hash is known already, or comes twice in the
@@ -111,8 +112,9 @@ def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
         known: What is known of their ids: versions with ``superseded`` and ``live`` (an accepted
             row counts).
     """
-    told = new.join(known, on=_VERSION, how="semi")
-    untold = new.join(known, on=_VERSION, how="anti", maintain_order="left")
+    spent = known.join(_agreed(known), on=_VERSION, how="anti")
+    told = new.join(spent, on=_VERSION, how="semi")
+    untold = new.join(spent, on=_VERSION, how="anti", maintain_order="left")
     is_first = pl.struct(_VERSION).is_first_distinct()
     fresh = untold.filter(is_first)
     duplicate = pl.concat([told, untold.filter(~is_first)])
@@ -144,3 +146,13 @@ def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
         withdrawn=withdrawn.select(*_COLUMNS, "withdrawn_by"),
         outlived=outlived,
     )
+
+
+def _agreed(known: pl.DataFrame) -> pl.DataFrame:
+    """Return versions that stand aside though their last rival was replaced: keys of a version."""
+    valid = known.filter(~pl.col("superseded"))
+    kinds = pl.col("content_hash").n_unique()
+    alone = valid.group_by("key_hash", "event_key").agg(
+        pl.col("content_hash").first(), is_agreed=(kinds == 1) & ~pl.col("live").any()
+    )
+    return alone.filter("is_agreed").select(_VERSION)

@@ -139,6 +139,39 @@ def test_ids_in_conflict_are_replaced_too(take_in, log, exposures, rows_of):
     assert kept == [(2, 2, 2)]
 
 
+def test_sources_that_agree_after_a_replacement_are_believed(
+    workspace, facts, take_in, wire, exposures
+):
+    """If the new log says what the other source said, the event counts, rebuilt or not."""
+    mine, theirs = (wire("impression", "i0", creative_id=told) for told in ("c1", "c2"))
+    take_in([mine], source="web")
+    assert take_in([theirs], source="app").conflicting_ids == 1
+    receipt = take_in([theirs, wire("impression", "i1")], replace=FIRST_HOUR)
+    assert receipt.counts.accepted == 2
+    assert exposures()["beauty", "i0"]["creative_id"] == "c2"
+    before = everything(workspace)
+    workspace.warehouse.unlink()
+    ingest(workspace, facts)
+    assert everything(workspace) == before
+
+
+def test_the_last_version_left_waits_for_a_delivery(workspace, take_in, wire, exposures):
+    """A replaced rival frees an id: it counts with its next delivery; a third version clashes."""
+    mine, theirs, third = (wire("impression", "i0", creative_id=f"c{n}") for n in range(3))
+    take_in([mine], source="web")
+    take_in([theirs], source="app")
+    take_in([wire("impression", "i1")], replace=FIRST_HOUR)
+    assert ("beauty", "i0") not in exposures()
+    take_in([mine, b""], source="web")
+    assert ("beauty", "i0") not in exposures()
+    take_in([theirs, b""], source="app")
+    assert exposures()["beauty", "i0"]["creative_id"] == "c1"
+    take_in([third], source="app")
+    assert ("beauty", "i0") not in exposures()
+    rows, *_ = everything(workspace)
+    assert len(rows) == 1
+
+
 def test_what_was_known_before_can_still_be_asked(workspace, take_in, log):
     """At the earlier data version the replaced events count, and the new ones do not."""
     earlier = take_in(log(), source="web")
