@@ -23,6 +23,7 @@ __all__ = [
     "make_folder",
     "reach",
     "replace_durably",
+    "size_text",
     "sync_file",
     "sync_folder",
     "write_durably",
@@ -105,6 +106,11 @@ def free_bytes(path: Path) -> tuple[int, int]:
     disk = os.statvfs(path)
     free = disk.f_bavail * disk.f_frsize
     return free, (disk.f_blocks - disk.f_bfree) * disk.f_frsize + free
+
+
+def size_text(size_bytes: float) -> str:
+    """Write a size the way people read it: ``1.4 GB``, ``23.0 MB``."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def sync_file(path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from abplatform.durable import free_bytes
+from abplatform.durable import free_bytes, size_text
 from abplatform.errors import DiskFull, WorkspaceError, WorkspaceLocked
 from abplatform.settings import CalendarStretch, Settings, check_settings, read_settings
 
@@ -126,8 +126,8 @@ class Workspace:
         least = self.settings.min_free * total
         if free - incoming_bytes < least:
             raise DiskFull(
-                f"nothing more is taken in: {free / 1e9:.1f} GB are free on the disk, "
-                f"{(incoming_bytes + least) / 1e9:.1f} GB are needed",
+                f"nothing more is taken in: {size_text(free)} are free on the disk, "
+                f"{size_text(incoming_bytes + least)} are needed",
                 path=self.data,
                 remedy=f"make room, or lower `min_free` ({self.settings.min_free:.0%}) in abp.yaml",
             )

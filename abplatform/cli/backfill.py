@@ -54,12 +54,12 @@ def backfill(
     if as_json:
         print_json(done.to_json())
     else:
-        _show(done)
+        _show(done, source)
 
 
-def _show(done: Backfill) -> None:
+def _show(done: Backfill, source: str | None) -> None:
     if not done.entered:
-        click.echo("No late event waits there.")
+        click.echo(f"No late event{f' of {source}' if source else ''} waits there.")
     else:
         told = ", ".join(f"{count:,} {table}" for table, count in done.entered.items())
         click.echo(f"Let in: {told}.")

@@ -90,7 +90,9 @@ def _forget_old(workspace: Workspace, *, dry_run: bool, yes: bool, as_json: bool
         with progress("forgetting") as advance:
             found, receipt = forget_expired(workspace, facts, advance=advance)
         if receipt is not None and not as_json:
-            click.echo(f"emptied {len(found)} segments; data_version {receipt.data_version}")
+            click.echo(
+                f"Emptied {_count(len(found), 'segment')}; data_version {receipt.data_version}"
+            )
     if as_json:
         rows = [
             {"segment": one.segment.number, "source": one.segment.source, "events": one.events}
@@ -108,10 +110,12 @@ def _show_expired(found: Sequence[Expired]) -> None:
 
 
 def _show_reckoning(found: Reckoning) -> None:
-    click.echo(
-        f"{_count(found.events, 'event')} in {_count(found.segments, 'segment')}"
-        + (f", of {', '.join(found.experiments)}" if found.experiments else "")
-    )
+    if found.events:
+        told = f"{_count(found.events, 'event')} in {_count(found.segments, 'segment')} will go"
+        named = f" (experiments: {', '.join(found.experiments)})" if found.experiments else ""
+        click.echo(f"{told}{named}.")
+    else:
+        click.echo("No event names them.")
     _show_learned(found)
 
 

@@ -104,6 +104,8 @@ def ingest(
 ) -> None:
     """Take in impression and click logs; without FILES, load what is sealed."""
     if draft:
+        if dry_run or due or mapping_file:
+            raise click.UsageError("--draft takes one FILE and nothing else")
         _print_draft(files)
         return
     from abplatform.logs.landing import MappingText

@@ -86,7 +86,11 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
             f"{escape(receipt.moved_aside)}."
         )
     if not receipt.by_source:
-        out.print("Nothing new: every sealed segment is loaded.")
+        out.print(
+            "What was delivered holds no event."
+            if receipt.segments
+            else "Nothing new: every sealed segment is loaded."
+        )
     else:
         out.print(_table(receipt.by_source, receipt.counts))
         out.print(_identity(receipt.counts))
@@ -100,10 +104,14 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
     for correction in receipt.corrections:
         _print_correction(out, correction)
     if receipt.withdrawn:
-        out.print(
-            f"{receipt.withdrawn:,} events that were accepted earlier count no longer: these "
-            "deliveries contradict or correct them."
+        events = _counted(
+            receipt.withdrawn,
+            "event that was accepted earlier counts no longer: these deliveries contradict or "
+            "correct it.",
+            "events that were accepted earlier count no longer: these deliveries contradict or "
+            "correct them.",
         )
+        out.print(events)
     for kind, (one, many) in _LEFT_OVER.items():
         count = receipt.left_over.get(kind, 0)
         if count:
@@ -116,12 +124,18 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
 
 def _print_correction(out: Console, correction: Correction) -> None:
     source = escape(correction.source)
-    if correction.kind == "replaced":
+    is_one = correction.rows == 1
+    if correction.kind == "replaced" and not correction.rows:
+        out.print(
+            f"No event of {source} stood in those hours, so that nothing was replaced: look at "
+            "the source's name and at the hours."
+        )
+    elif correction.kind == "replaced":
         rows = _counted(correction.rows, "event", "events")
-        out.print(f"{rows} of {source} in those hours are replaced:")
+        out.print(f"{rows} of {source} in those hours {'is' if is_one else 'are'} replaced:")
     else:
         rows = _counted(correction.rows, "row", "rows")
-        out.print(f"{rows} of reports of {source} are restated:")
+        out.print(f"{rows} of reports of {source} {'is' if is_one else 'are'} restated:")
     for name, change in correction.counts.items():
         if (
             isinstance(change.before, int)

@@ -181,7 +181,13 @@ def _within(value: float, minimum: float, maximum: float, *, open_minimum: bool)
 
 
 def _bounds(minimum: object, maximum: object, *, open_minimum: bool = False) -> str:
-    return f"{'above' if open_minimum else 'from'} {minimum} to {maximum}"
+    low, high = (_plain(bound) for bound in (minimum, maximum))
+    return f"{'above' if open_minimum else 'from'} {low} to {high}"
+
+
+def _plain(bound: object) -> object:
+    """Write 1e9 as people do."""
+    return f"{bound:,.0f}" if isinstance(bound, float) and bound.is_integer() else bound
 
 
 def _bounded(kind: str, minimum: float, maximum: float, *, open_minimum: bool) -> Schema:

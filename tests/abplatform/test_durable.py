@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
-from abplatform.durable import FAULT, append_durably, reach, replace_durably, write_durably
+from abplatform.durable import (
+    FAULT,
+    append_durably,
+    reach,
+    replace_durably,
+    size_text,
+    write_durably,
+)
 
 
 def test_replace_puts_new_content_and_leaves_no_draft(tmp_path):
@@ -87,3 +94,11 @@ def test_no_point_kills_unless_it_is_named(monkeypatch):
     """Without the environment variable, reaching any point does nothing."""
     monkeypatch.delenv(FAULT, raising=False)
     reach("landing.fsync")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0.0 MB"), (23e6, "23.0 MB"), (999e6, "999.0 MB"), (1.44e9, "1.4 GB")]
+)
+def test_small_disks_are_told_in_megabytes(size, text):
+    """What is free and what is needed stay two numbers also below a gigabyte."""
+    assert size_text(size) == text

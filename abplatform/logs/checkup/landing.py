@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from abplatform.durable import size_text
 from abplatform.errors import StoreError
 from abplatform.logs.checkup.finding import Finding, fail, ok, warn
 from abplatform.logs.landing import FORMS, Segment, check_bytes, open_files, torn_ingests
@@ -54,9 +55,7 @@ def _segments(
         if advance is not None:
             advance(done, sum(sizes))
     if not damaged:
-        yield ok(
-            "segments", f"{len(paths)} sealed segments, {_size(sum(sizes))}: every hash is right"
-        )
+        yield ok("segments", f"{len(paths)} sealed, {size_text(sum(sizes))}: every hash is right")
 
 
 def _leftovers(workspace: Workspace) -> Iterator[Finding]:
@@ -82,15 +81,13 @@ def _open_segments(workspace: Workspace) -> Finding:
     files = open_files(workspace)
     dead = [path for path, is_dead in files if is_dead]
     if not dead:
-        return ok("open", f"{len(files)} open segments, all with a living writer")
-    size = _size(sum(map(_size_of, dead)))
-    told = f"{len(dead)} open segments ({size}) whose writer died"
+        return ok(
+            "open", f"{len(files)} open, each with a living writer" if files else "none is open"
+        )
+    size = size_text(sum(map(_size_of, dead)))
+    told = f"{len(dead)} open ({size}) whose writer died"
     return warn("open", told, "run `abp ingest`: it seals and loads them")
 
 
 def _size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**8 else f"{size_bytes / 1e6:.1f} MB"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from abplatform.durable import free_bytes
+from abplatform.durable import free_bytes, size_text
 from abplatform.errors import StoreError, WarehouseDamaged
 from abplatform.logs.checkup.finding import Finding, fail, ok, warn
 from abplatform.logs.landing import sealed_segments
@@ -63,7 +63,7 @@ def check_published(workspace: Workspace) -> Finding:
 def check_space(workspace: Workspace) -> Finding:
     """Say how much of the disk is free."""
     free, total = free_bytes(workspace.data)
-    told = f"{free / 1e9:.1f} GB free, {free / max(total, 1):.0%} of the disk"
+    told = f"{size_text(free)} free, {free / max(total, 1):.0%} of the disk"
     least = workspace.settings.min_free
     remedy = f"make room: below {least:.0%} nothing more is taken in (`min_free` in abp.yaml)"
     if free < least * total:
@@ -81,7 +81,7 @@ def _read_all(warehouse: Warehouse, advance: Callable[[int, int], None] | None) 
         rows += int(warehouse.query("checkup/read_table", table=name)["rows"].item())
         if advance is not None:
             advance(done, len(names))
-    return ok("warehouse", f"{len(names)} tables, {rows} rows: every block can be read")
+    return ok("warehouse", f"{len(names)} tables, {rows:,} rows: every block can be read")
 
 
 def _identities(warehouse: Warehouse) -> Finding:
@@ -104,24 +104,25 @@ def _ledger(workspace: Workspace, warehouse: Warehouse) -> Iterator[Finding]:
         elif sealed[number].identity != identity:
             yield fail("ledger", f"{name} is not what was loaded", _REBUILD)
     if lost:
-        told = f"{len(lost)} loaded segments are missing in the landing: {', '.join(lost[:10])}"
+        told = f"{len(lost)} that are loaded are missing in the landing: {', '.join(lost[:10])}"
         yield fail("ledger", told, "bring them back from a backup before the next ingest")
     waiting = sealed.keys() - set(loaded["segment_number"].to_list())
     if waiting:
-        yield warn("ledger", f"{len(waiting)} sealed segments wait", "run `abp ingest`")
+        yield warn("ledger", f"sealed, but not loaded: {len(waiting)}", "run `abp ingest`")
     if not lost and not waiting:
-        yield ok("ledger", f"{len(sealed)} segments are loaded, and all stand in the landing")
+        yield ok("ledger", f"each of {len(sealed)} sealed segments is loaded, and none is missing")
 
 
 def _files_beside(workspace: Workspace) -> Iterator[Finding]:
     path = workspace.warehouse
     logs = sum(one.stat().st_size for one in log_files(path))
     if logs > _LARGE_LOG_BYTES:
-        yield warn("wal", f"its log holds {logs / 1e6:.0f} MB", "run `abp ingest`: it writes it in")
+        yield warn("wal", f"its log holds {size_text(logs)}", "run `abp ingest`: it writes it in")
     elif logs:
         yield warn("wal", "a job was killed and left its log", "nothing; the next job takes it in")
     aside = files_aside(path)
     if aside:
         size = sum(one.stat().st_size for one in aside)
-        told = f"{len(aside)} files of {size / 1e6:.0f} MB were moved aside: {aside[0].name} …"
+        more = " …" if len(aside) > 1 else ""
+        told = f"moved aside, {size_text(size)} in all: {aside[0].name}{more}"
         yield warn("aside", told, "delete them once nobody wants to look into them")

@@ -13,9 +13,9 @@ from abplatform.logs.load.one_by_one import judge_row
 from abplatform.logs.load.sifting import Harvest, sift, sort_by_kind
 from abplatform.logs.mapping import Mapped, MappedRow, RowMapper, Wire, map_row
 from abplatform.logs.mapping.columns import LINE, ROW, is_columnar, mapped_cells
+from abplatform.logs.mapping.files import rows_of_frame
 from abplatform.logs.mapping.parquet import parquet_parts
 from abplatform.logs.mapping.records import read_header
-from abplatform.logs.mapping.rows import rows_of_frame
 from abplatform.logs.tape import Tape
 from abplatform.logs.validate import Door, Events
 

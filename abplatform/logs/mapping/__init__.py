@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from abplatform.logs.mapping.draft import draft_mapping
-from abplatform.logs.mapping.rows import (
-    Mapped,
-    MappedRow,
-    RowMapper,
-    Wire,
-    check_columns,
-    map_row,
-    read_rows,
-)
+from abplatform.logs.mapping.files import check_columns, read_rows
+from abplatform.logs.mapping.rows import Mapped, MappedRow, RowMapper, Wire, map_row
 from abplatform.logs.mapping.spec import Mapping, parse_mapping
 
 __all__ = [

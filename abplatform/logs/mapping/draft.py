@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from abplatform.domain.events import EventRejected
 from abplatform.logs.mapping.amounts import AMOUNTS, DECIMALS, read_amount
-from abplatform.logs.mapping.rows import sample_rows
+from abplatform.logs.mapping.files import sample_rows
 from abplatform.logs.mapping.spec import wire_fields
 from abplatform.logs.mapping.synonyms import CLICKED, SYNONYMS, TIMES, find_column, plain_name
 from abplatform.logs.mapping.time_guess import guess_time

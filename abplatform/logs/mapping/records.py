@@ -36,10 +36,15 @@ class Header:
 
 
 def read_header(tape: Tape) -> Header:
-    """Move over a CSV file's header; one without columns comes back for an empty file."""
+    """Move over a CSV file's header.
+
+    One without columns comes back for an empty file, and where it cannot be read; ``tape.problem``
+    then says why.
+    """
     while True:
         raw, problem = tape.next_line()
         if not raw or problem is not None:
+            tape.problem = problem
             return Header((), ",")
         if not raw.strip():
             continue

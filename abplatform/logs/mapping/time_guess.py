@@ -34,6 +34,10 @@ def guess_time(cells: Sequence[Any], column: str) -> tuple[str, bool]:
     for fits, written, told in _FORMS:
         if all(fits(text) for text in texts):
             return f"{line}{written}}}    # {told}{shown}", False
+    without = [text for text in texts if not _is_zoned(text)]
+    if len(without) < len(texts):
+        told = f"RFC 3339, but {len(without)} of the first {len(texts)} have no offset"
+        return f"{line}}}    # {told}, such as {without[0]!r}", False
     fitting = list(_patterns(texts))
     if not fitting:
         return f"{line}}}    # {shown} is not recognised: say its format", False

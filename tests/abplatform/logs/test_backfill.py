@@ -177,7 +177,7 @@ def test_the_command_tells_what_changes(live, take_in, wire, workspace):
     assert "must be earlier" in wrong.output
     nothing = CliRunner().invoke(command, ["nobody", *folder])
     assert nothing.exit_code == 0, nothing.output
-    assert "No late event waits there." in nothing.output
+    assert "No late event of nobody waits there." in nothing.output
     assert "1 late event waits still." in nothing.output
     told = CliRunner().invoke(command, ["--json", *folder])
     assert json.loads(told.output)["entered"] == {"clicks": 1}

@@ -1,5 +1,7 @@
+import gzip
 import json
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -106,6 +108,7 @@ def test_a_dry_run_and_a_draft_write_nothing(abp, folder, tmp_path):
         (["--set", "a=b"], "name one with --mapping"),
         (["--dry-run"], "needs a FILE"),
         (["--draft"], "needs one FILE"),
+        (["--draft", "--dry-run"], "takes one FILE and nothing else"),
         (["--as-of", "yesterday"], "is no time"),
         (["--mapping", "m.yaml", "--set", "nonsense"], "write NAME=VALUE"),
     ],
@@ -124,3 +127,41 @@ def test_a_mapping_error_reaches_the_person(abp, tmp_path):
     mapping.write_text("event: click\nfields: {impression_id: imp}\ntime: {field: when}\n")
     with pytest.raises(MappingError, match=r"m.yaml:2:25: own.csv, line 1: there is no column"):
         abp(file, "--mapping", mapping)
+
+
+TABLE = b"event_type,event_id,ts,unit_id\n" * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("torn.csv.gz", gzip.compress(TABLE, mtime=0)[:20], "decompressed .* bring the whole"),
+        ("plain.csv.gz", TABLE, "cannot be decompressed .*[Nn]ot a gzipped file"),
+        ("torn.csv.zst", pa.compress(TABLE, "zstd", asbytes=True)[:20], "cannot be decompressed"),
+        ("wide.csv", b"a," * 600_000 + b"\n1\n", "longer than 1000000 bytes"),
+        ("sheet.csv", TABLE.decode().encode("utf-16"), "such as by iconv -f UTF-16 "),
+        ("umlaut.csv", "Käufer,b\n".encode("latin-1"), "such as by iconv -f LATIN1 "),
+    ],
+)
+def test_a_header_that_cannot_be_read_says_why(abp, tmp_path, name, content, said):
+    """What is damaged, wrongly named or no UTF-8 is not taken for an empty file."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(IngestError, match=rf"(?i){said}"):
+        abp(tmp_path / name)
+
+
+def test_a_table_without_rows_is_told_from_nothing_new(abp, tmp_path):
+    """A file of a header alone says that it holds no event; then, that it is known."""
+    file = tmp_path / "none.csv"
+    file.write_bytes(TABLE[: TABLE.index(b"\n") + 1])
+    assert "What was delivered holds no event." in abp(file).stdout
+    assert "Nothing new" in abp(file).stdout
+
+
+def test_a_mistyped_source_is_noticed(abp, write, wire):
+    """Replacing what never stood there says so, and says where to look."""
+    file = write([wire("impression", "i1")])
+    abp(file)
+    hours = ("--from", "2020-01-01", "--to", "2030-01-01")
+    said = abp(file, "--replace", "fils", *hours).stdout
+    assert "No event of fils stood in those hours, so that nothing was replaced" in said

@@ -228,7 +228,7 @@ def test_what_waits_to_be_loaded_is_a_warning(shop):
         landing.append("web", [b"{}"])
     found, worst = examine(shop)
     assert worst == "warn"
-    assert found["ledger"]["message"].startswith("1 sealed segments wait")
+    assert found["ledger"]["message"].startswith("sealed, but not loaded: 1")
 
 
 def test_a_full_disk_fails_the_check(shop):

@@ -86,6 +86,10 @@ def test_names_that_yaml_would_misread_are_quoted(tmp_path):
         (["11/13/2026"], 'format: "%m/%d/%Y", zone: UTC'),
         (["2026-11-02 12:00:00.5"], '"%Y-%m-%d %H:%M:%S.%f"'),
         (["yesterday"], "is not recognised"),
+        (
+            ["2026-11-02T12:00Z", "2026-11-02 13:00"],
+            "RFC 3339, but 1 of the first 2 have no offset",
+        ),
         ([], "empty in the first rows"),
     ],
 )

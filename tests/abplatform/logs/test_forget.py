@@ -527,7 +527,7 @@ def test_the_command_asks_first(folder):
     """It says how much will go and asks; no means that nothing changes."""
     result = call(folder, UNIT, answer="n\n")
     assert result.exit_code == 1
-    assert "13 events in 1 segment, of beauty" in result.stdout
+    assert "13 events in 1 segment will go (experiments: beauty)." in result.stdout
     assert search(Workspace(folder), [UNIT]).left
     done = call(folder, UNIT, answer="y\n")
     assert done.exit_code == 0

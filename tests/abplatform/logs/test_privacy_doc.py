@@ -73,7 +73,7 @@ def test_forgetting_goes_as_the_page_shows(tmp_path, typed):
     os.utime(shop / "logs" / "a.csv", (then, then))
     assert typed(pull.strip(), shop).exit_code == 0
     first, second = forget.splitlines()
-    assert "4 events in 1 segment, of lipstick" in typed(first, shop).stdout
+    assert "4 events in 1 segment will go (experiments: lipstick)." in typed(first, shop).stdout
     done = typed(second, shop)
     assert done.exit_code == 0
     said = re.sub(r"\s+", " ", done.stdout)
