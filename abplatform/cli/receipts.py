@@ -29,6 +29,10 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
         "click lies before its impression and counts nowhere: compare the clocks",
         "clicks lie before their impressions and count nowhere: compare the clocks",
     ),
+    "unpriced": (
+        "conversion or cost counts nowhere: its experiment has no rate for the currency",
+        "conversions or costs count nowhere: their experiments have no rate for the currency",
+    ),
     "late_clicks": (
         "click came after the attribution window and counts nowhere",
         "clicks came after the attribution window and count nowhere",

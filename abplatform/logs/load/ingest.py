@@ -26,6 +26,7 @@ from abplatform.logs.landing import (
     sealed_segments,
 )
 from abplatform.logs.load.corrections import Judge, find_corrections
+from abplatform.logs.load.currencies import keep_currencies, known_currencies
 from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.reading import Reader
@@ -272,6 +273,8 @@ class Job:
         total = sum(segment.path.stat().st_size for segment in pending)
         if pending:
             self.workspace.check_space(total)
+            known = known_currencies(self.workspace, self.experiments.values())
+            keep_currencies(self.workspace, known)
         done = 0
         for step in Loader(store, self._door_of).load(pending):
             done = min(done + step, total)
@@ -335,7 +338,7 @@ def door_of(
     """Return what a segment's events must fit.
 
     Args:
-        workspace: Its settings say which currencies have a rate.
+        workspace: Says which currencies have a rate, or had one.
         experiments: What YAML describes, by key.
         segment: When it landed bounds the future.
         declared: What mapping files declare, by key; YAML goes before.
@@ -345,7 +348,7 @@ def door_of(
         variants={key: frozenset(facts.variants) for key, facts in known.items()},
         declared=frozenset(known.keys() - experiments.keys()),
         landed_at=segment.landed_at,
-        currencies=frozenset({workspace.settings.currency, *workspace.settings.rates}),
+        currencies=known_currencies(workspace, experiments.values()),
     )
 
 

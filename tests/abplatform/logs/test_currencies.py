@@ -139,6 +139,23 @@ def test_another_currency_of_the_workspace_is_converted_back(
     assert value_of(exposures) == 15_000_000 + 12_500_000
 
 
+def test_money_that_was_let_in_stays_when_its_rate_goes(  # noqa: PLR0917 -- fixtures
+    workspace, facts, priced, wire, write, exposures
+):
+    """Without its rate it counts nowhere and is told of; a rebuild lets it in again."""
+    events = [wire("impression", "i1"), purchase(wire, "v1", 10, "EUR")]
+    bare = {key: replace(one, rates=None) for key, one in facts.items()}
+    first = ingest(priced(EUR=1.1), bare, files=[write(events)])
+    assert first.left_over["unpriced"] == 0
+    without = ingest(priced(), bare)
+    assert without.left_over["unpriced"] == 1
+    assert value_of(exposures) == 0
+    workspace.warehouse.unlink()
+    rebuilt = ingest(priced(), bare)
+    assert rebuilt.totals == without.totals == first.totals
+    assert rebuilt.left_over == without.left_over
+
+
 def test_a_currency_without_a_rate_back_is_refused(describe, load, priced, workspace):
     """Amounts that cannot be compared are refused before a file lands, with what to do."""
     describe("beauty")

@@ -2,7 +2,20 @@
 -- has not come (found by hash: a collision would leave one uncounted); unplaced costs name a
 -- variant's day without impressions; late events came when their rows were final. Early clicks lie
 -- more than the tolerance before their impression, late ones behind the window of its first experiment.
-WITH found AS (
+-- Unpriced conversions and costs are in a currency without a rate in an experiment of theirs.
+WITH unpriced AS (
+    SELECT e.experiment, k.currency
+    FROM experiments AS e
+    CROSS JOIN (
+        SELECT DISTINCT currency FROM conversions
+        UNION
+        SELECT DISTINCT currency FROM costs
+    ) AS k
+    LEFT JOIN rates AS x ON x.experiment = e.experiment AND x.currency = k.currency
+    WHERE x.rate IS NULL AND k.currency IS NOT NULL
+),
+
+found AS (
     SELECT
         count(*) AS clicks,
         sum(CASE WHEN c.ts_micros < i.ts_micros - $early_micros THEN 1 ELSE 0 END) AS early,
@@ -72,4 +85,44 @@ SELECT 'unplaced_cost_days' AS kind, (
           AND i.segment_number <= $known_until
           AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
     ) AS placed
-) AS events;
+) AS events
+UNION ALL
+SELECT 'unpriced' AS kind, count(*) AS events
+FROM (
+    SELECT c.segment_number, c.line
+    FROM conversions AS c
+    JOIN unpriced AS u ON u.currency = c.currency
+    JOIN impressions AS i
+        ON i.experiment = u.experiment AND i.key_hash = c.impression_hash
+    WHERE c.segment_number <= $known_until
+      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+      AND i.segment_number <= $known_until
+      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    UNION
+    SELECT c.segment_number, c.line
+    FROM conversions AS c
+    JOIN unpriced AS u ON u.currency = c.currency
+    JOIN impressions AS i ON i.experiment = u.experiment AND i.unit_id = c.unit_id
+    WHERE c.impression_id IS NULL
+      AND c.segment_number <= $known_until
+      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+      AND i.segment_number <= $known_until
+      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    UNION
+    SELECT c.segment_number, c.line
+    FROM costs AS c
+    JOIN unpriced AS u ON u.currency = c.currency
+    JOIN impressions AS i
+        ON i.experiment = u.experiment AND i.key_hash = c.impression_hash
+    WHERE c.segment_number <= $known_until
+      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+      AND i.segment_number <= $known_until
+      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    UNION
+    SELECT c.segment_number, c.line
+    FROM costs AS c
+    JOIN unpriced AS u ON u.experiment = c.experiment AND u.currency = c.currency
+    WHERE c.impression_id IS NULL
+      AND c.segment_number <= $known_until
+      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+) AS money;
