@@ -28,6 +28,7 @@ from abplatform.logs.landing import (
 from abplatform.logs.load.corrections import Judge, find_corrections
 from abplatform.logs.load.currencies import keep_currencies, known_currencies
 from abplatform.logs.load.declared import declared_facts
+from abplatform.logs.load.ledger import rank_reports
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.receipt import Receipt, write_receipt
@@ -224,6 +225,7 @@ class Job:
         facts = {**declared_facts(self.warehouse), **self.experiments}
         keep_taxonomy(self.workspace, self.taxonomy)
         refresh_categories(self.warehouse, self.taxonomy)
+        rank_reports(self.warehouse)
         settings = self.workspace.settings
         now = Rates.of(settings.currency, settings.rates)
         tell_experiments(self.warehouse, [one.priced(now) for one in facts.values()])

@@ -14,7 +14,7 @@ from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Segment
 from abplatform.logs.store.warehouse import Warehouse, data_version_of
 
-__all__ = ["Entry", "Versions", "check_identities", "close_ledger", "note_segments"]
+__all__ = ["Entry", "Versions", "check_identities", "close_ledger", "note_segments", "rank_reports"]
 
 
 @dataclass(slots=True)
@@ -124,6 +124,18 @@ def check_identities(warehouse: Warehouse) -> list[dict[str, Any]]:
         Rows of ``queries/load/recount.sql``; empty when all is well.
     """
     return warehouse.query("load/recount").to_dicts()
+
+
+def rank_reports(warehouse: Warehouse) -> None:
+    """Mark which rows of reports are outranked, where categories got other names since.
+
+    Raises:
+        StoreError: The identity does not hold: a defect; nothing is changed.
+    """
+    if dict(warehouse.query("load/meta").iter_rows()).get("reports") == "":
+        with warehouse.transaction():
+            settle(warehouse, _rank_reports(warehouse, 0))
+            warehouse.execute("load/set_meta", name="reports", value="ranked")
 
 
 def _rank_reports(warehouse: Warehouse, first: int) -> list[int]:

@@ -14,7 +14,7 @@ __all__ = ["refresh_categories", "unknown_by_source", "unknown_categories"]
 _SEEN = "categories_until"
 
 
-def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> bool:
+def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> None:
     """Name every category that segments brought since the last time, and all when the list changed.
 
     Only new segments are read, not the events before them.
@@ -23,9 +23,8 @@ def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> bool:
         warehouse: The open warehouse.
         taxonomy: What is known, and what is called otherwise.
 
-    Returns:
-        Whether a category that was there already is called otherwise than before; totals by
-        category are out of date then, and are marked so.
+    Totals by category are marked as out of date where one that was there already is called otherwise,
+    ranks of reports where any name is new or another than before.
     """
     with warehouse.transaction():
         facts = dict(warehouse.query("load/meta").iter_rows())
@@ -39,10 +38,8 @@ def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> bool:
         last = max(warehouse.query("load/segments")["segment_number"], default=0)
         if last != since:
             warehouse.execute("load/set_meta", name=_SEEN, value=str(last))
-        changed = any(names[raw] != before.get(raw, raw) for raw in seen)
-        if changed:
+        if any(names[raw] != before.get(raw, raw) for raw in seen):
             warehouse.execute("load/set_meta", name="totals", value="")
-    return changed
 
 
 def unknown_by_source(warehouse: Warehouse) -> dict[str, dict[str, int]]:
@@ -84,3 +81,4 @@ def _write(
         warehouse.execute("load/clear", table="category_names")
         rows = {"raw": list(otherwise), "category": list(otherwise.values())}
         warehouse.fill("category_names", pl.DataFrame(rows))
+        warehouse.execute("load/set_meta", name="reports", value="")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from abplatform.analysis.publish.facts import health_rows
 from abplatform.domain.catalog import UNKNOWN, Taxonomy
 from abplatform.errors import CatalogueError, SpecError
+from abplatform.logs.load import Change, ingest
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import check_taxonomy, keep_taxonomy, read_taxonomy
 
@@ -126,9 +127,25 @@ def test_reports_follow_the_rename(wire, take_in, rows_of, write_list):
     """A report restated under the new name replaces the row that it sent under the old one."""
     write_list(LIST)
     take_in([report(wire, "r1", "beauty/lips", 100, revision=1)])
-    take_in([report(wire, "r2", "beauty/lip", 120, revision=2)])
+    receipt = take_in([report(wire, "r2", "beauty/lip", 120, revision=2)])
+    assert (receipt.totals.accepted, receipt.totals.superseded) == (1, 1)
+    (correction,) = receipt.corrections
+    assert correction.counts["impressions"] == Change(100, 120)
     current = "SELECT category, impressions FROM aggregates_current"
     assert rows_of(current) == [("beauty/lip", 120)]
+
+
+def test_a_rename_ranks_the_reports_anew(workspace, facts, wire, take_in, write_list):
+    """Rows that become one report by a new list are superseded from then on, rebuilt or not."""
+    write_list("version: 1\nknown: [beauty/lip, beauty/lips]\n")
+    take_in([report(wire, "r1", "beauty/lips", 100, revision=1)])
+    apart = take_in([report(wire, "r2", "beauty/lip", 120, revision=2)])
+    assert (apart.totals.accepted, apart.totals.superseded) == (2, 0)
+    write_list("version: 2\nknown: [beauty/lip]\nrenames: {beauty/lips: beauty/lip}\n")
+    renamed = ingest(workspace, facts)
+    assert (renamed.totals.accepted, renamed.totals.superseded) == (1, 1)
+    workspace.warehouse.unlink()
+    assert ingest(workspace, facts).totals == renamed.totals
 
 
 def test_two_names_in_one_report_both_count(wire, take_in, rows_of, write_list):
