@@ -32,7 +32,7 @@ from abplatform.analysis.scorecard import (
 from abplatform.analysis.scorecard.split import count_mismatches, judge_split
 from abplatform.analysis.scorecard.split_counts import Level, Split, SplitDay, read_split
 from abplatform.domain.experiment import Experiment
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import SRM_ALPHA, SrmTest
 
@@ -154,7 +154,7 @@ class SplitView:
 
 
 def view_split(
-    warehouse: Warehouse, experiment: Experiment, *, run: Run, question: Question, zone: ZoneInfo
+    warehouse: Store, experiment: Experiment, *, run: Run, question: Question, zone: ZoneInfo
 ) -> SplitView:
     """Check an experiment's split as a question asks for it.
 

@@ -23,7 +23,7 @@ from abplatform.analysis.scorecard.special_views import InteractionRow
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.anytime import effect_e_value
 from abplatform.stats.categories import adjust, reject_by_e_values
 from abplatform.stats.moments import UnitMoments
@@ -49,7 +49,7 @@ INTERACTION_SPREAD = 0.1
 
 def with_interactions(
     scorecard: Scorecard,
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     *,
     known: Mapping[str, RegisteredExperiment],
@@ -110,7 +110,7 @@ def find_neighbours(
 
 
 def find_interactions(
-    warehouse: Warehouse, scope: Scope, others: Iterable[Experiment]
+    warehouse: Store, scope: Scope, others: Iterable[Experiment]
 ) -> tuple[InteractionRow, ...]:
     """Test every treatment against every treatment of the other experiments.
 

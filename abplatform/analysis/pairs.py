@@ -34,7 +34,7 @@ from abplatform.analysis.scorecard import (
 from abplatform.domain.catalog import Lineage, Product
 from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.durable import replace_durably
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.pairs import pair_weight
 
 __all__ = [
@@ -84,7 +84,7 @@ class Shelf:
 
 
 def preference_pairs(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     *,
     week: str,
@@ -135,7 +135,7 @@ def preference_pairs(
 
 
 def preference_pairs_many(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiments: Mapping[str, Experiment],
     *,
     week_of: Callable[[str], str],
@@ -181,7 +181,7 @@ def preference_pairs_many(
 _INDEPENDENT = "variance_assumes_independent_impressions"
 
 
-def _texts(warehouse: Warehouse) -> dict[str, str]:
+def _texts(warehouse: Store) -> dict[str, str]:
     return dict(warehouse.query("portable/creative_texts").iter_rows())
 
 

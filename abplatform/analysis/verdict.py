@@ -25,7 +25,7 @@ from abplatform.analysis.scorecard import (
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment, Verdict
 from abplatform.domain.verdict_rules import Rule, parse_rule
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["SURE", "Decision", "analyze", "analyze_many", "judge"]
 
@@ -38,7 +38,7 @@ _UTC = ZoneInfo("UTC")
 
 
 def analyze(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     *,
     run: Run,
@@ -67,7 +67,7 @@ def analyze(
 
 
 def analyze_many(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiments: Mapping[str, Experiment],
     *,
     runs: Callable[[str], Run],

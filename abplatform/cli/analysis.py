@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from abplatform.analysis.pairs import Shelf
     from abplatform.analysis.scorecard import Run, Scorecard
     from abplatform.domain.experiment import Experiment
-    from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.logs.store.answering import Store
     from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = ["analyze", "pairs", "report"]
@@ -242,7 +242,7 @@ class _Case:
     """One experiment with everything that questions about it need."""
 
     workspace: Workspace
-    warehouse: Warehouse
+    warehouse: Store
     experiment: Experiment
     run: Run
     shelf: Shelf

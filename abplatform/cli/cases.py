@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from abplatform.cli.options import name_person, progress
 from abplatform.errors import AbplatformError, RegistryError
@@ -15,26 +15,29 @@ from abplatform.yaml_text import nearest
 if TYPE_CHECKING:
     from abplatform.analysis.scorecard import Run
     from abplatform.domain.experiment import Experiment
+    from abplatform.logs.store.answering import Store
     from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = ["OpenStore", "open_store"]
 
+Opened = TypeVar("Opened", bound="Store")
+
 
 @dataclass(frozen=True, slots=True)
-class OpenStore:
+class OpenStore(Generic[Opened]):
     """The open store and every experiment that has rows in it or a YAML file.
 
     Args:
         workspace: Whose store.
-        warehouse: Open, under the workspace lock.
+        warehouse: Open; one of the workspace's own is under its lock.
         registered: Experiments with a YAML file or a journal, by key.
         declared: Experiments that only a mapping file declares, by key.
         problems: What is wrong with YAML files that cannot be used.
     """
 
     workspace: Workspace
-    warehouse: Warehouse
+    warehouse: Opened
     registered: Mapping[str, RegisteredExperiment]
     declared: Mapping[str, Experiment]
     problems: tuple[AbplatformError, ...]
@@ -84,7 +87,7 @@ class OpenStore:
 @contextmanager
 def open_store(
     workspace: Workspace, job: str, *, read_sources: bool = False
-) -> Iterator[OpenStore]:
+) -> Iterator[OpenStore[Warehouse]]:
     """Lock the workspace and open a store that holds everything sealed.
 
     Sealed segments that are not loaded yet are loaded first.

@@ -16,8 +16,9 @@ from abplatform.errors import StoreError
 from abplatform.workspace import Workspace
 
 if TYPE_CHECKING:
+    from abplatform.logs.store.answering import Store
     from abplatform.logs.store.comparing import Compared
-    from abplatform.logs.store.warehouse import Warehouse
+    from abplatform.logs.store.spark import SparkStore
 
 __all__ = ["OnSpark", "check_same_store", "engine_options", "open_on_spark", "print_compared"]
 
@@ -82,7 +83,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore]:
+def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore[SparkStore]]:
     """Open a lake on Spark, with every exposure computed from its events.
 
     Args:
@@ -95,9 +96,9 @@ def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore]:
     """
     from abplatform.logs.attribution import exposures_known_at
     from abplatform.logs.load.declared import declared_experiments
+    from abplatform.logs.store.answering import data_version
     from abplatform.logs.store.lake import read_lake
     from abplatform.logs.store.spark import SparkStore, open_spark
-    from abplatform.logs.store.warehouse import data_version
     from abplatform.logs.totals import compute_totals
     from abplatform.traffic.registry import Registry
 
@@ -111,7 +112,7 @@ def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore]:
             yield OpenStore(workspace, store, registered, declared, tuple(problems))
 
 
-def check_same_store(lake: Warehouse, warehouse: Warehouse, folder: Path) -> None:
+def check_same_store(lake: Store, warehouse: Store, folder: Path) -> None:
     """Check that a lake holds what the warehouse holds now.
 
     Raises:

@@ -25,6 +25,7 @@ from abplatform.workspace import open_workspace
 if TYPE_CHECKING:
     from abplatform.analysis.planning import PastRun
     from abplatform.domain.experiment import Experiment, Phase
+    from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["power", "simulate"]
 
@@ -150,7 +151,7 @@ def _ask(experiment: Experiment, *, mde: float | None, days: int | None) -> Expe
     return experiment
 
 
-def _runs(store: OpenStore) -> dict[str, PastRun]:
+def _runs(store: OpenStore[Warehouse]) -> dict[str, PastRun]:
     from abplatform.analysis.planning import PastRun
     from abplatform.traffic.registry import Registry
     from abplatform.traffic.registry.remedies import Remedies, replay_remedies

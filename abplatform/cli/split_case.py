@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from abplatform.analysis.diagnosis import Diagnosis, Remedy, SplitView
     from abplatform.analysis.scorecard import Run
     from abplatform.domain.experiment import Experiment
+    from abplatform.logs.store.warehouse import Warehouse
     from abplatform.traffic.registry import Registry
     from abplatform.traffic.registry.remedies import Remedies
 
@@ -51,14 +52,14 @@ class SplitCase:
         remedies: What was done about its split so far.
     """
 
-    store: OpenStore
+    store: OpenStore[Warehouse]
     experiment: Experiment
     registry: Registry
     run: Run
     remedies: Remedies
 
     @classmethod
-    def of(cls, store: OpenStore, key: str) -> SplitCase:
+    def of(cls, store: OpenStore[Warehouse], key: str) -> SplitCase:
         """Find an experiment in the open store.
 
         Raises:

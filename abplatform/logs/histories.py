@@ -16,7 +16,7 @@ import polars as pl
 from abplatform.domain.experiment import Cuped, Experiment
 from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS, segment_of
 from abplatform.logs.facts import micros, to_micros
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["HISTORY_SCHEMA", "read_histories"]
 
@@ -25,7 +25,7 @@ HISTORY_SCHEMA = pl.Schema({"unit_id": pl.String(), "x1": pl.Int64(), "x2": pl.I
 
 
 def read_histories(
-    warehouse: Warehouse, experiment: Experiment, cuped: Cuped, *, version: str, before: datetime
+    warehouse: Store, experiment: Experiment, cuped: Cuped, *, version: str, before: datetime
 ) -> pl.DataFrame:
     """Return what each of the experiment's units did before it; a unit that did nothing is missing.
 

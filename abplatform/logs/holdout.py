@@ -11,12 +11,12 @@ import polars as pl
 from abplatform.domain.experiment import EventWindows
 from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import FOREVER_MICROS, micros
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["read_holdout"]
 
 
-def read_holdout(warehouse: Warehouse) -> pl.DataFrame | None:
+def read_holdout(warehouse: Store) -> pl.DataFrame | None:
     """Return the sums over units of the holdout and of everyone else.
 
     Args:

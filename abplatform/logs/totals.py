@@ -25,7 +25,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from abplatform.durable import reach
-from abplatform.logs.store.warehouse import Warehouse, read_query
+from abplatform.logs.store.answering import Store
+from abplatform.logs.store.tables import read_query
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["SLICES", "are_current", "compute_totals", "refresh_totals"]
 
@@ -62,7 +64,7 @@ def refresh_totals(warehouse: Warehouse) -> bool:
     return True
 
 
-def compute_totals(warehouse: Warehouse) -> dict[str, str]:
+def compute_totals(warehouse: Store) -> dict[str, str]:
     """Compute both totals from all exposures, as temporary tables.
 
     Returns:
@@ -75,7 +77,7 @@ def compute_totals(warehouse: Warehouse) -> dict[str, str]:
     return {"exposures": "", "totals": _state("")}
 
 
-def are_current(warehouse: Warehouse) -> bool:
+def are_current(warehouse: Store) -> bool:
     """Whether the totals are those of the exposures as they are."""
     known = dict(warehouse.query("load/meta").iter_rows())
     return "totals" in known and known["totals"] == _state(known.get("exposures", ""))

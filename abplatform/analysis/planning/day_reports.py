@@ -10,7 +10,7 @@ from abplatform.analysis.planning.growth import Growth, UnitFacts, grow_evenly
 from abplatform.analysis.scorecard.looks import Question
 from abplatform.analysis.scorecard.reports import read_reports
 from abplatform.domain.experiment import Experiment
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.dispersion import Dispersion
 from abplatform.stats.power import share_unit_variance
 
@@ -37,7 +37,7 @@ class ReportTraffic:
 
 
 def read_report_traffic(
-    warehouse: Warehouse, experiment: Experiment, zone: ZoneInfo
+    warehouse: Store, experiment: Experiment, zone: ZoneInfo
 ) -> ReportTraffic | None:
     """Return what an experiment's own reports say of its CTR; None where they say too little.
 

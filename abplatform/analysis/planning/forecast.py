@@ -21,7 +21,7 @@ from abplatform.analysis.scorecard.looks import final_delay
 from abplatform.analysis.scorecard.reports import note_dispersion
 from abplatform.domain.experiment import Experiment
 from abplatform.errors import AnalysisError
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.sequential.plan import PlanKind
 from abplatform.stats.undetermined import Undetermined
 from abplatform.traffic.registry.look_days import start_of_day
@@ -110,7 +110,7 @@ class Planning:
 
 
 def plan_experiment(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     runs: Mapping[str, PastRun],
     *,

@@ -21,7 +21,7 @@ from abplatform.domain.experiment import BucketRange, Experiment, Phase, RampSte
 from abplatform.domain.metrics import METRICS
 from abplatform.logs.attribution import MOST_A_DAY, MOST_A_MINUTE, MOST_AN_HOUR
 from abplatform.logs.facts import micros, to_micros
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = [
     "LEAST_EVENT_UNITS",
@@ -90,7 +90,7 @@ class PastTraffic:
 
 
 def read_past(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     runs: Mapping[str, PastRun],
     *,
@@ -114,7 +114,7 @@ def read_past(
 
 
 def read_units(
-    warehouse: Warehouse, experiment: Experiment, runs: Mapping[str, PastRun]
+    warehouse: Store, experiment: Experiment, runs: Mapping[str, PastRun]
 ) -> PastTraffic | None:
     """Return whom a rehearsal may assign anew: all units of an experiment's own log, or the past.
 
@@ -149,7 +149,7 @@ def last_step(experiment: Experiment) -> RampStep:
 
 
 def _sources(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     runs: Mapping[str, PastRun],
     *,
@@ -180,7 +180,7 @@ def _sources(
 
 
 def _read_control(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     run: PastRun,
     *,
@@ -205,7 +205,7 @@ def _read_control(
 
 
 def _read_impressions(
-    warehouse: Warehouse, experiment: Experiment, *, until: datetime
+    warehouse: Store, experiment: Experiment, *, until: datetime
 ) -> PastTraffic | None:
     frame = warehouse.query(
         "portable/impression_days",
@@ -223,7 +223,7 @@ def _read_impressions(
 
 
 def _read(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     run: PastRun,
     variants: list[str],

@@ -40,7 +40,7 @@ from abplatform.analysis.scorecard import (
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment, State
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = [
@@ -58,7 +58,7 @@ _FINAL = Question(final=True)
 
 
 def review_programme(
-    warehouse: Warehouse,
+    warehouse: Store,
     registered: Mapping[str, RegisteredExperiment],
     *,
     now: datetime,
@@ -110,7 +110,7 @@ def review_programme(
 
 
 def _compare(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     run: Run,
     lineage: Mapping[str, Lineage],

@@ -10,7 +10,7 @@ from abplatform.analysis.programme.record import HoldoutLift
 from abplatform.analysis.scorecard.lifts import relative_fields
 from abplatform.analysis.scorecard.totals import NOBODY
 from abplatform.logs.holdout import read_holdout
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import RatioSums, Undetermined, contrast
 from abplatform.stats.srm import chi_square
 
@@ -24,9 +24,7 @@ _NOTE = (
 )
 
 
-def measure_holdout(
-    warehouse: Warehouse, *, planned_share: float, alpha: float = 0.05
-) -> HoldoutLift:
+def measure_holdout(warehouse: Store, *, planned_share: float, alpha: float = 0.05) -> HoldoutLift:
     """Compare CTR by the unit-clustered Fieller test, final impressions only.
 
     Args:

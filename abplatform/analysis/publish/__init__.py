@@ -22,8 +22,8 @@ from abplatform.analysis.verdict import analyze
 from abplatform.domain.experiment import Experiment, State
 from abplatform.errors import StoreError
 from abplatform.logs.sources import silent_sources
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.published import TABLES, publish_tables, read_published
-from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 __all__ = ["open_shelf", "publish"]
@@ -33,7 +33,7 @@ _BY_EXPERIMENT = ("scorecards", "lifts", "daily", "creatives", "pairs")
 
 def publish(
     workspace: Workspace,
-    warehouse: Warehouse,
+    warehouse: Store,
     *,
     scorecards: Iterable[tuple[Experiment, Scorecard]] | None = None,
     predicted: Mapping[str, float] | None = None,

@@ -14,8 +14,8 @@ from abplatform.analysis.publish.scores import Judged
 from abplatform.analysis.publish.shop import Shop
 from abplatform.checkpoints import Checkpoint, aliases, list_checkpoints
 from abplatform.domain.experiment import Experiment, State
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.published import TABLES
-from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import unknown_by_source
 from abplatform.traffic.registry import Registry
 
@@ -53,7 +53,7 @@ def experiment_rows(shop: Shop, judged: Judged, before: pl.DataFrame | None) -> 
     return pl.concat([fresh, external])
 
 
-def health_rows(warehouse: Warehouse, silent: Mapping[str, str]) -> pl.DataFrame:
+def health_rows(warehouse: Store, silent: Mapping[str, str]) -> pl.DataFrame:
     """Return one row per source: its watermark and what became of its events.
 
     Args:

@@ -10,7 +10,7 @@ from abplatform.analysis.pairs import Shelf
 from abplatform.creatives import read_catalogue, read_lineage
 from abplatform.domain.catalog import Product
 from abplatform.errors import CatalogueError
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.traffic.registry import RegisteredExperiment, Registry
 from abplatform.workspace import Workspace
 
@@ -31,16 +31,14 @@ class Shop:
     """
 
     workspace: Workspace
-    warehouse: Warehouse
+    warehouse: Store
     registry: Registry
     registered: Mapping[str, RegisteredExperiment]
     shelf: Shelf
     predicted: Mapping[str, float] = field(default_factory=dict)
 
 
-def open_shop(
-    workspace: Workspace, warehouse: Warehouse, *, predicted: Mapping[str, float]
-) -> Shop:
+def open_shop(workspace: Workspace, warehouse: Store, *, predicted: Mapping[str, float]) -> Shop:
     """Read the registry, the catalogue and the lineage of a workspace."""
     registry = Registry(workspace)
     registered, _ = registry.usable()

@@ -17,7 +17,7 @@ from abplatform.analysis.scorecard import Warned
 from abplatform.analysis.scorecard.lifts import SHARES
 from abplatform.domain.experiment import Experiment
 from abplatform.errors import AnalysisError
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import Interval, RatioSums, Undetermined, rate_interval
 from abplatform.stats.sequential import PlanKind
 
@@ -144,7 +144,7 @@ class Rehearsal:
 
 
 def rehearse(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     runs: Mapping[str, PastRun],
     *,

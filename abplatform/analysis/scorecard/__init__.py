@@ -65,7 +65,7 @@ from abplatform.analysis.scorecard.reports import (
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.attribution import aggregates_known_at, exposures_known_at
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import Store, data_version
 
 __all__ = [
     "CreativeComparison",
@@ -104,19 +104,19 @@ __all__ = [
 _UTC = ZoneInfo("UTC")
 
 
-def have_unit_rows(warehouse: Warehouse, keys: Iterable[str]) -> frozenset[str]:
+def have_unit_rows(warehouse: Store, keys: Iterable[str]) -> frozenset[str]:
     """Return those experiments whose log has a row per impression or decision."""
     frame = warehouse.query("portable/exposed_experiments", experiments=list(keys) or [""])
     return frozenset(frame["experiment"])
 
 
-def has_unit_rows(warehouse: Warehouse, key: str) -> bool:
+def has_unit_rows(warehouse: Store, key: str) -> bool:
     """Whether the experiment's log has a row per impression or decision."""
     return bool(have_unit_rows(warehouse, [key]))
 
 
 def measure(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     *,
     run: Run,
@@ -163,7 +163,7 @@ def measure(
 
 
 @contextmanager
-def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
+def known_then(warehouse: Store, question: Question) -> Iterator[str]:
     """Let queries see what the store knew at the question's data version and moment.
 
     Of reports, ``read_reports`` leaves out the days that end after the moment.
@@ -188,7 +188,7 @@ def known_then(warehouse: Warehouse, question: Question) -> Iterator[str]:
 
 
 def measure_many(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiments: Mapping[str, Experiment],
     *,
     runs: Callable[[str], Run],

@@ -19,7 +19,7 @@ from abplatform.analysis.scorecard.record import CupedFact, Warned
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import Slice
 from abplatform.domain.metrics import METRICS, Metric
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.cuped import (
     MIN_UNITS,
     UNBALANCED_P,
@@ -35,7 +35,7 @@ __all__ = ["adjust_overall", "adjust_with", "note_adjustment"]
 
 
 def adjust_overall(
-    warehouse: Warehouse, scope: Scope, compared: Sequence[Compared], history: History | None
+    warehouse: Store, scope: Scope, compared: Sequence[Compared], history: History | None
 ) -> list[Compared]:
     """Put the adjusted contrasts of the primary metric in place of the raw overall ones.
 
@@ -68,7 +68,7 @@ def adjust_overall(
 
 
 def _adjust(
-    warehouse: Warehouse,
+    warehouse: Store,
     scope: Scope,
     chosen: Sequence[Compared],
     *,

@@ -18,7 +18,7 @@ from abplatform.analysis.scorecard.special_views import CalendarRow, CalendarVie
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS, Metric
 from abplatform.figures import percent
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.joint import joint_lifts, wald_heterogeneity
 from abplatform.stats.moments import UnitMoments
 from abplatform.stats.ratio import Undetermined
@@ -57,7 +57,7 @@ def find_special_days(
 
 
 def view_calendar(
-    warehouse: Warehouse, scope: Scope, days: tuple[SpecialDay, ...]
+    warehouse: Store, scope: Scope, days: tuple[SpecialDay, ...]
 ) -> CalendarView | None:
     """Compare the primary metric on the special days and on all others.
 

@@ -12,7 +12,7 @@ from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import Totals, read_totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import METRICS, Metric
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["compare_all", "find_silent", "listed_metrics"]
 
@@ -24,7 +24,7 @@ def listed_metrics(experiment: Experiment) -> list[Metric]:
 
 
 def compare_all(
-    warehouse: Warehouse, scope: Scope, history: History | None, *, bots: bool
+    warehouse: Store, scope: Scope, history: History | None, *, bots: bool
 ) -> list[Compared]:
     """Compare in every metric and cut that the experiment lists.
 
@@ -58,7 +58,7 @@ def find_silent(compared: Sequence[Compared]) -> list[str]:
 
 
 def _with_and_without_bots(
-    warehouse: Warehouse, scope: Scope, whole: Totals, metrics: Sequence[Metric]
+    warehouse: Store, scope: Scope, whole: Totals, metrics: Sequence[Metric]
 ) -> Totals:
     other = read_totals(warehouse, replace(scope, bots=not scope.bots), metrics, None)
     levels = {"included": other, "excluded": whole}

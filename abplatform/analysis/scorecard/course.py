@@ -22,7 +22,7 @@ from abplatform.analysis.scorecard.record import Look, TakenLook
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.sight import Ground
 from abplatform.analysis.scorecard.survey import Survey
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.sequential import Plan
 from abplatform.traffic.registry.look_days import end_of_day
 
@@ -50,7 +50,7 @@ class Course:
 
 
 def follow_plan(
-    warehouse: Warehouse,
+    warehouse: Store,
     scope: Scope,
     survey: Survey,
     history: History | None,

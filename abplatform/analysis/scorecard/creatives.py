@@ -12,7 +12,7 @@ from abplatform.analysis.scorecard.record import CreativeComparison
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import ReportRow
 from abplatform.analysis.scorecard.units import slice_ranges
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.pairs import (
     Matrix,
     ProductCounts,
@@ -83,13 +83,13 @@ class ProductComparison:
     covariance: Matrix
 
 
-def read_creatives(warehouse: Warehouse, scope: Scope) -> list[CreativeTotals]:
+def read_creatives(warehouse: Store, scope: Scope) -> list[CreativeTotals]:
     """Read every creative's clicks over impressions by unit."""
     (totals,) = _read(warehouse, scope, "creative_totals")
     return _as_totals(totals)
 
 
-def compare_creatives(warehouse: Warehouse, scope: Scope) -> list[ProductComparison]:
+def compare_creatives(warehouse: Store, scope: Scope) -> list[ProductComparison]:
     """Compare the creatives of every product by the rows in scope.
 
     Args:
@@ -103,7 +103,7 @@ def compare_creatives(warehouse: Warehouse, scope: Scope) -> list[ProductCompari
     return _compare(_as_totals(totals), overlap.iter_rows(named=True))
 
 
-def _read(warehouse: Warehouse, scope: Scope, *names: str) -> list[pl.DataFrame]:
+def _read(warehouse: Store, scope: Scope, *names: str) -> list[pl.DataFrame]:
     """Return what queries over ``creative_sums`` say of all units, read part by part."""
     found: list[list[pl.DataFrame]] = []
     for low, high in slice_ranges(scope.parts):

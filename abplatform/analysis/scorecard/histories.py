@@ -17,7 +17,7 @@ from abplatform.analysis.scorecard.units import Places, read_units
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import Metric
 from abplatform.logs.histories import HISTORY_SCHEMA, read_histories
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.moments import UnitMoments
 
 __all__ = ["History", "Known", "read_history", "with_history"]
@@ -52,7 +52,7 @@ class History:
 
 
 def read_history(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     run: Run,
     *,
@@ -87,7 +87,7 @@ def read_history(
 
 
 def with_history(
-    warehouse: Warehouse,
+    warehouse: Store,
     scope: Scope,
     metric: Metric,
     *,

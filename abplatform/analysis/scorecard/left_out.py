@@ -8,7 +8,7 @@ from typing import Any
 from abplatform.analysis.scorecard.record import Excluded, Warned
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.domain.catalog import UNKNOWN
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = [
     "CAUSES",
@@ -35,7 +35,7 @@ _VALUES = ("experiment", "until", "flagged_until", "bots", "excluded_sources")
 _SHOWN = 3
 
 
-def read_excluded(warehouse: Warehouse, scope: Scope) -> dict[str, Excluded]:
+def read_excluded(warehouse: Store, scope: Scope) -> dict[str, Excluded]:
     """Count what is left out of a scope, each exposure under one cause.
 
     Args:
@@ -76,7 +76,7 @@ def reports_outside(impressions: int) -> dict[str, Excluded]:
     return {"outside_phase": Excluded(None, impressions, None)}
 
 
-def read_unknown(warehouse: Warehouse, scope: Scope) -> dict[str, int]:
+def read_unknown(warehouse: Store, scope: Scope) -> dict[str, int]:
     """Return the categories that nobody knows, with the exposures of a scope that count there."""
     names = warehouse.query("load/category_names")["category"]
     # Nearly always there is none, and then no row is read.

@@ -59,7 +59,7 @@ from abplatform.analysis.scorecard.survey import Survey, read_survey
 from abplatform.analysis.scorecard.units import parts_for
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.logs.totals import are_current
 
 __all__ = ["measure_units", "scope_of"]
@@ -71,7 +71,7 @@ _STILL_GROWING = timedelta(days=7)
 
 
 def measure_units(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     *,
     run: Run,
@@ -186,7 +186,7 @@ class _Shown:
 
 
 def _compare_shown(
-    warehouse: Warehouse, scope: Scope, survey: Survey, history: History | None, course: Course
+    warehouse: Store, scope: Scope, survey: Survey, history: History | None, course: Course
 ) -> _Shown:
     experiment = scope.experiment
     compared = compare_all(warehouse, scope, history, bots=survey.bots)

@@ -14,7 +14,7 @@ from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.units import Places, read_units
 from abplatform.domain.experiment import Breakdown
 from abplatform.domain.metrics import Metric
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.moments import Counts, UnitMoments
 
 __all__ = [
@@ -29,7 +29,7 @@ _KINDS = ("k", "n", "u")
 
 
 def read_day_moments(
-    warehouse: Warehouse, scope: Scope, metric: Metric, *, days: Sequence[date]
+    warehouse: Store, scope: Scope, metric: Metric, *, days: Sequence[date]
 ) -> dict[str, UnitMoments]:
     """Return each variant's moments of running totals at the end of each day.
 
@@ -59,7 +59,7 @@ def read_day_moments(
 
 
 def read_level_moments(
-    warehouse: Warehouse, scope: Scope, metric: Metric, breakdown: Breakdown
+    warehouse: Store, scope: Scope, metric: Metric, breakdown: Breakdown
 ) -> dict[str, UnitMoments]:
     """Return each variant's moments over the levels of one breakdown, which units may span.
 
@@ -76,7 +76,7 @@ def read_level_moments(
     return _of_variants(frame, scope)
 
 
-def read_age_moments(warehouse: Warehouse, scope: Scope, metric: Metric) -> dict[str, UnitMoments]:
+def read_age_moments(warehouse: Store, scope: Scope, metric: Metric) -> dict[str, UnitMoments]:
     """Return each variant's moments by days since a unit was first seen, of units seen again.
 
     Returns:
@@ -86,14 +86,14 @@ def read_age_moments(warehouse: Warehouse, scope: Scope, metric: Metric) -> dict
 
 
 def read_calendar_moments(
-    warehouse: Warehouse, scope: Scope, metric: Metric, days: Sequence[date]
+    warehouse: Store, scope: Scope, metric: Metric, days: Sequence[date]
 ) -> dict[str, UnitMoments]:
     """Return each variant's moments ``inside`` and ``outside`` of the given workspace days."""
     return _of_variants(_read(warehouse, scope, metric, Places("calendar", days=days)), scope)
 
 
 def read_meeting_moments(
-    warehouse: Warehouse, scope: Scope, metric: Metric, other: str
+    warehouse: Store, scope: Scope, metric: Metric, other: str
 ) -> dict[str, UnitMoments]:
     """Return each variant's moments by the units' variant in another experiment.
 
@@ -116,7 +116,7 @@ def _of_variants(frame: pl.DataFrame, scope: Scope) -> dict[str, UnitMoments]:
     }
 
 
-def _read(warehouse: Warehouse, scope: Scope, metric: Metric, places: Places) -> pl.DataFrame:
+def _read(warehouse: Store, scope: Scope, metric: Metric, places: Places) -> pl.DataFrame:
     return read_units(warehouse, scope, metric, places, "unit_products")
 
 

@@ -22,7 +22,7 @@ from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import read_totals
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import Metric
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import Store, data_version
 
 __all__ = ["Glance", "glance"]
 
@@ -57,7 +57,7 @@ class Glance:
         }
 
 
-def glance(warehouse: Warehouse, experiment: Experiment, run: Run, *, zone: ZoneInfo) -> Glance:
+def glance(warehouse: Store, experiment: Experiment, run: Run, *, zone: ZoneInfo) -> Glance:
     """Compare every treatment with the control by bucket sums, together and by category.
 
     Args:

@@ -11,7 +11,7 @@ from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import Metric
 from abplatform.logs.facts import Rates
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.anytime import ANYTIME_EVENT_UNITS
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS, RatioContrast
 
@@ -194,7 +194,7 @@ def note_ignored_reports() -> list[Warned]:
 
 
 def note_silent(
-    warehouse: Warehouse, experiment: Experiment, silent: Mapping[str, str]
+    warehouse: Store, experiment: Experiment, silent: Mapping[str, str]
 ) -> list[Warned]:
     """Say which of the sources that an experiment reads have fallen silent.
 

@@ -31,7 +31,7 @@ from abplatform.analysis.scorecard.side_rows import fill_row, sums_at
 from abplatform.analysis.scorecard.special_views import NoveltyRow, NoveltyTrend, NoveltyView
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.anytime import effect_e_value
 from abplatform.stats.joint import JointLifts, joint_lifts
 from abplatform.stats.moments import UnitMoments
@@ -48,7 +48,7 @@ TREND_SPREAD = 0.1
 _STEPS = {"0": 0.0, "1-2": 1.0, "3-6": 2.0, "7+": 3.0}
 
 
-def view_novelty(warehouse: Warehouse, scope: Scope) -> NoveltyView | None:
+def view_novelty(warehouse: Store, scope: Scope) -> NoveltyView | None:
     """Return the primary metric's lift by days since units were first seen, and its trend.
 
     Args:

@@ -19,7 +19,7 @@ from abplatform.analysis.scorecard.record import Warned
 from abplatform.analysis.scorecard.totals import ReportRow
 from abplatform.domain.experiment import Experiment
 from abplatform.logs.attribution import segment_of
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.dispersion import Dispersion, choose_dispersion, pearson_dispersion
 from abplatform.stats.pairs import design_effect
 from abplatform.stats.ratio import RatioSums
@@ -91,7 +91,7 @@ class ReportViews:
 
 
 def read_reports(
-    warehouse: Warehouse,
+    warehouse: Store,
     keys: Sequence[str],
     question: Question,
     zone: ZoneInfo,
@@ -121,7 +121,7 @@ def read_reports(
 
 
 def view_reports(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiment: Experiment,
     asked: Reports,
     *,
@@ -182,7 +182,7 @@ def running_days(experiment: Experiment, run: Run | None, zone: ZoneInfo) -> Day
 
 
 def final_days(
-    warehouse: Warehouse,
+    warehouse: Store,
     experiments: Iterable[Experiment],
     *,
     runs: Mapping[str, Run],
@@ -245,7 +245,7 @@ def _excluded(runs: Mapping[str, Run]) -> list[str]:
 
 
 def _read(
-    warehouse: Warehouse,
+    warehouse: Store,
     bounds: Mapping[str, Days],
     *,
     excluded: list[str],
@@ -290,7 +290,7 @@ def _dispersion(
     return choose_dispersion(pearson_dispersion(cells), design_effect=design_effect)
 
 
-def _design_effects(warehouse: Warehouse) -> dict[str, float]:
+def _design_effects(warehouse: Store) -> dict[str, float]:
     """Return the design effect of the workspace's own unit rows by metric, pooled over variants."""
     rows = list(warehouse.query("portable/variant_totals").iter_rows(named=True))
     found = {}
@@ -318,7 +318,7 @@ def _sums_of(row: ReportRow, top: str, bottom: str) -> RatioSums:
 
 
 def _watermarks(
-    warehouse: Warehouse, keys: Sequence[str], question: Question, excluded: list[str]
+    warehouse: Store, keys: Sequence[str], question: Question, excluded: list[str]
 ) -> dict[str, datetime]:
     """Return the least watermark of each experiment's sources."""
     sources = warehouse.query(

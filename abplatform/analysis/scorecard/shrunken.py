@@ -18,7 +18,7 @@ from abplatform.analysis.scorecard.strata import Heterogeneity
 from abplatform.domain.experiment import Breakdown, Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.figures import percent
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.joint import (
     JointLifts,
     PooledLift,
@@ -64,7 +64,7 @@ _Family = Sequence[Compared]
 _Joint = Callable[[_Family], JointLifts | Undetermined]
 
 
-def shrink_levels(warehouse: Warehouse, scope: Scope, compared: Sequence[Compared]) -> Strata:
+def shrink_levels(warehouse: Store, scope: Scope, compared: Sequence[Compared]) -> Strata:
     """Look at the levels of every cut together, by their units.
 
     Args:

@@ -22,7 +22,7 @@ from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import read_totals
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.cuped import Adjustment, contrast_adjusted
 from abplatform.stats.incremental import contrast_incremental
 from abplatform.stats.moments import Score, UnitMoments
@@ -46,7 +46,7 @@ class Ground:
         flagged: Whether units have flags, which may differ from look to look.
     """
 
-    warehouse: Warehouse
+    warehouse: Store
     scope: Scope
     agenda: Agenda
     plan: Plan

@@ -13,7 +13,7 @@ from abplatform.analysis.scorecard.notes import note_changed_after
 from abplatform.analysis.scorecard.record import SrmCheck, Warned
 from abplatform.analysis.scorecard.scope import FOREVER, Scope, naive
 from abplatform.analysis.scorecard.split_counts import Split, read_split
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import FIRES_AT, e_value_of
 
@@ -28,7 +28,7 @@ __all__ = [
 _UTC = ZoneInfo("UTC")
 
 
-def check_split(warehouse: Warehouse, scope: Scope, run: Run, *, zone: ZoneInfo = _UTC) -> SrmCheck:
+def check_split(warehouse: Store, scope: Scope, run: Run, *, zone: ZoneInfo = _UTC) -> SrmCheck:
     """Compare where units had their first exposure with the weights of that moment.
 
     The alarm latches: the largest e-value at the end of a workspace day counts, until a person
@@ -133,7 +133,7 @@ def note_split(check: SrmCheck, run: Run) -> list[Warned]:
     return [*notes, *note_changed_after(changes)]
 
 
-def count_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> tuple[int, int] | None:
+def count_mismatches(warehouse: Store, scope: Scope, run: Run) -> tuple[int, int] | None:
     """Count units, and those that the log puts into another variant than the hash.
 
     Returns:
@@ -163,7 +163,7 @@ def count_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> tuple[int,
     return (units, mismatches) if checked else None
 
 
-def note_mismatches(warehouse: Warehouse, scope: Scope, run: Run) -> list[Warned]:
+def note_mismatches(warehouse: Store, scope: Scope, run: Run) -> list[Warned]:
     """Warn of units that the log puts into another variant than the hash; the log is believed."""
     units, mismatches = count_mismatches(warehouse, scope, run) or (0, 0)
     if not mismatches:

@@ -13,7 +13,7 @@ import polars as pl
 from abplatform.analysis.scorecard.looks import Run
 from abplatform.analysis.scorecard.scope import BEGINNING, FOREVER, Scope, naive
 from abplatform.domain.experiment import Experiment
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import Undetermined
 from abplatform.stats.srm import PhaseCounts, SrmTest, chi_square_by_phase, log_e_path
 
@@ -129,7 +129,7 @@ class Split:
         return [float(phase.weights.get(name, 0.0)) for name in self.names]
 
 
-def read_split(warehouse: Warehouse, scope: Scope, run: Run) -> Split:
+def read_split(warehouse: Store, scope: Scope, run: Run) -> Split:
     """Read where units had their first exposure, with the weights of that moment.
 
     Every unit counts once: bots, and units later seen in two variants, included.

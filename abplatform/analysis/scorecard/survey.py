@@ -9,7 +9,7 @@ from typing import Any
 
 from abplatform.analysis.scorecard.looks import slowest_conversion
 from abplatform.analysis.scorecard.scope import Scope, Stored
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["Survey", "read_survey"]
 
@@ -62,7 +62,7 @@ class Survey:
         return self.bots or bool(self.row["mixed_units"])
 
 
-def read_survey(warehouse: Warehouse, scope: Scope) -> Survey:
+def read_survey(warehouse: Store, scope: Scope) -> Survey:
     """Survey a scope in one query.
 
     Args:

@@ -10,7 +10,7 @@ from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.units import Places, read_units
 from abplatform.domain.experiment import Breakdown
 from abplatform.domain.metrics import Metric
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 from abplatform.stats.ratio import RatioSums, Undetermined
 
 __all__ = [
@@ -86,7 +86,7 @@ class Totals:
 
 
 def read_totals(
-    warehouse: Warehouse, scope: Scope, metrics: Sequence[Metric], breakdown: Breakdown | None
+    warehouse: Store, scope: Scope, metrics: Sequence[Metric], breakdown: Breakdown | None
 ) -> Totals:
     """Read the sums of every metric, variant and level of one breakdown.
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from abplatform.analysis.scorecard.scope import Scope, path_pattern
 from abplatform.domain.metrics import Metric
-from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.store.answering import Store
 
 __all__ = ["PART_ROWS", "Places", "parts_for", "read_units", "slice_ranges"]
 
@@ -54,7 +54,7 @@ def parts_for(rows: int) -> int:
 
 
 def read_units(
-    warehouse: Warehouse, scope: Scope, metric: Metric, places: Places, name: str
+    warehouse: Store, scope: Scope, metric: Metric, places: Places, name: str
 ) -> pl.DataFrame:
     """Return what a query over ``unit_sums`` says of all units.
 
@@ -80,7 +80,7 @@ def read_units(
 
 
 def _read_flat(
-    warehouse: Warehouse, scope: Scope, metric: Metric, places: Places
+    warehouse: Store, scope: Scope, metric: Metric, places: Places
 ) -> pl.DataFrame | None:
     """Return ``unit_totals`` by category without grouping units, if no categories share a place."""
     if places.by != "category":
@@ -96,7 +96,7 @@ def _read_flat(
 
 
 def _read_parts(
-    warehouse: Warehouse, scope: Scope, metric: Metric, places: Places, name: str
+    warehouse: Store, scope: Scope, metric: Metric, places: Places, name: str
 ) -> pl.DataFrame:
     parts = _each_part(warehouse, scope, metric, places)
     frames = [warehouse.query(f"portable/{name}") for _ in parts]
@@ -106,9 +106,7 @@ def _read_parts(
     return pl.concat(frames).group_by(keys).agg(pl.exclude(keys).sum()).sort(keys)
 
 
-def _each_part(
-    warehouse: Warehouse, scope: Scope, metric: Metric, places: Places
-) -> Iterator[None]:
+def _each_part(warehouse: Store, scope: Scope, metric: Metric, places: Places) -> Iterator[None]:
     """Keep the units' totals as the table ``unit_sums``, one part of them after another."""
     asked = scope.metric_values(metric)
     names = ["experiment", "numerator", "denominator"]

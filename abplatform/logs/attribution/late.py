@@ -26,7 +26,8 @@ import polars as pl
 
 from abplatform.domain.experiment import EventWindows
 from abplatform.logs.facts import FOREVER_MICROS, micros, to_micros
-from abplatform.logs.store.warehouse import Warehouse, data_version_of
+from abplatform.logs.store.answering import Store, data_version_of
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["LATE_TABLES", "REPLACED", "Stretch", "settle_late", "waiting"]
 
@@ -97,7 +98,7 @@ def settle_late(
         warehouse.execute("load/set_meta", name="late_until", value=str(last))
 
 
-def waiting(warehouse: Warehouse, stretch: Stretch, *, entered: int = 0) -> pl.DataFrame:
+def waiting(warehouse: Store, stretch: Stretch, *, entered: int = 0) -> pl.DataFrame:
     """Return how many late events wait, or entered by a backfill: event_table, source, events."""
     return warehouse.query(
         "late/waiting",

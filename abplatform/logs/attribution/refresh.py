@@ -21,7 +21,8 @@ from abplatform.durable import reach
 from abplatform.logs.attribution.steps import EARLY_MICROS, STEPS, attribute_since
 from abplatform.logs.attribution.told import tell_experiments
 from abplatform.logs.facts import ExperimentFacts
-from abplatform.logs.store.warehouse import Warehouse, read_query
+from abplatform.logs.store.tables import read_query
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["left_over", "refresh_exposures"]
 

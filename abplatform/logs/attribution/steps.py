@@ -9,9 +9,10 @@ text serves a refresh, a question about the past and another engine.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from abplatform.logs.facts import FOREVER_MICROS
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "MOST_A_MINUTE",
     "QUICK_MICROS",
     "STEPS",
-    "Store",
     "attribute_anew",
     "attribute_since",
 ]
@@ -106,13 +106,6 @@ CLICK_STEPS: Final[tuple[tuple[str, str, dict[str, int | str], bool], ...]] = (
 
 _VIEWS: Final = frozenset({"exposed", "unmarked"})
 """Steps that a warehouse has as views, with bounds in their text."""
-
-
-class Store(Protocol):
-    """What attribution asks of an engine that computes everything anew."""
-
-    def materialise(self, table: str, name: str, /, **values: object) -> None:
-        """Keep the rows of ``queries/<name>.sql`` as a temporary table."""
 
 
 def attribute_anew(store: Store, *, known_until: int, until_micros: int) -> None:

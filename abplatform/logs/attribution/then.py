@@ -12,14 +12,14 @@ from abplatform.errors import StoreError
 from abplatform.logs.attribution.late import LATE_TABLES, REPLACED, Stretch, waiting
 from abplatform.logs.attribution.steps import attribute_anew
 from abplatform.logs.facts import FOREVER_MICROS, to_micros
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import Store, data_version
 
 __all__ = ["aggregates_known_at", "exposures_known_at", "segment_of"]
 
 
 @contextmanager
 def exposures_known_at(
-    warehouse: Warehouse, version: str, *, until: datetime | None = None
+    warehouse: Store, version: str, *, until: datetime | None = None
 ) -> Iterator[None]:
     """Let queries see the exposures as they were at an earlier data version, moment, or both.
 
@@ -54,7 +54,7 @@ def exposures_known_at(
         warehouse.show_now()
 
 
-def aggregates_known_at(warehouse: Warehouse, version: str) -> pl.DataFrame:
+def aggregates_known_at(warehouse: Store, version: str) -> pl.DataFrame:
     """Return ``aggregates_current`` as it was at an earlier data version.
 
     Raises:
@@ -63,7 +63,7 @@ def aggregates_known_at(warehouse: Warehouse, version: str) -> pl.DataFrame:
     return warehouse.query("load/aggregates_then", known_until=segment_of(warehouse, version))
 
 
-def segment_of(warehouse: Warehouse, version: str) -> int:
+def segment_of(warehouse: Store, version: str) -> int:
     """Return the number of the last segment of a data version.
 
     Raises:
@@ -72,14 +72,14 @@ def segment_of(warehouse: Warehouse, version: str) -> int:
     return _place_of(warehouse, version)[0]
 
 
-def _has_other_late_events(warehouse: Warehouse, corrections: int) -> bool:
+def _has_other_late_events(warehouse: Store, corrections: int) -> bool:
     """Whether other late events count now than did after some of the corrections."""
     return corrections < len(warehouse.query("load/corrections")) or bool(
         len(waiting(warehouse, Stretch(), entered=REPLACED))
     )
 
 
-def _place_of(warehouse: Warehouse, version: str) -> tuple[int, int]:
+def _place_of(warehouse: Store, version: str) -> tuple[int, int]:
     """Return a version's last segment, and how many corrections had been applied."""
     loaded, applied = warehouse.query("load/segments"), warehouse.query("load/corrections")
     if version == data_version(warehouse):

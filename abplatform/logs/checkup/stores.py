@@ -11,7 +11,8 @@ from abplatform.logs.landing import sealed_segments
 from abplatform.logs.load import check_identities
 from abplatform.logs.store.opening import files_aside, log_files
 from abplatform.logs.store.published import current_version, read_published
-from abplatform.logs.store.warehouse import TABLES, Warehouse
+from abplatform.logs.store.tables import TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 __all__ = ["check_published", "check_space", "check_warehouse"]

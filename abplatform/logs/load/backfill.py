@@ -12,7 +12,8 @@ from abplatform.logs.facts import ExperimentFacts, to_micros
 from abplatform.logs.landing import append_ingest
 from abplatform.logs.load.corrections import Change, Judge, changed_verdicts
 from abplatform.logs.load.ingest import open_job
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 __all__ = ["Backfill", "backfill"]

@@ -11,7 +11,7 @@ import polars as pl
 
 from abplatform.logs.landing import Segment
 from abplatform.logs.load.batch import Batch
-from abplatform.logs.store.warehouse import EVENT_TABLES
+from abplatform.logs.store.tables import EVENT_TABLES
 
 __all__ = ["Chunk"]
 

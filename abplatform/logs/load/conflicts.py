@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from abplatform.logs.load.dedupe import Sorted
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import RAW_BYTES
 
 __all__ = ["keep_raw_bytes", "quarantine_conflicts"]

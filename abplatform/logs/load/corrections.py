@@ -14,7 +14,8 @@ import polars as pl
 
 from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Segment
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["Change", "Correction", "Judge", "changed_verdicts", "find_corrections"]
 

@@ -10,12 +10,13 @@ import polars as pl
 from abplatform.domain.experiment import Experiment, PrimaryMetric, Unit, Variant
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.mapping.spec import Declares
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["declare_seen", "declared_experiments", "declared_facts"]
 
 
-def declared_experiments(warehouse: Warehouse) -> dict[str, Experiment]:
+def declared_experiments(warehouse: Store) -> dict[str, Experiment]:
     """Return the experiments that mapping files declare, by key.
 
     Variants stand in the order in which the logs named them, with equal weights; the control is the
@@ -33,7 +34,7 @@ def declared_experiments(warehouse: Warehouse) -> dict[str, Experiment]:
     return found
 
 
-def declared_facts(warehouse: Warehouse) -> dict[str, ExperimentFacts]:
+def declared_facts(warehouse: Store) -> dict[str, ExperimentFacts]:
     """Return the facts of every declared experiment, also of those with one variant so far."""
     rows = warehouse.query("load/declared")
     facts = {}

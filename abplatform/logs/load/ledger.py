@@ -12,7 +12,8 @@ import polars as pl
 from abplatform.errors import StoreError
 from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Segment
-from abplatform.logs.store.warehouse import Warehouse, data_version_of
+from abplatform.logs.store.answering import data_version_of
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["Entry", "Versions", "check_identities", "close_ledger", "note_segments", "rank_reports"]
 

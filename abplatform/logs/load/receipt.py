@@ -15,7 +15,8 @@ from abplatform.errors import StoreError
 from abplatform.logs.attribution import left_over
 from abplatform.logs.landing import Segment
 from abplatform.logs.load.corrections import Correction
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.taxonomy import unknown_categories
 
 __all__ = ["Counts", "Example", "Receipt", "write_receipt"]

@@ -16,7 +16,8 @@ from abplatform.errors import IngestError
 from abplatform.logs.facts import to_micros
 from abplatform.logs.landing import Hours, Segment
 from abplatform.logs.load.reading import Reader
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
 
 __all__ = ["check_replacement", "supersede"]

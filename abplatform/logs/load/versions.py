@@ -13,7 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["VERSION", "keys_of", "read_versions"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from abplatform.logs.store.warehouse import Answer
+from abplatform.logs.store.answering import Answer
 
 __all__ = ["Compared", "compare_answers"]
 

@@ -29,7 +29,9 @@ from typing import Any, Final
 
 from abplatform.durable import reach, replace_durably, sync_file, sync_folder, write_durably
 from abplatform.errors import StoreError
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 __all__ = ["FACTS", "LEFT_OUT", "MANIFEST", "Lake", "LakeReceipt", "export_lake", "read_lake"]

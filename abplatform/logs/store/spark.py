@@ -22,15 +22,11 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no stubs
 
 from abplatform.errors import NotInstalled, StoreError
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.lake import Lake
 from abplatform.logs.store.portable import translate
-from abplatform.logs.store.warehouse import (
-    TABLES,
-    THEN_VIEWS,
-    Warehouse,
-    read_query,
-    unit_buckets,
-)
+from abplatform.logs.store.tables import EVENT_TABLES, THEN_VIEWS, query_text, read_query
+from abplatform.logs.store.unit_bucket import unit_buckets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -101,7 +97,7 @@ def open_spark(master: str, *, config: Mapping[str, str] | None = None) -> Itera
             session.stop()
 
 
-class SparkStore(Warehouse):
+class SparkStore(Store):
     """A lake opened on Spark: answers like a warehouse, and is only read.
 
     Args:
@@ -112,15 +108,13 @@ class SparkStore(Warehouse):
     def __init__(self, session: SparkSession, lake: Lake) -> None:
         from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]  # not in stubs
 
-        self.moved_aside = None
+        super().__init__()
         self.lake = lake
-        self._heard = None
         self._session = session
         self._shown: list[DataFrame] = []
         for table in lake.columns:
             _read(session, lake, table).createOrReplaceTempView(table)
-        for view, name in _VIEWS:
-            self._run(read_query(name), {}).createOrReplaceTempView(view)
+        self._show_views()
         session.udf.register("unit_bucket", arrow_udf(_unit_buckets, "bigint"))
 
     def tell(self, facts: Mapping[str, str]) -> None:
@@ -128,11 +122,8 @@ class SparkStore(Warehouse):
         rows = self._session.createDataFrame(list(facts.items()), "name STRING, value STRING")
         rows.createOrReplaceTempView("meta")
 
-    def query(self, name: str, /, *, table: str | None = None, **values: object) -> pl.DataFrame:
-        """Run ``queries/<name>.sql``, translated, and return its rows."""
-        rows = _plain(self._run(_named(name, table), values))
-        self._answered(name, rows)
-        return rows
+    def _rows(self, text: str, values: dict[str, object]) -> pl.DataFrame:
+        return _plain(self._run(text, values))
 
     def materialise(
         self, table: str, name: str, over: str | None = None, /, **values: object
@@ -140,7 +131,7 @@ class SparkStore(Warehouse):
         """Keep the rows of ``queries/<name>.sql`` under a name until the session ends."""
         # Computed now and cut off from what it was made of: a view would compute all steps before
         # it anew in each query.
-        rows = self._run(_named(name, over), values).localCheckpoint()
+        rows = self._run(query_text(name, over), values).localCheckpoint()
         rows.createOrReplaceTempView(table)
 
     def drop(self, table: str) -> None:
@@ -165,9 +156,20 @@ class SparkStore(Warehouse):
                 self._shown.append(rows)
             rows.createOrReplaceTempView(view)
 
+    def show_events_then(self, tables: Sequence[str], *, entered: int) -> None:
+        """Let queries see event tables as before late events of later backfills."""
+        for table in tables:
+            # A view of a view: the name inside means what it meant until now.
+            text = query_text("late/then", table).replace("kept.", "")
+            self._run(text, {"entered": entered}).createOrReplaceTempView(table)
+        self._show_views()
+
     def show_now(self) -> None:
-        """Let queries see the exposures that were shown before :meth:`show_then` again."""
+        """Let queries see the events and exposures again that were shown before."""
         self._shown = self._shown[:-1]
+        for table in EVENT_TABLES:
+            _read(self._session, self.lake, table).createOrReplaceTempView(table)
+        self._show_views()
         if self._shown:
             self._shown[-1].createOrReplaceTempView("exposures")
         _read(self._session, self.lake, "sources").createOrReplaceTempView("sources")
@@ -193,13 +195,9 @@ class SparkStore(Warehouse):
         finally:
             before.createOrReplaceTempView(view)
 
-    def execute(self, name: str, /, *, table: str | None = None, **values: object) -> None:
-        """Refuse: a lake is only read.
-
-        Raises:
-            StoreError: Always.
-        """
-        raise StoreError(f"a lake is only read; {name!r} would change it", path=self.lake.folder)
+    def _show_views(self) -> None:
+        for view, name in _VIEWS:
+            self._run(read_query(name), {}).createOrReplaceTempView(view)
 
     def _run(self, text: str, values: Mapping[str, object]) -> DataFrame:
         text, bound = translate(text, "spark"), {}
@@ -210,16 +208,6 @@ class SparkStore(Warehouse):
             else:
                 bound[name] = _bindable(value)
         return self._session.sql(text, args=bound)
-
-
-def _named(name: str, table: str | None) -> str:
-    """Return a query's text with a table in the place that it leaves for one."""
-    text = read_query(name)
-    if table is None:
-        return text
-    if table not in TABLES:
-        raise StoreError(f"{table!r} is not a table that queries may name")
-    return text.replace("{table}", table)
 
 
 def _read(session: SparkSession, lake: Lake, table: str) -> DataFrame:

@@ -3,17 +3,12 @@
 One process opens it at a time, under the workspace lock, and never holds it between jobs. A file
 that is missing begins empty; one that is damaged, or was made by another schema, is moved aside
 (never deleted) and begins empty; the next ingest then loads every sealed segment.
-
-SQL lives in ``schema/*.sql`` and ``queries/**.sql``. Values are bound by ``$name``; a table's name
-takes the place of ``{table}`` only if it is one of :data:`TABLES`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,153 +17,37 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no stubs
 from duckdb.func import PythonUDFType
 
-from abplatform.domain.assignment import buckets
 from abplatform.durable import reach
 from abplatform.errors import StoreError, WarehouseDamaged
+from abplatform.logs.store.answering import Store
+from abplatform.logs.store.closing import closing
 from abplatform.logs.store.opening import (
     CONFIG,
     connect,
     connect_to_read,
     create,
     mark_damaged,
-    meaning_of,
     move_aside,
-    read_text,
 )
+from abplatform.logs.store.tables import (
+    EVENT_TABLES,
+    KEPT_TABLES,
+    STEP_TABLES,
+    THEN_VIEWS,
+    allowed,
+    query_text,
+    read_query,
+)
+from abplatform.logs.store.unit_bucket import unit_buckets
 from abplatform.workspace import Workspace
 
-__all__ = [
-    "PART_ROWS",
-    "TABLES",
-    "THEN_VIEWS",
-    "Answer",
-    "Warehouse",
-    "data_version",
-    "data_version_of",
-    "read_query",
-    "unit_buckets",
-]
-
-EVENT_TABLES: Final = (
-    "impressions",
-    "decisions",
-    "clicks",
-    "conversions",
-    "costs",
-    "feedback",
-    "behaviour",
-    "aggregates",
-)
-STEP_TABLES: Final = (
-    "changed_names",
-    "touched_conversions",
-    "named",
-    "touched_decisions",
-    "named_places",
-    "touched_cells",
-    "busy_units",
-    "bot_candidates",
-    "busy_minutes",
-    "hasty_units",
-    "quick_clicks",
-    "bot_units",
-    "mixed_candidates",
-    "mixed_units",
-    "moved_bots",
-    "moved_mixed",
-    "reached",
-    "touched_converters",
-    "touched_places",
-    "stood",
-    "clicked_decisions",
-    "decided_clicks",
-    "click_targets",
-    "first_clicks",
-    "first_exposures",
-    "placed_conversions",
-    "reversals",
-    "outcomes",
-    "day_shares",
-    "impression_costs",
-    "scores",
-    "fresh_outcomes",
-    "gone",
-    "come",
-    "touched_rows",
-)
-KEPT_TABLES: Final = ("exposure_outcomes", "kept_bots", "kept_mixed")
-THEN_VIEWS: Final = (
-    ("unmarked", "portable/unmarked"),
-    ("exposure_rows", "portable/exposure_rows"),
-    ("exposures", "portable/exposures"),
-)
-"""Views of exposures in the order in which one reads the other, for a question about the past."""
-
-TABLES: Final = frozenset(
-    {
-        *EVENT_TABLES,
-        *STEP_TABLES,
-        *KEPT_TABLES,
-        "touched_units",
-        "late_events",
-        "left_over",
-        "quarantine",
-        "experiments",
-        "variants",
-        "running",
-        "rates",
-        "categories_seen",
-        "category_names",
-        "declared_experiments",
-        "covariates",
-        "declared_variants",
-        "segments",
-        "ledger",
-        "corrections",
-        "sources",
-        "creative_texts",
-        "unit_sums",
-        "creative_sums",
-        "unit_category_totals",
-        "bucket_sums",
-        "exposures",
-        "touched_exposures",
-        "totals_delta",
-        "totals_merged",
-        "touched_cells",
-        "cell_exposures",
-    }
-)
-"""Names that may take the place of ``{table}``."""
-
-
-def read_query(name: str) -> str:
-    """Return the text of ``queries/<name>.sql``.
-
-    Raises:
-        StoreError: There is no such query.
-    """
-    return read_text(f"queries/{name}")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a query was answered.
-
-    Args:
-        name: The query.
-        rows: Its rows.
-    """
-
-    name: str
-    rows: pl.DataFrame
-
+__all__ = ["PART_ROWS", "Warehouse"]
 
 PART_ROWS: Final = 65_536
 """Rows that are handed to DuckDB at once."""
 
 
-class Warehouse:
+class Warehouse(Store):
     """An open warehouse. Use :meth:`open`.
 
     Args:
@@ -179,8 +58,8 @@ class Warehouse:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, *, moved_aside: Path | None = None
     ) -> None:
+        super().__init__()
         self._connection = connection
-        self._heard: list[Answer] | None = None
         self.moved_aside = moved_aside
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.create_function(
@@ -213,7 +92,7 @@ class Warehouse:
             connection = connect(workspace)
             if connection is None:
                 raise StoreError("a new warehouse cannot be made", path=path)
-        with _closing(connection, path):
+        with closing(connection, path):
             yield cls(connection, moved_aside=moved_aside)
 
     @classmethod
@@ -230,7 +109,7 @@ class Warehouse:
         except WarehouseDamaged as told:
             mark_damaged(workspace.warehouse, told)
             raise
-        with _closing(connection, workspace.warehouse):
+        with closing(connection, workspace.warehouse):
             yield cls(connection)
 
     @staticmethod
@@ -249,64 +128,32 @@ class Warehouse:
         finally:
             connection.close()
 
-    def query(self, name: str, /, *, table: str | None = None, **values: object) -> pl.DataFrame:
-        """Run ``queries/<name>.sql`` and return its rows.
-
-        Args:
-            name: The query.
-            table: Takes the place of ``{table}``; one of :data:`TABLES`.
-            **values: Bound by name.
-        """
-        text = _named(read_query(name), table)
+    def _rows(self, text: str, values: dict[str, object]) -> pl.DataFrame:
         frame = pl.from_arrow(self._connection.sql(text, params=values).to_arrow_table())
         if not isinstance(frame, pl.DataFrame):
-            raise StoreError(f"the query {name!r} returns no table")
-        self._answered(name, frame)
+            raise StoreError("the query returns no table")
         return frame
-
-    @contextmanager
-    def overheard(self) -> Iterator[list[Answer]]:
-        """Collect what queries are answered meanwhile, in order."""
-        heard: list[Answer] = []
-        self._heard = heard
-        try:
-            yield heard
-        finally:
-            self._heard = None
-
-    def _answered(self, name: str, rows: pl.DataFrame) -> None:
-        if self._heard is not None:
-            self._heard.append(Answer(name, rows))
 
     def execute(self, name: str, /, *, table: str | None = None, **values: object) -> None:
         """Run ``queries/<name>.sql`` for what it does.
 
         Args:
             name: The query.
-            table: Takes the place of ``{table}``; one of :data:`TABLES`.
+            table: Takes the place of ``{table}``; one of :data:`~.tables.TABLES`.
             **values: Bound by name.
         """
-        self._connection.execute(_named(read_query(name), table), values)
+        self._connection.execute(query_text(name, table), values)
 
     def materialise(
         self, table: str, name: str, over: str | None = None, /, **values: object
     ) -> None:
-        """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends.
-
-        Args:
-            table: Its name, one of :data:`TABLES`; it is found before one of that name that stays.
-            name: The query.
-            over: Takes the place of ``{table}`` in the query; one of :data:`TABLES`.
-            **values: Bound by name.
-        """
-        text = _named(read_query(name), over)
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {_allowed(table)} AS {text}", values
-        )
+        """Keep the rows of ``queries/<name>.sql`` as a temporary table until the job ends."""
+        text = query_text(name, over)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {allowed(table)} AS {text}", values)
 
     def drop(self, table: str) -> None:
         """Drop a temporary table of :meth:`materialise`, if it is there."""
-        self._connection.execute(f"DROP TABLE IF EXISTS temp.{_allowed(table)}")
+        self._connection.execute(f"DROP TABLE IF EXISTS temp.{allowed(table)}")
 
     def drop_steps(self) -> None:
         """Drop the temporary tables of :meth:`materialise` that are steps towards others."""
@@ -314,12 +161,7 @@ class Warehouse:
             self.drop(table)
 
     def show_then(self, **bounds: int) -> None:
-        """Let queries see exposures of the past, out of temporary :data:`KEPT_TABLES`.
-
-        Args:
-            **bounds: Whole numbers that take the place of ``$name`` in the views' texts, which
-                cannot be bound.
-        """
+        """Let queries see exposures of the past; views bind nothing, so numbers join the text."""
         for view, name in THEN_VIEWS:
             text = read_query(name)
             for bound, number in bounds.items():
@@ -327,18 +169,13 @@ class Warehouse:
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {text}")
 
     def show_events_then(self, tables: Sequence[str], *, entered: int) -> None:
-        """Let queries see event tables as before late events of later backfills were let in.
-
-        Args:
-            tables: The event tables that late events may be in.
-            entered: The last backfill that had been applied.
-        """
+        """Let queries see event tables as before late events of later backfills."""
         # A bare name, and one of the schema main, would mean the temporary view itself.
         ((catalog,),) = self._connection.sql("SELECT current_database()").fetchall()
         for table in tables:
-            text = _named(read_query("late/then"), table).replace("$entered", str(int(entered)))
+            text = query_text("late/then", table).replace("$entered", str(int(entered)))
             text = text.replace("kept.", f'"{catalog}".main.')
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {_allowed(table)} AS {text}")
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {allowed(table)} AS {text}")
         text = read_query("portable/exposed")
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW exposed AS {text}")
 
@@ -379,13 +216,13 @@ class Warehouse:
         """Insert rows that are made as the table takes them, so that they are never there twice.
 
         Args:
-            table: Where to; one of :data:`TABLES`.
+            table: Where to; one of :data:`~.tables.TABLES`.
             columns: No rows: the columns of every part.
             parts: The rows.
         """
         batches = (batch for part in parts for batch in _shared(part).to_batches())
         reader = pa.RecordBatchReader.from_batches(_shared(columns).schema, batches)
-        name = f"staged_{_allowed(table)}"
+        name = f"staged_{allowed(table)}"
         self._connection.register(name, reader)
         # Several threads would each begin a row group of their own and leave it half full: more
         # CPU, a third more disk, and no sooner done.
@@ -402,13 +239,13 @@ class Warehouse:
         """Insert the rows of ``queries/<name>.sql`` into a table, column by column name.
 
         Args:
-            table: Where to; one of :data:`TABLES`.
+            table: Where to; one of :data:`~.tables.TABLES`.
             name: The query.
-            over: Takes the place of ``{table}`` in the query; one of :data:`TABLES`.
+            over: Takes the place of ``{table}`` in the query; one of :data:`~.tables.TABLES`.
             **values: Bound by name.
         """
-        text = _named(read_query(name), over)
-        self._connection.execute(f"INSERT INTO {_allowed(table)} BY NAME {text}", values)
+        text = query_text(name, over)
+        self._connection.execute(f"INSERT INTO {allowed(table)} BY NAME {text}", values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -427,78 +264,6 @@ class Warehouse:
         self._connection.execute("CHECKPOINT")
 
 
-def data_version_of(identities: Sequence[str]) -> str:
-    """Return the version of what is loaded and applied: 12 hex digits over its identities.
-
-    Args:
-        identities: Sorted, each once.
-    """
-    return hashlib.sha256("\n".join(identities).encode()).hexdigest()[:12]
-
-
-def data_version(warehouse: Warehouse) -> str:
-    """Return the version of what is loaded."""
-    return data_version_of(warehouse.query("load/identities")["identity"].to_list())
-
-
 def _shared(rows: pl.DataFrame) -> Any:
     """Return rows as an Arrow table that shares their memory."""
     return rows.to_arrow(compat_level=pl.CompatLevel.newest())
-
-
-def _named(text: str, table: str | None) -> str:
-    return text if table is None else text.replace("{table}", _allowed(table))
-
-
-def _allowed(table: str) -> str:
-    if table not in TABLES:
-        raise StoreError(f"{table!r} is not a table that queries may name")
-    return table
-
-
-@contextmanager
-def _closing(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    """Close a connection in the end, and say what an error of DuckDB means to its file."""
-    try:
-        yield
-        reach("warehouse.close")
-        connection.close()
-    except (duckdb.Error, RuntimeError) as error:
-        # What failed first may be hidden: undoing and cleaning up fail after it.
-        chain = list(_chain(error))
-        if any(_says_stopped(one) for one in chain):
-            raise KeyboardInterrupt from error
-        meanings = (meaning_of(one, path) for one in chain if isinstance(one, duckdb.Error))
-        told = next((one for one in meanings if one is not None), None)
-        if told is None:
-            raise
-        if isinstance(told, WarehouseDamaged):
-            mark_damaged(path, told)
-        raise told from error
-    finally:
-        with suppress(duckdb.Error):
-            connection.close()
-
-
-def _says_stopped(error: BaseException) -> bool:
-    """Whether Ctrl+C stopped a query, or the Python code that made its rows."""
-    text = str(error)
-    return text == "Query interrupted" or "\nKeyboardInterrupt" in text
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield errors from the last one back to the first."""
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__ or one.__context__
-
-
-def unit_buckets(unit_ids: Any, salts: Any) -> Any:
-    """Answer ``unit_bucket(unit_id, salt)`` for Arrow vectors; one hash pass a distinct salt."""
-    frame = pl.DataFrame({"unit": pl.Series(unit_ids), "salt": pl.Series(salts)}).with_row_index()
-    parts = [
-        pl.DataFrame({"index": part["index"], "bucket": buckets(part["unit"], str(salt))})
-        for (salt,), part in frame.group_by("salt")
-    ]
-    return pl.concat(parts).sort("index")["bucket"].cast(pl.Int64).to_arrow()

@@ -7,6 +7,7 @@ from collections import Counter
 import polars as pl
 
 from abplatform.domain.catalog import UNKNOWN, Taxonomy
+from abplatform.logs.store.answering import Store
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["refresh_categories", "unknown_by_source", "unknown_categories"]
@@ -42,7 +43,7 @@ def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> None:
             warehouse.execute("load/set_meta", name="totals", value="")
 
 
-def unknown_by_source(warehouse: Warehouse) -> dict[str, dict[str, int]]:
+def unknown_by_source(warehouse: Store) -> dict[str, dict[str, int]]:
     """Return the categories that nobody knows, the commonest first: source to path to events.
 
     Events are impressions, decisions and rows of reports; paths are as the log names them.
@@ -60,7 +61,7 @@ def unknown_by_source(warehouse: Warehouse) -> dict[str, dict[str, int]]:
     return found
 
 
-def unknown_categories(warehouse: Warehouse) -> dict[str, int]:
+def unknown_categories(warehouse: Store) -> dict[str, int]:
     """Return the categories that nobody knows, the commonest first: path to events of all sources.
 
     Args:

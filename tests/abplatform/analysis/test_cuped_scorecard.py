@@ -16,7 +16,8 @@ from abplatform.domain.experiment import Cuped
 from abplatform.domain.metrics import METRICS
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.stats.cuped import adjust_rates
 from abplatform.stats.fieller import RateEstimate, compare_rates
 from abplatform.stats.moments import UnitMoments

@@ -24,7 +24,8 @@ from abplatform.logs.landing import Hours, Segment
 from abplatform.logs.load import check_identities
 from abplatform.logs.load.ingest import door_of
 from abplatform.logs.load.loader import Loader, Store
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 CLOCK = datetime(2026, 11, 22, tzinfo=UTC)

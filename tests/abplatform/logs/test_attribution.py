@@ -16,7 +16,8 @@ from abplatform.logs.attribution import (
 )
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Settings, Workspace
 
 MS = timedelta(milliseconds=1)

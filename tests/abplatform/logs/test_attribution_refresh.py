@@ -11,7 +11,8 @@ from abplatform.domain.experiment import EventWindows
 from abplatform.logs.attribution import exposures_known_at, refresh_exposures
 from abplatform.logs.facts import Rates
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse, data_version
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.warehouse import Warehouse
 
 RATES = Rates.of("USD", {})
 LAYERS = [

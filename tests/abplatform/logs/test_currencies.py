@@ -13,7 +13,8 @@ from abplatform.analysis.verdict import analyze
 from abplatform.errors import RegistryError
 from abplatform.logs.facts import Rates
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse, read_query
+from abplatform.logs.store.tables import read_query
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.traffic.registry import Registry
 from abplatform.workspace import Settings
 

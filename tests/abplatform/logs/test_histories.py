@@ -13,7 +13,9 @@ from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.histories import read_histories
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import Warehouse, data_version, read_query
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.tables import read_query
+from abplatform.logs.store.warehouse import Warehouse
 
 START = datetime(2026, 11, 5, tzinfo=UTC)
 WINDOW = timedelta(days=2)

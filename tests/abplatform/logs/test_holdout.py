@@ -11,7 +11,8 @@ from abplatform.domain.experiment import EventWindows
 from abplatform.logs.attribution import CLICK_STEPS, EARLY_MICROS
 from abplatform.logs.facts import FOREVER_MICROS, micros
 from abplatform.logs.holdout import read_holdout
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, read_query
+from abplatform.logs.store.tables import EVENT_TABLES, read_query
+from abplatform.logs.store.warehouse import Warehouse
 
 SEEN = {"experiment": "beauty", "variant": "generated"}
 

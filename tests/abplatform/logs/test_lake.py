@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from abplatform.errors import StoreError
 from abplatform.logs.load import ingest
 from abplatform.logs.store.lake import FACTS, MANIFEST, export_lake, read_lake
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 DAY = timedelta(days=1)

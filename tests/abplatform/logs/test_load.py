@@ -25,7 +25,8 @@ from abplatform.logs.load import ingest
 from abplatform.logs.load.ingest import door_of
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.versions import _SILENT
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse
+from abplatform.logs.store.tables import EVENT_TABLES
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
 CLOCK = datetime(2026, 11, 22, tzinfo=UTC)

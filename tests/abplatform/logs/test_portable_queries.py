@@ -11,7 +11,9 @@ import pytest
 from abplatform.logs.attribution import KEPT, STEPS, exposures_known_at
 from abplatform.logs.facts import FOREVER_MICROS, Rates, to_micros
 from abplatform.logs.load import ingest
-from abplatform.logs.store.warehouse import EVENT_TABLES, Warehouse, data_version, read_query
+from abplatform.logs.store.answering import data_version
+from abplatform.logs.store.tables import EVENT_TABLES, read_query
+from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Settings
 
 sqlglot = pytest.importorskip("sqlglot", reason="sqlglot comes with the extra `spark`")

@@ -18,9 +18,9 @@ from abplatform.cli.main import abp
 from abplatform.errors import NotInstalled, StoreError
 from abplatform.logs.attribution import MOST_A_DAY, MOST_A_MINUTE, MOST_AN_HOUR
 from abplatform.logs.facts import FOREVER_MICROS
+from abplatform.logs.store.answering import Answer
 from abplatform.logs.store.comparing import compare_answers
 from abplatform.logs.store.spark import open_spark
-from abplatform.logs.store.warehouse import Answer
 from abplatform.workspace import open_workspace
 
 PAGE = Path(__file__).parents[3] / "docs" / "spark.md"

@@ -10,7 +10,9 @@ import pytest
 
 from abplatform.domain.assignment import bucket
 from abplatform.errors import StoreError
-from abplatform.logs.store.warehouse import TABLES, Warehouse, data_version_of, read_query
+from abplatform.logs.store.answering import data_version_of
+from abplatform.logs.store.tables import TABLES, read_query
+from abplatform.logs.store.warehouse import Warehouse
 
 STORE = Path(__file__).parents[3] / "abplatform" / "logs" / "store"
 QUERIES = sorted(STORE.glob("queries/**/*.sql"))
