@@ -18,14 +18,13 @@ _SEEN = "categories_until"
 def refresh_categories(warehouse: Warehouse, taxonomy: Taxonomy) -> None:
     """Name every category that segments brought since the last time, and all when the list changed.
 
-    Only new segments are read, not the events before them.
+    Only new segments are read, not the events before them. Totals by category are marked as out of
+    date where one that was there already is called otherwise, ranks of reports where any name is
+    new or another than before.
 
     Args:
         warehouse: The open warehouse.
         taxonomy: What is known, and what is called otherwise.
-
-    Totals by category are marked as out of date where one that was there already is called otherwise,
-    ranks of reports where any name is new or another than before.
     """
     with warehouse.transaction():
         facts = dict(warehouse.query("load/meta").iter_rows())
