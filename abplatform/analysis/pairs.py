@@ -101,7 +101,8 @@ def preference_pairs(
         experiment: Its ``learning.pairs.min_p_win`` leaves out what is too close to call.
         week: ISO week such as ``2026-W48`` that the pairs belong to.
         shelf: Titles, images and texts; what is unknown is null.
-        scorecard: The judged scorecard; where it is ``invalid`` there are no pairs.
+        scorecard: The judged scorecard; where it is ``invalid`` there are no pairs. Without a
+            question the pairs are those of the creatives that it compared.
         question: ``as_of`` leaves out later rows.
         run: How it ran; reports of other days are left out.
         zone: Where a workspace day ends.
@@ -110,8 +111,9 @@ def preference_pairs(
     decision = scorecard.decision if scorecard else None
     if decision is not None and decision.verdict is Verdict.INVALID:
         return PAIR_SCHEMA.to_frame()
+    compared = scorecard.compared if scorecard and question is None else None
     question = question or Question()
-    if has_unit_rows(warehouse, experiment.key):
+    if compared is None and has_unit_rows(warehouse, experiment.key):
         scope = replace(
             scope_of(
                 experiment,
@@ -121,8 +123,9 @@ def preference_pairs(
             ),
             final=True,
         )
-        products = compare_creatives(warehouse, scope)
-        return _frame(_rows(experiment, products, week, shelf, _texts(warehouse)))
+        compared = compare_creatives(warehouse, scope)
+    if compared is not None:
+        return _frame(_rows(experiment, compared.products, week, shelf, _texts(warehouse)))
     return preference_pairs_many(
         warehouse,
         {experiment.key: experiment},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -116,11 +116,11 @@ def _compare(
     lineage: Mapping[str, Lineage],
     *,
     zone: ZoneInfo,
-) -> list[ProductComparison]:
+) -> Sequence[ProductComparison]:
     if has_unit_rows(warehouse, experiment.key):
         excluded = run.excluded_sources
         scope = scope_of(experiment, _FINAL, lineage, excluded_sources=excluded)
-        return compare_creatives(warehouse, scope)
+        return compare_creatives(warehouse, scope).products
     reports = read_reports(warehouse, [experiment.key], _FINAL, zone, runs={experiment.key: run})
     return compare_reported_creatives(reports, experiment.key)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -84,7 +84,6 @@ def _pairs(shop: Shop, judged: Judged) -> Iterator[pl.DataFrame]:
                 week=week_of(scorecard, zone),
                 shelf=shop.shelf,
                 scorecard=scorecard,
-                question=Question(as_of=scorecard.as_of),
                 zone=zone,
             )
 
@@ -111,14 +110,22 @@ def _seen(shop: Shop, judged: Judged) -> Iterator[tuple[Experiment, CreativeTota
     reports = read_reports(shop.warehouse, reported, Question(), zone, runs=runs, days=days)
     for experiment, scorecard in judged:
         if experiment.key in by_unit:
-            scope = scope_as_judged(experiment, scorecard)
-            seen = read_creatives(shop.warehouse, scope)
+            seen = _seen_by_unit(shop, experiment, scorecard)
         else:
             key = experiment.key
             seen = aggregate_creative_totals(
                 reports.creatives.get(key, ()), inflation=reports.inflations(key).get("ctr", 1.0)
             )
         yield from ((experiment, totals) for totals in seen)
+
+
+def _seen_by_unit(
+    shop: Shop, experiment: Experiment, scorecard: Scorecard
+) -> Sequence[CreativeTotals]:
+    """Return what the scorecard counted, where that is all: it compares final rows alone."""
+    if scorecard.compared is not None and scorecard.status == "final":
+        return scorecard.compared.totals
+    return read_creatives(shop.warehouse, scope_as_judged(experiment, scorecard))
 
 
 def _creative_row(

@@ -32,6 +32,7 @@ from abplatform.analysis.scorecard.aggregates import (
     measure_aggregates,
 )
 from abplatform.analysis.scorecard.creatives import (
+    ComparedCreatives,
     CreativeTotals,
     ProductComparison,
     aggregate_creative_totals,
@@ -68,6 +69,7 @@ from abplatform.logs.attribution import aggregates_known_at, exposures_known_at
 from abplatform.logs.store.answering import Store, data_version
 
 __all__ = [
+    "ComparedCreatives",
     "CreativeComparison",
     "CreativeTotals",
     "Decision",

@@ -23,6 +23,7 @@ from abplatform.stats.pairs import (
 from abplatform.stats.ratio import RatioSums
 
 __all__ = [
+    "ComparedCreatives",
     "CreativeTotals",
     "ProductComparison",
     "aggregate_creative_totals",
@@ -83,14 +84,27 @@ class ProductComparison:
     covariance: Matrix
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedCreatives:
+    """What is known of the creatives that some rows show.
+
+    Args:
+        totals: Every creative's clicks over impressions, by variant.
+        products: The creatives of every product that has several, compared.
+    """
+
+    totals: Sequence[CreativeTotals]
+    products: Sequence[ProductComparison]
+
+
 def read_creatives(warehouse: Store, scope: Scope) -> list[CreativeTotals]:
     """Read every creative's clicks over impressions by unit."""
     (totals,) = _read(warehouse, scope, "creative_totals")
     return _as_totals(totals)
 
 
-def compare_creatives(warehouse: Store, scope: Scope) -> list[ProductComparison]:
-    """Compare the creatives of every product by the rows in scope.
+def compare_creatives(warehouse: Store, scope: Scope) -> ComparedCreatives:
+    """Count every creative and compare those of one product, by the rows in scope.
 
     Args:
         warehouse: The open store.
@@ -98,9 +112,11 @@ def compare_creatives(warehouse: Store, scope: Scope) -> list[ProductComparison]
     """
     if scope.by_event:
         # Each impression stands alone, so no unit saw two creatives.
-        return _compare(read_creatives(warehouse, scope), ())
-    totals, overlap = _read(warehouse, scope, "creative_totals", "creative_overlap")
-    return _compare(_as_totals(totals), overlap.iter_rows(named=True))
+        totals = read_creatives(warehouse, scope)
+        return ComparedCreatives(totals, _compare(totals, ()))
+    frame, overlap = _read(warehouse, scope, "creative_totals", "creative_overlap")
+    totals = _as_totals(frame)
+    return ComparedCreatives(totals, _compare(totals, overlap.iter_rows(named=True)))
 
 
 def _read(warehouse: Store, scope: Scope, *names: str) -> list[pl.DataFrame]:

@@ -127,7 +127,7 @@ def measure_units(
         ),
         look=course.state,
         facts=collect_facts(experiment, course.looks, waiting=course.state.sentence),
-        creatives=compare_with_control(final, experiment.control.name),
+        creatives=compare_with_control(final.products, experiment.control.name),
         first_at=first_at,
         last_at=last_at,
         looks=course.taken,
@@ -141,6 +141,7 @@ def measure_units(
         corrected_lifts=collect_corrected(course.looks),
         harmed=shown.harmed,
         excluded=excluded,
+        compared=final,
     )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from abplatform.analysis.scorecard.facts import GuardrailFact, TreatmentFacts
 from abplatform.analysis.scorecard.special_views import (
@@ -22,6 +22,9 @@ from abplatform.analysis.scorecard.special_views import (
 from abplatform.analysis.scorecard.strata import CorrectedLift, Heterogeneity, PairwiseLift
 from abplatform.analysis.scorecard.taken import EstimateAtDecision, TakenLook
 from abplatform.domain.experiment import BreakdownBy, Verdict
+
+if TYPE_CHECKING:
+    from abplatform.analysis.scorecard.creatives import ComparedCreatives
 
 __all__ = [
     "BayesFact",
@@ -342,6 +345,8 @@ class Scorecard:
         corrected_lifts: Lifts called significant at the decision look, corrected for that.
         harmed: Treatment to the guardrails that everything so far proves harmed, with the numbers.
         excluded: Cause to what is left out for it.
+        compared: All creatives, counted and compared by final rows, for whoever goes on with them;
+            not part of the object. None where it comes from reports.
     """
 
     experiment: str
@@ -371,6 +376,7 @@ class Scorecard:
     corrected_lifts: tuple[CorrectedLift, ...] = ()
     harmed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     excluded: Mapping[str, Excluded] = field(default_factory=dict)
+    compared: ComparedCreatives | None = field(default=None, compare=False, repr=False)
 
     @property
     def estimates_at_decision(self) -> tuple[EstimateAtDecision, ...]:

@@ -137,6 +137,19 @@ def test_pairs_rest_on_final_rows(show, make, draw, start):
     assert later["impressions_chosen"].sum() < pairs["impressions_chosen"].sum()
 
 
+@pytest.mark.parametrize("days", [8, 60])
+def test_the_creatives_of_a_scorecard_are_not_compared_again(show, make, draw, run, days):
+    """Its pairs are those of the rows, be some provisional or none, and ask the store nothing."""
+    with show(draw(users=300), watermark=run.started_at + timedelta(days=days)) as warehouse:
+        scorecard = analyze(warehouse, make(), run=run)
+        fresh = preference_pairs(warehouse, make(), week="2026-W36")
+        with warehouse.overheard() as heard:
+            pairs = preference_pairs(warehouse, make(), week="2026-W36", scorecard=scorecard)
+    assert pairs.equals(fresh)
+    assert len(pairs)
+    assert {answer.name for answer in heard} == {"portable/creative_texts"}
+
+
 def test_an_invalid_experiment_teaches_nothing(show, make, draw, run):
     """With a broken split there is no pair."""
     with show(draw(weights=(0.3, 0.7))) as warehouse:

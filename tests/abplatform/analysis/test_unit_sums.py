@@ -48,7 +48,7 @@ def test_parts_add_up_to_the_whole(show, make, rows):
         for cut in (None, CATEGORY, Breakdown(by="country")):
             assert read_totals(warehouse, five, SOME, cut) == read_totals(warehouse, one, SOME, cut)
         assert read_creatives(warehouse, five) == read_creatives(warehouse, one)
-        whole, added = (compare_creatives(warehouse, scope) for scope in (one, five))
+        whole, added = (compare_creatives(warehouse, scope).products for scope in (one, five))
         assert [product.sums for product in added] == [product.sums for product in whole]
         assert all((a.win == b.win).all() for a, b in zip(added, whole, strict=True))
         days = sorted({row["ts"].date() for row in rows})
