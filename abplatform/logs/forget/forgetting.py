@@ -28,8 +28,8 @@ from abplatform.logs.forget.trace import Trace, trace_units
 from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.landing.replacing import remove_replaced
 from abplatform.logs.load import Receipt, ingest
+from abplatform.logs.load.admission import door_of
 from abplatform.logs.load.declared import declared_facts
-from abplatform.logs.load.ingest import door_of
 from abplatform.logs.privacy import bury, pseudonyms_of
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door

@@ -11,7 +11,7 @@ from abplatform.logs.attribution import Stretch, waiting
 from abplatform.logs.facts import ExperimentFacts, to_micros
 from abplatform.logs.landing import append_ingest
 from abplatform.logs.load.corrections import Change, Judge, changed_verdicts
-from abplatform.logs.load.ingest import open_job
+from abplatform.logs.load.job import open_job
 from abplatform.logs.store.answering import data_version
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace

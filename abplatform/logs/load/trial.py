@@ -11,7 +11,8 @@ import msgspec
 
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, Segment, file_sha256, form_of
-from abplatform.logs.load.ingest import DEFAULT_SOURCE, door_of
+from abplatform.logs.load.admission import door_of
+from abplatform.logs.load.ingest import DEFAULT_SOURCE
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.receipt import Receipt, write_receipt
 from abplatform.logs.mapping import check_columns, parse_mapping

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import Hours, Segment
 from abplatform.logs.load import check_identities
-from abplatform.logs.load.ingest import door_of
+from abplatform.logs.load.admission import door_of
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.store.answering import data_version
 from abplatform.logs.store.warehouse import Warehouse

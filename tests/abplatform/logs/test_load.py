@@ -22,7 +22,7 @@ from abplatform.errors import IngestError, StoreError, WorkspaceLocked
 from abplatform.logs.attribution import refresh_exposures
 from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.load import ingest
-from abplatform.logs.load.ingest import door_of
+from abplatform.logs.load.admission import door_of
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.versions import _SILENT
 from abplatform.logs.store.tables import EVENT_TABLES

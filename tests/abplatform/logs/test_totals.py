@@ -247,7 +247,7 @@ def test_a_job_that_died_before_its_totals_leaves_them_right(workspace, take_in,
 
     shown = [wire("impression", f"i{number}", unit_id=f"u{number}") for number in range(9)]
     take_in(shown[:3])
-    module = sys.modules["abplatform.logs.load.ingest"]
+    module = sys.modules["abplatform.logs.load.job"]
     with monkeypatch.context() as patch:
         patch.setattr(module, "refresh_totals", dies)
         with pytest.raises(KeyboardInterrupt):
