@@ -187,6 +187,8 @@ def _flag(cells: pl.Series, field: Any) -> _Read:
 
 
 def _literal(cells: pl.Series, field: Any) -> _Read:
+    if cells.dtype.is_integer() and all(isinstance(value, int) for value in field.values):
+        return cells, cells.is_in(field.values)
     texts, good = _as_text(cells)
     if texts is None:
         return None, good

@@ -85,12 +85,7 @@ class Chunk:
         """Return what waits and forget it."""
         parts, self._parts, self._rows = self._parts, defaultdict(list), 0
         return Taken(
-            # Parts of odd lengths leave row groups half full: a third more work, half more room.
-            tables={
-                table: pl.concat(parts.pop(table), rechunk=True)
-                for table in EVENT_TABLES
-                if table in parts
-            },
+            tables={table: pl.concat(parts.pop(table)) for table in EVENT_TABLES if table in parts},
             covariates=_joined(parts["covariates"], _COVARIATES),
             texts=_joined(parts["creative_texts"], _TEXTS),
             rejects=_joined(parts["rejects"], _REJECTS),
@@ -98,8 +93,8 @@ class Chunk:
 
 
 def _events_by_source(rows: pl.DataFrame) -> Iterator[tuple[str, int]]:
-    events = rows.filter(pl.col("ordinal") == 0) if "ordinal" in rows.columns else rows
-    yield from events.group_by("source").len().iter_rows()
+    count = (pl.col("ordinal") == 0).sum() if "ordinal" in rows.columns else pl.len()
+    yield from rows.group_by("source").agg(count).iter_rows()
 
 
 def _joined(parts: list[pl.DataFrame], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:

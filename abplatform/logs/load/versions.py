@@ -44,7 +44,8 @@ _SILENT_REPORTS: Final = (*_SILENT, "event_id", "ts_micros")
 
 def keys_of(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return ``key_hash`` of every event in some tables: a row an event, whatever its ordinals."""
-    parts = [_first_rows(rows).select("key_hash") for rows in tables.values()]
+    told = [rows.select(pl.col("^key_hash|ordinal$")) for rows in tables.values()]
+    parts = [_first_rows(rows).select("key_hash") for rows in told]
     return pl.concat([pl.DataFrame(schema={"key_hash": pl.UInt64}), *parts])
 
 

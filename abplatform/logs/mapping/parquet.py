@@ -47,7 +47,8 @@ def parquet_parts(path: Path) -> Iterator[Part]:
     """
     offset = 0
     try:
-        with pq.ParquetFile(path) as file:
+        # pyarrow's buffers for reading ahead are kept until the file is closed.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             about = file.metadata
             problem = _bomb(about, path.stat().st_size)
             if problem is not None:

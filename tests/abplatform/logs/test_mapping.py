@@ -4,13 +4,17 @@ import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from abplatform.errors import MappingError, SpecError
 from abplatform.logs.landing import MappingText, sealed_segments
 from abplatform.logs.load import declared_experiments, ingest, try_file
 from abplatform.logs.mapping import draft_mapping, parse_mapping
+from abplatform.logs.mapping.parquet import parquet_parts
 from abplatform.logs.store.warehouse import Warehouse
 
 SHARED = Path(os.environ.get("ABP_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -301,3 +305,21 @@ def test_the_open_bandit_sample_has_its_published_clicks(workspace, rows_of):
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         (found,) = declared_experiments(warehouse).values()
     assert (found.control.name, found.unit) == ("random", "request_id")
+
+
+def test_a_parquet_file_is_read_within_one_row_group(tmp_path):
+    """What was read is let go: the last rows are read in the room that the first ones took."""
+    path = tmp_path / "many.parquet"
+    bytes_a_group = 1 << 20
+    draw = np.random.default_rng(4)
+    with pq.ParquetWriter(path, pa.schema([("noise", pa.binary(16))]), compression="none") as file:
+        for _ in range(24):
+            noise = pa.py_buffer(draw.bytes(bytes_a_group))
+            cells = pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(16), bytes_a_group // 16, [None, noise]
+            )
+            file.write_table(pa.table([cells], ["noise"]))
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in parquet_parts(path)]
+    assert len(held) == 24
+    assert max(held) < 6 * bytes_a_group
