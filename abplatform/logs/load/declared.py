@@ -1,19 +1,34 @@
-"""Experiments that no YAML describes: mapping files declare them, the log tells their variants."""
+"""Experiments that no YAML describes: mapping files declare them, the log tells their variants.
+
+Which variant a log named first is kept in the landing, too: the row that named it may be forgotten,
+and the control stays the control.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import polars as pl
 
 from abplatform.domain.experiment import Experiment, PrimaryMetric, Unit, Variant
+from abplatform.durable import replace_durably
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.mapping.spec import Declares
 from abplatform.logs.store.answering import Store
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.workspace import Workspace
 
-__all__ = ["declare_seen", "declared_experiments", "declared_facts"]
+__all__ = [
+    "declare_kept",
+    "declare_seen",
+    "declared_experiments",
+    "declared_facts",
+    "keep_declared",
+]
+
+_FILE = "declared.json"
 
 
 def declared_experiments(warehouse: Store) -> dict[str, Experiment]:
@@ -81,8 +96,33 @@ def declare_seen(
         .select("experiment", "variant")
         .with_row_index("appeared")
     )
+    _add(warehouse, pairs, control=declares.control, unit=declares.unit)
+
+
+def keep_declared(workspace: Workspace, warehouse: Warehouse) -> None:
+    """Keep in the landing what mapping files declared so far; writes only what is new."""
+    rows = warehouse.query("load/declared").to_dicts()
+    told = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
+    path = workspace.landing / _FILE
+    if rows and (not path.is_file() or path.read_bytes() != told):
+        replace_durably(path, told)
+
+
+def declare_kept(workspace: Workspace, warehouse: Warehouse) -> None:
+    """Note what :func:`keep_declared` kept, in a store that is made anew before it reads logs."""
+    path = workspace.landing / _FILE
+    if not path.is_file() or len(warehouse.query("load/declared")):
+        return
+    kept = pl.read_ndjson(path).rename({"ordinal": "appeared"})
+    with warehouse.transaction():
+        for (control, unit), part in kept.group_by("control", "unit"):
+            pairs = part.select("appeared", "experiment", "variant")
+            _add(warehouse, pairs, control=str(control), unit=str(unit))
+
+
+def _add(warehouse: Warehouse, pairs: pl.DataFrame, *, control: str, unit: str) -> None:
     with warehouse.stage("declared", pairs):
-        warehouse.execute("load/declare_experiments", control=declares.control, unit=declares.unit)
+        warehouse.execute("load/declare_experiments", control=control, unit=unit)
         warehouse.execute("load/add_declared")
 
 

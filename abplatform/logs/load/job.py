@@ -25,7 +25,7 @@ from abplatform.logs.landing import (
 from abplatform.logs.load.admission import door_of
 from abplatform.logs.load.corrections import Judge, find_corrections
 from abplatform.logs.load.currencies import keep_currencies, known_currencies
-from abplatform.logs.load.declared import declared_facts
+from abplatform.logs.load.declared import declare_kept, declared_facts, keep_declared
 from abplatform.logs.load.ledger import rank_reports
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.reading import Reader
@@ -192,11 +192,13 @@ class Job:
             self.workspace.check_space(total)
             known = known_currencies(self.workspace, self.experiments.values())
             keep_currencies(self.workspace, known)
+            declare_kept(self.workspace, self.warehouse)
         done = 0
         for step in Loader(store, self._door_of).load(pending):
             done = min(done + step, total)
             if advance is not None:
                 advance(done, total)
+        keep_declared(self.workspace, self.warehouse)
 
     def _door_of(self, segment: Segment) -> Door:
         declared = declared_facts(self.warehouse)

@@ -36,6 +36,7 @@ from abplatform.logs.landing import (
     sealed_segments,
 )
 from abplatform.logs.load import check_identities, ingest
+from abplatform.logs.load.declared import declared_facts
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.logs.validate import Door
 from abplatform.settings import Privacy, Settings
@@ -568,4 +569,57 @@ def test_the_command_expires(folder):
     told = json.loads(call(folder, "--expired", "--dry-run", "--json").stdout)
     assert told["dry_run"]
     done = call(folder, "--expired", "--yes")
-    assert "emptied" in done.stdout or not told["segments"]
+    assert "Emptied" in done.stdout or not told["segments"]
+
+
+DECLARING = MappingText(
+    b"event: impression\n"
+    b"fields: {unit_id: user, experiment: test, variant: side, creative_id: ad, product_id: ad}\n"
+    b"constants: {category: beauty}\n"
+    b"row_number: {event_id: row}\n"
+    b"time: {field: when}\n"
+    b"experiment: {assignment: external, control: first}\n"
+)
+
+
+@pytest.fixture
+def declared(workspace, tmp_path):
+    """A log of two sides that no YAML describes; the first row is one unit's."""
+    rows = [f"2026-11-02T12:00:0{n}Z,unit-{n},own,{'ab'[n % 2]},c1" for n in range(1, 7)]
+    rows = [row.replace(",b,", ",new,").replace(",a,", ",old,") for row in rows]
+    path = tmp_path / "sides.csv"
+    path.write_text("\n".join(["when,user,test,side,ad", *rows]) + "\n")
+    ingest(workspace, {}, files=[path], mapping=DECLARING)
+    return path
+
+
+def sides_of(workspace):
+    """The declared experiment's variants in order, the control first by its rule."""
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        return {
+            key: (list(facts.variants), facts.control)
+            for key, facts in declared_facts(warehouse).items()
+        }
+
+
+@pytest.mark.parametrize("unit", ["unit-1", "unit-2"])
+def test_forgetting_a_unit_leaves_the_control_the_control(workspace, declared, unit):
+    """A log's first row names the control, also when that row is forgotten."""
+    assert declared.exists()
+    before = sides_of(workspace)
+    assert before == {"own": (["new", "old"], "new")}
+    forget_units(workspace, {}, [unit])
+    assert sides_of(workspace) == before
+
+
+def test_what_expired_stays_declared(workspace, declared, tmp_path):
+    """A later log that begins with the other side does not make that one the control."""
+    before = sides_of(workspace)
+    old = replace(workspace, settings=Settings(privacy=Privacy(retention=timedelta(days=1))))
+    assert forget_expired(old, {})[0]
+    assert sides_of(workspace) == before
+    lines = declared.read_text().replace("2026-11-02", "2026-11-03").splitlines()
+    later = tmp_path / "later.csv"
+    later.write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
+    ingest(workspace, {}, files=[later], mapping=DECLARING)
+    assert sides_of(workspace) == before
