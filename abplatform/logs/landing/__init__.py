@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abplatform.logs.landing.appending import SEAL_SECONDS, SEGMENT_BYTES, Landing
 from abplatform.logs.landing.collector import Collector
+from abplatform.logs.landing.deliveries import find_segment, find_standing
 from abplatform.logs.landing.imports import land_file
 from abplatform.logs.landing.ingests import append_ingest, read_ingests, torn_ingests
 from abplatform.logs.landing.sealing import open_files
@@ -27,7 +28,6 @@ from abplatform.logs.landing.segments import (
     check_bytes,
     check_source,
     file_sha256,
-    find_segment,
     form_of,
     sealed_segments,
 )
@@ -46,6 +46,7 @@ __all__ = [
     "check_source",
     "file_sha256",
     "find_segment",
+    "find_standing",
     "form_of",
     "land_file",
     "open_files",

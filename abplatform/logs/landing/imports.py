@@ -10,6 +10,7 @@ from pathlib import Path
 
 from abplatform.errors import IngestError
 from abplatform.logs.landing.appending import unwritable, write_whole
+from abplatform.logs.landing.deliveries import find_segment, find_standing
 from abplatform.logs.landing.sealing import Delivery, create_held, hour_of, seal_file
 from abplatform.logs.landing.segments import (
     Hours,
@@ -17,7 +18,6 @@ from abplatform.logs.landing.segments import (
     Segment,
     check_source,
     file_sha256,
-    find_segment,
     form_of,
     sealed_paths,
 )
@@ -39,7 +39,7 @@ def land_file(
     delivered_as: str | None = None,
     forgotten: Mapping[str, int] | None = None,
 ) -> tuple[Segment, bool]:
-    """Land a file byte for byte, or find the segment that already holds it.
+    """Land a file byte for byte, or find the segment that already holds it and still counts.
 
     Args:
         workspace: Where to land.
@@ -69,7 +69,7 @@ def land_file(
     size = _size(file)
     if any(path.stat().st_size == size for path in sealed_paths(workspace)):
         # Perhaps it is here already: look before copying what may be gigabytes.
-        known = find_segment(workspace, file_sha256(file), mapping, supersedes)
+        known = find_standing(workspace, file_sha256(file), mapping, supersedes)
         if known is not None:
             return known, False
     workspace.check_space(size)
@@ -84,10 +84,11 @@ def land_file(
         except IngestError:
             copy.unlink()
             raise
-        known = find_segment(workspace, delivered_as or sha256, mapping, supersedes)
+        known = find_standing(workspace, delivered_as or sha256, mapping, supersedes)
         if known is not None:
             copy.unlink()
             return known, False
+        replaced = find_segment(workspace, delivered_as or sha256, mapping, supersedes)
         delivery = Delivery(
             source,
             sha256,
@@ -95,6 +96,7 @@ def land_file(
             file.name,
             mapping,
             supersedes,
+            renews=replaced.number if replaced is not None else None,
             delivered_as=None if delivered_as == sha256 else delivered_as,
             forgotten=forgotten or {},
         )

@@ -47,6 +47,7 @@ class Delivery:
         origin: The name of the file it was imported from, else an empty string.
         mapping: What reads it; None for wire events.
         supersedes: The hours whose events it replaces, or None.
+        renews: The number of the same delivery that another log has replaced since, or None.
         delivered_as: The sha256 with which it was delivered, where it was rewritten, else None.
         forgotten: Events that were left out on the way in, by source.
     """
@@ -57,6 +58,7 @@ class Delivery:
     origin: str = ""
     mapping: MappingText | None = None
     supersedes: Hours | None = None
+    renews: int | None = None
     delivered_as: str | None = None
     forgotten: Mapping[str, int] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ def seal_file(workspace: Workspace, path: Path, delivery: Delivery) -> Segment:
             origin=delivery.origin,
             mapping=delivery.mapping,
             supersedes=delivery.supersedes,
+            renews=delivery.renews,
             delivered_as=delivery.delivered_as,
             forgotten=delivery.forgotten,
         )

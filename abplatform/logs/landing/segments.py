@@ -22,8 +22,8 @@ __all__ = [
     "check_bytes",
     "check_source",
     "file_sha256",
-    "find_segment",
     "form_of",
+    "identity_of",
     "mapping_file",
     "revision_of",
     "sealed_paths",
@@ -103,6 +103,11 @@ class Hours:
         since, until = self.since.astimezone(UTC), self.until.astimezone(UTC)
         return {"source": self.source, "from": since.isoformat(), "to": until.isoformat()}
 
+    def overlaps(self, other: Hours) -> bool:
+        """Whether an event can stand in both."""
+        same = self.source == other.source
+        return same and self.since < other.until and other.since < self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -117,6 +122,7 @@ class Segment:
         origin: The name of the file it was imported from, else an empty string.
         mapping: What reads it; None for wire events.
         supersedes: The hours whose events it replaces, or None.
+        renews: The number of the same delivery that another log has replaced since, or None.
         delivered_as: The sha256 with which it was delivered, where it was rewritten, else None.
         forgotten: Events that were erased from it, by source.
         earlier: The sha256s that it had before, oldest first.
@@ -130,6 +136,7 @@ class Segment:
     origin: str = ""
     mapping: MappingText | None = None
     supersedes: Hours | None = None
+    renews: int | None = None
     delivered_as: str | None = None
     forgotten: Mapping[str, int] = field(default_factory=dict)
     earlier: tuple[str, ...] = ()
@@ -149,7 +156,8 @@ class Segment:
         """What makes it the same delivery: bytes, the mapping that reads them, what it replaces."""
         # Two that were emptied have the same bytes and are no redeliveries of each other.
         content = f"{self.sha256}<{self.delivered_as}" if self.delivered_as else self.sha256
-        return _identity(content, self.mapping, self.supersedes)
+        told = identity_of(content, self.mapping, self.supersedes)
+        return told if self.renews is None else f"{told}:renews-{self.renews}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what the side file holds."""
@@ -160,6 +168,7 @@ class Segment:
             "mapping_sha256": self.mapping.sha256 if self.mapping else None,
             "settings": dict(self.mapping.settings) if self.mapping else {},
             "supersedes": self.supersedes.to_json() if self.supersedes else None,
+            "renews": self.renews,
             "delivered_sha256": self.delivered_as,
             "forgotten": dict(self.forgotten),
             "earlier": list(self.earlier),
@@ -191,6 +200,7 @@ class Segment:
                 mapping=mapping,
                 # Segments of earlier versions of the platform say nothing of it.
                 supersedes=Hours.read(told) if (told := about.get("supersedes")) else None,
+                renews=about.get("renews"),
                 delivered_as=about.get("delivered_sha256"),
                 forgotten=about.get("forgotten", {}),
                 earlier=tuple(about.get("earlier", ())),
@@ -259,23 +269,6 @@ def sealed_segments(workspace: Workspace) -> list[Segment]:
     return [Segment.read(workspace, path) for path in sealed_paths(workspace)]
 
 
-def find_segment(
-    workspace: Workspace,
-    sha256: str,
-    mapping: MappingText | None,
-    supersedes: Hours | None = None,
-) -> Segment | None:
-    """Return the sealed segment delivered with these bytes, mapping and hours, or None."""
-    wanted = _identity(sha256, mapping, supersedes)
-    paths = workspace.landing.glob(f"sealed/*/*/*-{sha256[:12]}.*")
-    for path in sorted(paths, key=lambda path: (-revision_of(path), path.name)):
-        if path.name.endswith(FORMS):
-            segment = Segment.read(workspace, path)
-            if _identity(segment.delivered_sha256, segment.mapping, segment.supersedes) == wanted:
-                return segment
-    return None
-
-
 def check_bytes(segment: Segment) -> None:
     """Compare a segment, and what is told of it, with the sha256s they were sealed with.
 
@@ -310,7 +303,8 @@ def mapping_file(workspace: Workspace, sha256: str) -> Path:
     return workspace.landing / "mappings" / f"{sha256}.yaml"
 
 
-def _identity(sha256: str, mapping: MappingText | None, supersedes: Hours | None) -> str:
+def identity_of(sha256: str, mapping: MappingText | None, supersedes: Hours | None) -> str:
+    """Return what makes two files one delivery: bytes, the mapping that reads them, the hours."""
     parts = [sha256]
     if mapping is not None:
         settings = json.dumps(dict(mapping.settings), sort_keys=True)

@@ -21,7 +21,7 @@ from abplatform.logs.landing import (
     MappingText,
     Segment,
     file_sha256,
-    find_segment,
+    find_standing,
     form_of,
     land_file,
 )
@@ -75,7 +75,7 @@ def land(
             remedy="map a column to it, or number the rows",
         )
     sha256 = file_sha256(file) if file.is_file() else ""
-    known = find_segment(workspace, sha256, mapping, supersedes) if sha256 else None
+    known = find_standing(workspace, sha256, mapping, supersedes) if sha256 else None
     if known is not None:
         return known, False
     edit = _DoorEdit(guard, read, mapper_of(read, sha256, workspace), source)

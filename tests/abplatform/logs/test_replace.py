@@ -125,6 +125,49 @@ def test_replacing_twice_lets_the_last_log_count(take_in, log, exposures):
     assert receipt.totals.superseded == 16
 
 
+def test_the_first_file_brought_again_undoes_a_wrong_one(workspace, facts, write, log, exposures):
+    """It counts once more, says so, and a retry of it is a repetition; a rebuild says the same."""
+    right, wrong = (write(log(keep=[0, 1], creative_id=name)) for name in ("right", "wrong"))
+    late = Hours("web", NOON, NOON + 2 * HOUR)
+
+    def shown():
+        return {row["creative_id"] for (key, _), row in exposures().items() if key == "beauty"}
+
+    def bring(file, hours=FIRST_HOUR):
+        return ingest(workspace, facts, files=[file], replace=hours)
+
+    first = bring(right)
+    bring(wrong, late)
+    assert shown() == {"wrong"}
+    back = bring(right)
+    assert shown() == {"right"}
+    assert (back.counts.accepted, back.counts.duplicate) == (4, 0)
+    assert [(one.kind, one.rows) for one in back.corrections] == [("replaced", 4)]
+    assert back.data_version != first.data_version
+    retry = bring(right)
+    assert (retry.counts.accepted, retry.counts.duplicate) == (0, 4)
+    assert (retry.data_version, retry.corrections) == (back.data_version, ())
+    bring(wrong, late)
+    last = bring(right)
+    assert last.counts.accepted == 4
+    before = everything(workspace)
+    workspace.warehouse.unlink()
+    assert ingest(workspace, facts).data_version == last.data_version
+    assert everything(workspace) == before
+
+
+def test_other_hours_leave_a_replacement_standing(workspace, facts, write, log):
+    """Only a log for the same hours of the same source makes room for the first one again."""
+    file = write(log(keep=[0, 1]))
+    ingest(workspace, facts, files=[file], replace=FIRST_HOUR)
+    after = Hours("web", NOON + HOUR, NOON + 2 * HOUR)
+    ingest(workspace, facts, files=[write(log(keep=[6, 7]))], replace=after)
+    app = [event | {"event_id": "app" + event["event_id"]} for event in log(keep=[0])[:1]]
+    ingest(workspace, facts, files=[write(app)], replace=Hours("app", NOON, NOON + HOUR))
+    again = ingest(workspace, facts, files=[file], replace=FIRST_HOUR)
+    assert (again.counts.accepted, again.counts.duplicate) == (0, 4)
+
+
 def test_ids_in_conflict_are_replaced_too(take_in, log, exposures, rows_of):
     """Every version of them counts as superseded, and the new one counts."""
     take_in(log(), source="web")
