@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from abplatform.domain.assignment import BUCKETS
+from abplatform.domain.experiment import State
 from abplatform.errors import SpecError
 from abplatform.traffic.registry import Edit, RegisteredExperiment
 from abplatform.workspace import Workspace
 
-__all__ = ["local_time", "print_status", "print_table", "source_rows", "status_row", "tell_detail"]
+__all__ = [
+    "declared_rows",
+    "local_time",
+    "print_status",
+    "print_table",
+    "source_rows",
+    "status_row",
+    "tell_detail",
+]
 
 PIPE_WIDTH = 200
 
@@ -45,8 +54,28 @@ def status_row(
         "verdict": found.verdict,
         "resolved": dict(found.resolved),
         "spec": str(found.path.relative_to(root)) if found.path else None,
-        "spec_sha256": found.spec_sha256,
+        "spec_sha256": found.spec_sha256 or None,
         "edited": _edit_row(edit, root) if edit else None,
+    }
+
+
+def declared_rows(workspace: Workspace, known: Container[str]) -> dict[str, dict[str, Any]]:
+    """Return the experiments that no YAML describes but logs declare, by key, as rows.
+
+    Args:
+        workspace: Where the logs landed.
+        known: The keys that YAML describes.
+    """
+    from abplatform.logs.load.declared import kept_experiments
+
+    return {
+        key: status_row(
+            RegisteredExperiment(one, State.RUNNING, None, None, (), spec_sha256=""),
+            None,
+            workspace.root,
+        )
+        for key, one in kept_experiments(workspace).items()
+        if key not in known
     }
 
 
@@ -136,7 +165,9 @@ def _status_cells(workspace: Workspace, row: Mapping[str, Any]) -> tuple[str, ..
     )
     external = row["assignment"] == "external"
     notes = [row["verdict"], "edited" if row["edited"] else None]
-    if not (row["spec"] or row["edited"]):
+    if not row["spec_sha256"]:
+        notes.append("declared by its log")
+    elif not (row["spec"] or row["edited"]):
         notes.append("its YAML is gone")
     return (
         row["experiment"],

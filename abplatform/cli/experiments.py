@@ -12,6 +12,7 @@ import click
 
 from abplatform.checkpoints import aliases
 from abplatform.cli.experiment_tables import (
+    declared_rows,
     local_time,
     print_status,
     print_table,
@@ -140,9 +141,12 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     """Show where experiments stand, and which YAML files were edited after the start."""
     registry = Registry(open_workspace(folder))
     known, problems = registry.usable()
-    chosen = [registry.find(key) for key in keys] or list(known.values())
+    declared = declared_rows(registry.workspace, known)
     edits, root = registry.edits(), registry.workspace.root
-    rows = [status_row(found, edits.get(found.key), root) for found in chosen]
+    rows = [
+        declared.get(key) or status_row(registry.find(key), edits.get(key), root)
+        for key in keys or [*known, *declared]
+    ]
     sources = source_rows(registry.workspace)
     if as_json:
         told = [str(problem) for problem in problems]
@@ -158,6 +162,8 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     for source in sources:
         if source["silent"]:
             click.echo(f"warning source_silent: {source['silent']}.", err=True)
+        if source["error"]:
+            click.echo(f"error: source {source['source']}: {source['error']}", err=True)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
 

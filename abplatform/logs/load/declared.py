@@ -26,6 +26,7 @@ __all__ = [
     "declared_experiments",
     "declared_facts",
     "keep_declared",
+    "kept_experiments",
 ]
 
 _FILE = "declared.json"
@@ -38,7 +39,16 @@ def declared_experiments(warehouse: Store) -> dict[str, Experiment]:
     first one, or the one that the mapping names. One with a single variant so far is left out,
     since there is nothing to compare.
     """
-    rows = warehouse.query("load/declared")
+    return _experiments(warehouse.query("load/declared"))
+
+
+def kept_experiments(workspace: Workspace) -> dict[str, Experiment]:
+    """Return the experiments of :func:`declared_experiments` by the landing, without a store."""
+    path = workspace.landing / _FILE
+    return _experiments(pl.read_ndjson(path)) if path.is_file() else {}
+
+
+def _experiments(rows: pl.DataFrame) -> dict[str, Experiment]:
     found = {}
     for (key,), part in rows.group_by("experiment", maintain_order=True):
         names = part["variant"].to_list()

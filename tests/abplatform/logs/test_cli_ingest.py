@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from abplatform.cli.experiments import status
 from abplatform.cli.logs import ingest as command
 from abplatform.cli.receipts import REMEDIES
 from abplatform.domain.events import REASONS
@@ -165,3 +166,24 @@ def test_a_mistyped_source_is_noticed(abp, write, wire):
     hours = ("--from", "2020-01-01", "--to", "2030-01-01")
     said = abp(file, "--replace", "fils", *hours).stdout
     assert "No event of fils stood in those hours, so that nothing was replaced" in said
+
+
+def test_status_knows_what_a_log_declared(abp, folder, tmp_path):
+    """An experiment that no YAML describes stands in status, by name, too."""
+    file, mapping = tmp_path / "own.csv", tmp_path / "m.yaml"
+    rows = (f"2026-11-02T12:00:0{n}Z,u{n},{'ab'[n % 2]}" for n in range(4))
+    file.write_text("\n".join(["when,user,side", *rows]) + "\n")
+    mapping.write_text(
+        "event: impression\nfields: {unit_id: user, variant: side}\ntime: {field: when}\n"
+        "constants: {experiment: own, creative_id: c, product_id: p, category: beauty}\n"
+        "experiment: {assignment: external, control: first}\n"
+    )
+    assert abp(file, "--mapping", mapping).exit_code == 0
+    for words in ([], ["own"]):
+        said = CliRunner().invoke(status, [*words, "-w", str(folder)]).stdout
+        assert "own" in said
+        assert "declared by its log" in said
+    told = CliRunner().invoke(status, ["--json", "-w", str(folder)]).stdout
+    rows = {row["experiment"]: row for row in json.loads(told)["experiments"]}
+    assert set(rows) == {"beauty", "own"}
+    assert (rows["own"]["control"], rows["own"]["spec_sha256"]) == ("a", None)

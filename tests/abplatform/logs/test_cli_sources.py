@@ -66,6 +66,7 @@ def test_each_source_has_its_receipt_and_failures_their_names(folder):
     assert "20 received = 20 accepted" in result.stdout
     assert "error: source cloud:" in result.stderr
     assert "pip install s3fs" in result.stderr
+    assert "error: source cloud:" in call(status, folder).stderr
 
 
 def test_json_is_one_object(folder):
