@@ -11,8 +11,9 @@ a backfill lets it in. An event is late when all of this held before the ingest 
   known, its own time tells) was final in all of its experiments, for conversions with
   ``conversion_window`` and ``refund_window``.
 
-Watermarks of the past are read from what ingests remember beside the landing, so a store that is
-made anew finds the same events late. Reports (aggregates) and behaviour are never late.
+Watermarks of the past, and how far a source had told, are read from what ingests remember beside
+the landing, so a store that is made anew finds the same events late, whatever was forgotten since.
+Reports (aggregates) and behaviour are never late.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ _DELIVERY: Final = {
     "watermark_micros": pl.Int64,
     "before_segment": pl.Int64,
     "known_until": pl.Int64,
+    "newest_micros": pl.Int64,
 }
 
 
@@ -80,7 +82,9 @@ def settle_late(
     Args:
         warehouse: The open warehouse, after loading and before the refresh.
         ingests: What ingests remember, in order: ``watermark``, ``sources``, ``last`` (the last
-            segment then), and ``backfill`` where late events were let in.
+            segment then), ``newest`` (source to the latest moment that segments since the row
+            before told of; absent from rows of earlier versions of the platform), and ``backfill``
+            where late events were let in.
         on_purpose: Segments whose events are never late.
     """
     known = dict(warehouse.query("load/meta").iter_rows())
@@ -125,8 +129,17 @@ def _deliveries(
         if earlier:
             before = max(last for last, _, _ in marks if last < number)
             until = min((last for last, _, _ in marks if last >= number), default=number)
-            rows.append((number, source, min(earlier), max(earlier), before, until))
+            newest = max(
+                (row["newest"][source] for row in ingests if _tells(row, source, before)),
+                default=None,
+            )
+            rows.append((number, source, min(earlier), max(earlier), before, until, newest))
     return pl.DataFrame(rows, schema=_DELIVERY, orient="row")
+
+
+def _tells(row: Mapping[str, Any], source: str, before: int) -> bool:
+    """Whether an ingest up to a segment remembers how far a source had come."""
+    return row.get("last", before + 1) <= before and source in row.get("newest", {})
 
 
 def _set_aside(warehouse: Warehouse, table: str, query: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from abplatform.logs.attribution import Stretch, waiting
@@ -12,6 +12,7 @@ from abplatform.logs.facts import ExperimentFacts, to_micros
 from abplatform.logs.landing import append_ingest
 from abplatform.logs.load.corrections import Change, Judge, changed_verdicts
 from abplatform.logs.load.job import open_job
+from abplatform.logs.load.remembered import row_of
 from abplatform.logs.store.answering import data_version
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
@@ -80,7 +81,8 @@ def backfill(
         if not found:
             return Backfill({}, _by_table(warehouse, whole), data_version(warehouse))
         before, sums = data_version(warehouse), _sums(warehouse)
-        append_ingest(workspace, _row(workspace, warehouse, stretch))
+        row = row_of(workspace, warehouse, moment=workspace.clock())
+        append_ingest(workspace, row | {"backfill": asdict(stretch)})
         job.catch_up()
         counts = _changes(sums, _sums(warehouse))
         return Backfill(
@@ -90,14 +92,6 @@ def backfill(
             counts=counts,
             verdicts=changed_verdicts(warehouse, judge, list(counts), before=before),
         )
-
-
-def _row(workspace: Workspace, warehouse: Warehouse, stretch: Stretch) -> dict[str, Any]:
-    """What an ingest of nothing would remember, and the backfill."""
-    now = workspace.clock().astimezone(UTC).isoformat()
-    last = max(warehouse.query("load/segments")["segment_number"].to_list(), default=0)
-    kept: dict[str, Any] = {"at": now, "watermark": now, "sources": [], "repeated": []}
-    return kept | {"last": last, "backfill": asdict(stretch)}
 
 
 def _by_table(warehouse: Warehouse, stretch: Stretch) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +30,7 @@ from abplatform.logs.load.ledger import rank_reports
 from abplatform.logs.load.loader import Loader, Store
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.receipt import Receipt, write_receipt
+from abplatform.logs.load.remembered import remembered_until, row_of
 from abplatform.logs.load.replacing import check_replacement
 from abplatform.logs.load.trusted import open_trusted
 from abplatform.logs.store.warehouse import Warehouse
@@ -132,7 +133,7 @@ class Job:
         segments = sealed_segments(self.workspace)
         loaded = set(self.warehouse.query("load/segments")["segment_number"].to_list())
         self._load([one for one in segments if one.number not in loaded], segments, None)
-        self._catch_up()
+        self._note_ingest([], [], named=[], moment=self.workspace.clock())
         self._refresh(segments)
 
     def _refresh(self, segments: Sequence[Segment]) -> None:
@@ -163,7 +164,7 @@ class Job:
         known = dict(self.warehouse.query("load/meta").iter_rows())
         if "told" in known:
             return int(known["told"])
-        last = max((int(row.get("last", 0)) for row in read_ingests(self.workspace)), default=0)
+        last = remembered_until(self.workspace)
         self.warehouse.execute("load/set_meta", name="told", value=str(last))
         return last
 
@@ -214,20 +215,20 @@ class Job:
     ) -> None:
         """Remember what no segment can tell, on the disk first, then in the store."""
         ledger = self.warehouse.query("load/ledger")
-        loaded = self.warehouse.query("load/segments")
         read = ledger.filter(pl.col("segment_number").is_in(touched))["source"].to_list()
         if named is None:
             pulled = {source.name for source in self.workspace.settings.sources}
             known = self.warehouse.query("load/watermarks")["source"].to_list()
             read += [source for source in known if source not in pulled]
-        row = {
-            "at": self.workspace.clock().astimezone(UTC).isoformat(),
-            "watermark": moment.astimezone(UTC).isoformat(),
-            "sources": sorted({*read, *(named or ())}),
-            "repeated": list(repeated),
-            "last": max(loaded["segment_number"].to_list(), default=0),
-        }
-        if row["sources"]:
+        row = row_of(
+            self.workspace,
+            self.warehouse,
+            moment=moment,
+            sources=[*read, *(named or ())],
+            repeated=repeated,
+        )
+        # Whatever loads is remembered, read or not: what is late depends on what was there.
+        if row["sources"] or row["last"] > remembered_until(self.workspace):
             append_ingest(self.workspace, row)
         self._catch_up()
 

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from abplatform.cli.backfill import backfill as command
 from abplatform.logs.attribution import exposures_known_at
-from abplatform.logs.landing import Hours
+from abplatform.logs.forget import forget_units
+from abplatform.logs.landing import Hours, Landing
 from abplatform.logs.load import backfill, check_identities, ingest
 from abplatform.logs.store.warehouse import Warehouse
 
@@ -165,6 +166,44 @@ def test_a_late_event_that_comes_again_is_a_duplicate(live, take_in, wire, works
     assert receipt.reasons == {"conflicting_id": 2} or receipt.withdrawn == 1
     assert receipt.left_over["late_events"] == 0
     assert backfill(workspace, facts).entered == {}
+
+
+def test_forgetting_a_unit_lets_nothing_else_in(take_in, wire, workspace, facts, exposures):
+    """What was late stays late when the unit is forgotten that showed how far the source was."""
+    take_in([wire("impression", "i0", after=-HOUR, unit_id="a")], as_of=NOON)
+    shown = [
+        wire("impression", "i1", after=HOUR, unit_id="b"),
+        wire("impression", "i2", after=2 * DAY, unit_id="newest"),
+    ]
+    take_in(shown, as_of=NOON + 6 * DAY)
+    late = take_in([wire("click", "k1", after=2 * HOUR, impression_id="i1")])
+    assert late.left_over["late_events"] == 1
+    done = forget_units(workspace, facts, ["newest"])
+    assert done.receipt.left_over["late_events"] == 1
+    assert exposures()["beauty", "i1"]["clicked"] == 0
+
+
+def test_what_a_backfill_loads_is_judged_the_same_anew(take_in, wire, workspace, facts):
+    """Segments that came in with a backfill are remembered with it, whatever ingest follows."""
+    take_in([wire("impression", "i0", after=-HOUR)], source="web", as_of=NOON)
+    take_in(
+        [wire("impression", "i9", after=9 * DAY, unit_id="u9")],
+        source="web",
+        as_of=NOON + 4 * DAY + 12 * HOUR,
+    )
+    landing = Landing(workspace)
+    for event in (
+        wire("click", "k1", after=20 * HOUR, impression_id="i1"),
+        wire("impression", "i1", after=HOUR, unit_id="u1"),
+    ):
+        landing.append("web", [json.dumps(event).encode()])
+        landing.seal()
+    backfill(workspace, facts)
+    ingest(workspace, facts)
+    before = standing(workspace)
+    workspace.warehouse.unlink()
+    ingest(workspace, facts)
+    assert standing(workspace) == before
 
 
 def test_the_command_tells_what_changes(live, take_in, wire, workspace):
