@@ -9,7 +9,7 @@ import click
 
 from abplatform.cli.judges import judge_of
 from abplatform.cli.logs import experiment_facts
-from abplatform.cli.options import json_option, print_json, read_moment, workspace_option
+from abplatform.cli.options import json_option, print_json, progress, read_moment, workspace_option
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ def backfill(
     until = read_moment(until_text, workspace, "--to") if until_text else None
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from must be earlier than --to")
-    done = let_in(
-        workspace,
-        experiment_facts(workspace),
-        source=source,
-        since=since,
-        until=until,
-        judge=judge_of(workspace),
-    )
+    with progress("letting in"):
+        done = let_in(
+            workspace,
+            experiment_facts(workspace),
+            source=source,
+            since=since,
+            until=until,
+            judge=judge_of(workspace),
+        )
     if as_json:
         print_json(done.to_json())
     else:

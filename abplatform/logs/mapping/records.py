@@ -44,7 +44,8 @@ def read_header(tape: Tape) -> Header:
     while True:
         raw, problem = tape.next_line()
         if not raw or problem is not None:
-            tape.problem = problem
+            # Passing over a line that is too long may have met something worse.
+            tape.problem = tape.problem or problem
             return Header((), ",")
         if not raw.strip():
             continue
