@@ -84,6 +84,11 @@ def experiment_facts(workspace: Workspace, *, fix: bool = True) -> dict[str, Exp
 @click.option("--dry-run", is_flag=True, help="Show what would come in; write nothing.")
 @click.option("--draft", is_flag=True, help="Print a first mapping, guessed from the file.")
 @click.option("--due", is_flag=True, help="Pull what is new from the sources of abp.yaml.")
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Go on for good without sealed segments that are missing from the landing.",
+)
 @json_option
 @workspace_option
 def ingest(
@@ -100,11 +105,12 @@ def ingest(
     dry_run: bool,
     draft: bool,
     due: bool,
+    accept_loss: bool,
     as_json: bool,
 ) -> None:
     """Take in impression and click logs; without FILES, load what is sealed."""
     if draft:
-        if dry_run or due or mapping_file:
+        if dry_run or due or mapping_file or accept_loss:
             raise click.UsageError("--draft takes one FILE and nothing else")
         _print_draft(files)
         return
@@ -119,7 +125,7 @@ def ingest(
     if due:
         from abplatform.cli.sources import pull_sources
 
-        if files or mapping_file or source or as_of or dry_run:
+        if files or mapping_file or source or as_of or dry_run or accept_loss:
             raise click.UsageError("--due takes files, mappings and names from abp.yaml alone")
         pull_sources(workspace, facts, as_json=as_json)
         return
@@ -141,6 +147,7 @@ def ingest(
             as_of=as_of,
             replace=hours,
             judge=judge_of(workspace),
+            accept_loss=accept_loss,
             advance=advance,
         )
     if as_json:

@@ -11,6 +11,7 @@ from abplatform.errors import StoreError
 from abplatform.logs.checkup.finding import Finding, fail, ok, warn
 from abplatform.logs.landing import FORMS, Segment, check_bytes, open_files, torn_ingests
 from abplatform.logs.landing.segments import revision_of, sealed_paths
+from abplatform.logs.load.remembered import missing_segments
 from abplatform.workspace import Workspace
 
 __all__ = ["check_landing"]
@@ -28,6 +29,7 @@ def check_landing(
         advance: Called with bytes done and bytes in all.
     """
     yield from _segments(workspace, advance)
+    yield from _missing(workspace)
     yield from _leftovers(workspace)
     yield _open_segments(workspace)
     torn = torn_ingests(workspace)
@@ -56,6 +58,16 @@ def _segments(
             advance(done, sum(sizes))
     if not damaged:
         yield ok("segments", f"{len(paths)} sealed, {size_text(sum(sizes))}: every hash is right")
+
+
+def _missing(workspace: Workspace) -> Iterator[Finding]:
+    """What ingests remember to have loaded must be there, whatever became of the warehouse."""
+    numbers = [int(path.name[:9]) for path in sealed_paths(workspace)]
+    lost = missing_segments(workspace, None, numbers)
+    if lost:
+        told = f"{len(lost)} that were loaded are gone: {', '.join(lost[:_SHOWN])}"
+        remedy = "bring them back from a backup; `abp ingest --accept-loss` goes on without them"
+        yield fail("missing", told, remedy)
 
 
 def _leftovers(workspace: Workspace) -> Iterator[Finding]:

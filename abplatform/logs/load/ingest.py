@@ -33,6 +33,7 @@ def ingest(
     read_sources: bool = True,
     replace: Hours | None = None,
     judge: Judge | None = None,
+    accept_loss: bool = False,
     advance: Callable[[int, int], None] | None = None,
 ) -> Receipt:
     """Land files, load every sealed segment that is not loaded yet, refresh the exposures.
@@ -51,6 +52,7 @@ def ingest(
             that its watermark rises. Those that abp.yaml names rise only when they are pulled.
         replace: The hours of a source that the one file replaces.
         judge: Says verdicts, so that the receipt can tell those that a correction changes.
+        accept_loss: Go on for good without sealed segments that are missing.
         advance: Called with bytes done and bytes in all.
 
     Raises:
@@ -69,7 +71,7 @@ def ingest(
     with workspace.lock("ingest"):
         # What stands open came before the files, and may be among what one of them replaces.
         Landing(workspace).seal()
-        with open_job(workspace, experiments, judge=judge) as job:
+        with open_job(workspace, experiments, judge=judge, accept_loss=accept_loss) as job:
             if replace is not None:
                 job.check_replacement(files[0], replace, mapping)
             landed = [

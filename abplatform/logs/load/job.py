@@ -48,6 +48,7 @@ def open_job(
     experiments: Mapping[str, ExperimentFacts],
     *,
     judge: Judge | None = None,
+    accept_loss: bool = False,
 ) -> Iterator[Job]:
     """Open the warehouse for a job that loads; the caller holds the workspace lock.
 
@@ -55,12 +56,14 @@ def open_job(
         workspace: Whose warehouse.
         experiments: What the registry knows, by key.
         judge: Says verdicts.
+        accept_loss: Go on for good without segments that are missing.
 
     Raises:
         SpecError: The list of categories cannot be used.
+        StoreError: A segment that was loaded is missing.
     """
     taxonomy = read_taxonomy(workspace)
-    with open_trusted(workspace, experiments) as (warehouse, aside):
+    with open_trusted(workspace, experiments, accept_loss=accept_loss) as (warehouse, aside):
         yield Job(workspace, warehouse, experiments, taxonomy, aside, judge)
 
 

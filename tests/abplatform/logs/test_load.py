@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from abplatform.durable import FAULT
 from abplatform.errors import IngestError, StoreError, WorkspaceLocked
 from abplatform.logs.attribution import refresh_exposures
+from abplatform.logs.checkup.landing import check_landing
 from abplatform.logs.landing import Landing, Segment, sealed_segments
 from abplatform.logs.load import ingest
 from abplatform.logs.load.admission import door_of
@@ -381,7 +382,7 @@ def test_events_of_an_experiment_described_later_come_in(workspace, facts, write
 def test_a_segment_that_went_missing_is_named_and_never_forgotten_in_silence(
     workspace, facts, write
 ):
-    """A load stops and names it; only who moves the warehouse away goes on without its events."""
+    """A load stops and names it, store or no store; only who accepts the loss goes on."""
     ingest(workspace, facts, files=[write([impression(1)])])
     ingest(workspace, facts, files=[write([impression(2)])])
     path = sealed_segments(workspace)[0].path
@@ -394,7 +395,15 @@ def test_a_segment_that_went_missing_is_named_and_never_forgotten_in_silence(
     assert ingest(workspace, facts).totals.accepted == 2
     path.unlink()
     Warehouse.move_aside(workspace)
+    with pytest.raises(StoreError, match=f"{path.name} is missing"):
+        ingest(workspace, facts)
+    assert [one.check for one in check_landing(workspace) if one.status == "fail"] == ["missing"]
+    assert ingest(workspace, facts, accept_loss=True).totals.accepted == 1
+    assert not [one for one in check_landing(workspace) if one.status == "fail"]
+    workspace.warehouse.unlink()
     assert ingest(workspace, facts).totals.accepted == 1
+    path.write_bytes(bytes_lost)
+    assert ingest(workspace, facts).totals.accepted == 2
 
 
 def test_a_damaged_segment_is_refused_and_the_rest_stays(workspace, facts, write):
