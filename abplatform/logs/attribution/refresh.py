@@ -1,23 +1,25 @@
 """Keep what is known of exposures current, by computing only those that something touched.
 
-A refresh remembers the last segment that it saw. What came or was withdrawn since then touches
-exposures: those that it names, those of its units, of its days' costs. Only they are computed anew
-and compared with what was kept; rows that differ are replaced. The result equals a computation from
-the beginning, which :func:`refresh_exposures` falls back to when its own queries, the order of
-segments or late events changed.
+A refresh remembers the last segment that it saw. What came, was withdrawn or let in by a backfill
+since then touches exposures: those that it names, those of its units, of its days' costs. Only they
+are computed anew and compared with what was kept; rows that differ are replaced. The result equals
+a computation from the beginning, which :func:`refresh_exposures` falls back to when its own queries
+or the order of segments changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import polars as pl
 
 from abplatform.durable import reach
+from abplatform.logs.attribution.late import LATE_TABLES
 from abplatform.logs.attribution.steps import EARLY_MICROS, STEPS, attribute_since
 from abplatform.logs.attribution.told import tell_experiments
 from abplatform.logs.facts import ExperimentFacts
@@ -38,7 +40,7 @@ class _Seen:
         queries: Digest of the steps' texts and constants.
         last: The last segment.
         segments: How many segments there were up to that one.
-        corrections: How many corrections were applied.
+        corrections: How many backfills were applied.
         units: Digest of what the experiments' units are, which tells whose pace counts.
         facts: Experiment to a digest of its windows, running time and rates.
     """
@@ -102,11 +104,22 @@ def _refresh(warehouse: Warehouse, now: _Seen, before: _Seen | None) -> None:
         _pass(warehouse, now, since=-1)
         warehouse.materialise("touched_units", "refresh/all_touched_units")
         return
-    if now.last > before.last:
-        _pass(warehouse, now, since=before.last)
+    if (now.last, now.corrections) != (before.last, before.corrections):
+        with _entered_as_changed(warehouse, after=before.corrections, next=now.last + 1):
+            _pass(warehouse, now, since=before.last)
     for key in alone:
         _pass(warehouse, now, since=-1, experiment=key, last=before.last)
     warehouse.materialise("touched_units", "refresh/touched_units")
+
+
+@contextmanager
+def _entered_as_changed(warehouse: Warehouse, **bounds: int) -> Iterator[None]:
+    """Let the late events that entered since the last refresh look changed, as new ones do."""
+    for table in LATE_TABLES:
+        warehouse.execute("refresh/entered_as_changed", table=table, **bounds)
+    yield
+    for table in LATE_TABLES:
+        warehouse.execute("refresh/entered_as_others", table=table, next=bounds["next"])
 
 
 def _pass(
@@ -133,7 +146,7 @@ def _pass(
 
 def _restated(warehouse: Warehouse, now: _Seen, before: _Seen | None) -> list[str] | None:
     """Return the experiments whose facts changed; None when everything is to be computed anew."""
-    if before is None or (now.queries, now.corrections) != (before.queries, before.corrections):
+    if before is None or now.queries != before.queries or now.corrections < before.corrections:
         return None
     if now.units != before.units or _segments_up_to(warehouse, before.last) != before.segments:
         return None

@@ -8,12 +8,15 @@ import polars as pl
 import pytest
 
 from abplatform.domain.experiment import EventWindows
-from abplatform.logs.attribution import exposures_known_at, refresh_exposures
+from abplatform.logs.attribution import exposures_known_at, refresh, refresh_exposures
 from abplatform.logs.facts import Rates
-from abplatform.logs.load import ingest
+from abplatform.logs.load import backfill, ingest
 from abplatform.logs.store.answering import data_version
 from abplatform.logs.store.warehouse import Warehouse
+from abplatform.logs.totals import refresh_totals
 
+BEGIN = datetime(2026, 11, 2, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 RATES = Rates.of("USD", {})
 LAYERS = [
     [{"experiment": "beauty", "variant": "generated"}, {"experiment": "layout", "variant": "b"}],
@@ -278,10 +281,25 @@ class Log:
         ]
 
 
+@pytest.fixture
+def log(wire, request):
+    """Return a log that each repetition draws anew."""
+    drawn = getattr(request.node, "callspec", None)
+    return Log(drawn.params.get("repetition", 0) if drawn else 0, wire)
+
+
 def rows_of(warehouse):
     table = warehouse._connection.sql("SELECT * EXCLUDE (source_watermark) FROM exposures")
     frame = pl.from_arrow(table.to_arrow_table())
     return frame.sort("experiment", "event_id", "ts")
+
+
+def totals_of(warehouse):
+    frames = [
+        pl.from_arrow(warehouse._connection.table(name).to_arrow_table())
+        for name in ("unit_category_totals", "bucket_sums")
+    ]
+    return [sorted(map(repr, frame.rows())) for frame in frames]
 
 
 def flags_of(warehouse):
@@ -290,11 +308,8 @@ def flags_of(warehouse):
 
 
 @pytest.mark.fault  # so that `make soak` draws other logs
-def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wire, write, request):
+def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, log, write):
     """Whatever comes in whatever pieces, every row is what all events together say."""
-    drawn = getattr(request.node, "callspec", None)
-    seed = drawn.params.get("repetition", 0) if drawn else 0
-    log = Log(seed, wire)
     stories = log.told_in_two(8)
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     for turn in range(8):
@@ -326,3 +341,51 @@ def test_a_refresh_equals_a_computation_from_the_beginning(workspace, facts, wir
     for name in ("clicked", "conversions", "refunded_value_micros", "cost_micros", "feedbacks"):
         assert kept[name].sum() > 0, name
     assert all(kept[flag].any() for flag in ("bot", "mixed", "outside_phase"))
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Return a list that gets the segment after which each pass of a refresh computes anew."""
+    since, original = [], refresh.attribute_since
+
+    def told(*positional, **named):
+        since.append(named["since"])
+        original(*positional, **named)
+
+    monkeypatch.setattr(refresh, "attribute_since", told)
+    return since
+
+
+@pytest.mark.fault  # so that `make soak` draws other logs
+def test_a_backfill_computes_what_its_events_touch(workspace, facts, log, take_in, passes):
+    """Bit by bit, with other logs between, rows, flags and totals are those of a fresh start."""
+    first, *late = log.told_in_two(4)
+    take_in([log.wire("impression", "oldest", after=-30 * DAY)], as_of=BEGIN)
+    first += log.batch(60)
+    take_in([*first, log.wire("impression", "newest", after=40 * DAY)], as_of=BEGIN + 60 * DAY)
+    for events in late:
+        take_in(events + log.batch(30), as_of=BEGIN + 60 * DAY)
+    passes.clear()
+    steps = [0.1, 0.2, 0.4, 1, 3, 30]
+    for number, days in enumerate(steps):
+        done = backfill(workspace, facts, until=BEGIN + days * DAY)
+        assert done.entered, days
+        if number % 2:
+            named = {"impression_id": f"waited{number} 0"}
+            take_in([log.wire("click", f"k{days}", after=number * DAY, **named)])
+        with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+            kept, flags, totals = rows_of(warehouse), flags_of(warehouse), totals_of(warehouse)
+            with exposures_known_at(warehouse, data_version(warehouse)):
+                assert kept.equals(rows_of(warehouse)), days
+    assert min(passes) > 0
+    assert len(passes) >= len(steps)
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        left = warehouse.query("load/left_over")
+        for name in ("exposures", "totals"):
+            warehouse.execute("load/set_meta", name=name, value="")
+        assert refresh_exposures(warehouse)
+        assert refresh_totals(warehouse)
+        assert rows_of(warehouse).equals(kept)
+        assert flags_of(warehouse) == flags
+        assert totals_of(warehouse) == totals
+        assert warehouse.query("load/left_over").equals(left)

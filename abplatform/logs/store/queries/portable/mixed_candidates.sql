@@ -13,7 +13,8 @@ FROM exposed AS e
 JOIN (
     SELECT experiment, unit_id, min(variant) AS variant
     FROM exposed
-    WHERE $since >= 0 AND reason = 'assigned' AND experiment IS NOT NULL AND segment_number > $since
+    WHERE $since >= 0 AND reason = 'assigned' AND experiment IS NOT NULL
+      AND (segment_number > $since OR withdrawn_by > $since)
     GROUP BY experiment, unit_id
 ) AS n ON n.experiment = e.experiment AND n.unit_id = e.unit_id AND n.variant <> e.variant
 WHERE e.reason = 'assigned' AND e.segment_number <= $since
