@@ -8,18 +8,19 @@ sources agree: its next delivery is accepted.
 
 Ids are compared by a 64-bit hash first: one pass over one column of the store, with the chunk as
 the small side of the join, and no index. Only where a hash is known already, or comes twice in the
-chunk, are whole rows read and compared.
+chunk, are whole rows compared: those of events told once before and once again within the database,
+and only what differs, or came more often, is read out of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
-from abplatform.logs.load.versions import VERSION, keys_of, read_versions
+from abplatform.logs.load.versions import VERSION, first_rows, keys_of, read_versions, told_again
 from abplatform.logs.store.warehouse import Warehouse
 
 __all__ = ["PLACE", "Sorted", "sort_out"]
@@ -28,6 +29,7 @@ PLACE: Final = ["segment_number", "line", "key_hash"]
 """What tells two deliveries of one event apart."""
 
 _COLUMNS: Final = list(VERSION)
+_REPEATED: Final = ["event_table", *PLACE, "source"]
 _VERSION: Final = ["key_hash", "content_hash"]
 """Tells versions apart: the content's hash covers the id."""
 
@@ -37,7 +39,8 @@ class Sorted:
     """What becomes of a chunk's suspects; everything else in it is new.
 
     Args:
-        duplicate: Versions of the chunk that have been delivered before.
+        duplicate: Versions of the chunk that have been delivered before: :data:`PLACE`,
+            ``event_table`` and ``source``.
         conflicting: New versions of ids that have several.
         withdrawn: What counted until now and is contradicted: versions with ``withdrawn_by``, the
             segment that did it.
@@ -52,9 +55,9 @@ class Sorted:
 
     @property
     def left_out(self) -> pl.DataFrame:
-        """Versions of the chunk that are not inserted."""
+        """Versions of the chunk that are not inserted: the columns of ``duplicate``."""
         never = self.conflicting.join(self.outlived, on=PLACE, how="anti")
-        return pl.concat([self.duplicate, never])
+        return pl.concat([self.duplicate, never.select(_REPEATED)])
 
 
 def sort_out(
@@ -75,12 +78,25 @@ def sort_out(
     suspects = pl.concat([stored.select("key_hash"), again]).unique()
     if suspects.is_empty():
         return None
+    once = ~pl.col("key_hash").is_duplicated() & pl.col("event_table").is_not_null()
+    simple = stored.filter(once).join(again, on="key_hash", how="anti")
+    repeated = told_again(warehouse, tables, simple)
+    suspects = suspects.join(repeated, on="key_hash", how="anti")
+    stored = stored.join(suspects, on="key_hash", how="semi")
     versions = read_versions(warehouse, tables, stored, suspects)
     known = _known(warehouse, versions.filter("stored"), suspects)
-    return _judge(
+    found = _judge(
         versions.filter(~pl.col("stored")).select(_COLUMNS),
         known.filter(~pl.col("superseded")) if replacing else known,
     )
+    return replace(found, duplicate=pl.concat([found.duplicate, *_places(tables, repeated)]))
+
+
+def _places(tables: Mapping[str, pl.DataFrame], repeated: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield where the chunk has events of some key hashes: the columns of ``duplicate``."""
+    for table, rows in tables.items():
+        mine = first_rows(rows, [*PLACE, "source"]).join(repeated, on="key_hash", how="semi")
+        yield mine.with_columns(event_table=pl.lit(table)).select(_REPEATED)
 
 
 def _known(warehouse: Warehouse, stored: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
@@ -141,7 +157,7 @@ def _judge(new: pl.DataFrame, known: pl.DataFrame) -> Sorted:
         .select(*PLACE, withdrawn_by="second")
     )
     return Sorted(
-        duplicate=duplicate,
+        duplicate=duplicate.select(_REPEATED),
         conflicting=conflicting,
         withdrawn=withdrawn.select(*_COLUMNS, "withdrawn_by"),
         outlived=outlived,

@@ -227,13 +227,19 @@ def _without(
     Returns:
         The columns, and the rows part by part: made when they are asked for.
     """
-    mine = found.left_out.filter(event_table=table)
+    mine = found.left_out.filter(event_table=table).select(*PLACE, left_out=pl.lit(value=True))
+    places = rows.select(PLACE).join(mine, on=PLACE, how="left", maintain_order="left")
+    stays = places["left_out"].is_null()
 
-    def keep(part: pl.DataFrame) -> pl.DataFrame:
-        left = part.join(mine, on=PLACE, how="anti")
-        return left.join(found.outlived, on=PLACE, how="left") if len(found.outlived) else left
+    def mark(part: pl.DataFrame) -> pl.DataFrame:
+        return part.join(found.outlived, on=PLACE, how="left") if len(found.outlived) else part
 
-    return keep(rows.clear()), map(keep, rows.iter_slices(PART_ROWS))
+    def parts() -> Iterator[pl.DataFrame]:
+        for offset in range(0, len(rows), PART_ROWS):
+            part = rows.slice(offset, PART_ROWS)
+            yield mark(part.filter(stays.slice(offset, PART_ROWS)))
+
+    return mark(rows.clear()), parts()
 
 
 def _borne(covariates: pl.DataFrame, found: Sorted | None) -> pl.DataFrame:

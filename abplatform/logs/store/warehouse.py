@@ -189,7 +189,7 @@ class Warehouse(Store):
     @contextmanager
     def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:
         """Show rows to queries as the table ``staged_<name>``."""
-        self._connection.register(f"staged_{name}", rows)
+        self._connection.register(f"staged_{name}", _shared(rows))
         try:
             yield
         finally:

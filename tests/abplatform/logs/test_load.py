@@ -248,6 +248,51 @@ def test_one_id_with_two_contents_counts_no_more(take_in, wire, exposures, rows_
     assert third.totals.holds
 
 
+def test_a_delivery_is_judged_with_all_its_assignments(take_in, wire):
+    """Told again with the same assignments an event is a duplicate; one less, or another, is not."""
+    beauty = {"experiment": "beauty", "variant": "generated"}
+    layout = [{"experiment": "layout", "variant": name} for name in ("a", "b")]
+
+    def shown(name, *assignments):
+        return wire("impression", name, assignments=[beauty, *assignments])
+
+    first = [shown(f"i{n}", layout[0]) for n in range(4)] + [shown("i4")]
+    assert take_in(first).counts.accepted == 5
+    again = [
+        shown("i0", layout[0]),
+        shown("i1"),
+        shown("i2", layout[1]),
+        *(shown("i3", layout[0]), shown("i3", layout[0])),
+        shown("i4", layout[0]),
+    ]
+    second = take_in(again)
+    assert second.counts.duplicate == 3
+    assert second.reasons == {"conflicting_id": 3}
+    assert (second.withdrawn, second.totals.accepted) == (3, 2)
+
+
+def test_what_is_told_again_is_compared_where_it_stands(take_in, wire, monkeypatch):
+    """Of a second delivery nothing but hashes is read out of the store: a log may be long."""
+    events = [wire("impression", f"i{n}") for n in range(50)]
+    clicks = [wire("click", f"c{n}", impression_id=f"i{n}") for n in range(5)]
+    take_in(events + clicks)
+    answers = {}
+
+    ask = Warehouse.query
+
+    def overhear(self, name, /, **values):
+        rows = ask(self, name, **values)
+        answers[name] = answers.get(name, 0) + len(rows)
+        return rows
+
+    monkeypatch.setattr(Warehouse, "query", overhear)
+    changed = wire("impression", "i0", unit_id="other")
+    receipt = take_in([changed, *events[1:], *clicks, wire("impression", "new")])
+    assert (receipt.counts.duplicate, receipt.counts.accepted) == (54, 1)
+    assert answers["load/told_again"] == 54
+    assert answers["load/versions"] == 2
+
+
 def test_every_column_is_content_or_tells_where_an_event_stands():
     """Whoever adds a column decides whether it makes two deliveries different events."""
     silent = set(_SILENT)
