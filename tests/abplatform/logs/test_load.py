@@ -249,7 +249,7 @@ def test_one_id_with_two_contents_counts_no_more(take_in, wire, exposures, rows_
 
 
 def test_a_delivery_is_judged_with_all_its_assignments(take_in, wire):
-    """Told again with the same assignments an event is a duplicate; one less, or another, is not."""
+    """With the same assignments an event is told again; with one less, or another, it is not."""
     beauty = {"experiment": "beauty", "variant": "generated"}
     layout = [{"experiment": "layout", "variant": name} for name in ("a", "b")]
 
