@@ -44,18 +44,32 @@ class _Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def experiment_facts(workspace: Workspace, *, fix: bool = True) -> dict[str, ExperimentFacts]:
+def experiment_facts(workspace: Workspace) -> dict[str, ExperimentFacts]:
     """Return what the registry knows, in the form that the logs take it.
 
-    Args:
-        workspace: Whose registry.
-        fix: Whether rates of exchange that the journal lacks are written into it first.
+    Rates of exchange that the journal lacks are written into it first.
+
+    Raises:
+        SpecError: A YAML file cannot be used.
     """
+    from abplatform.traffic.registry import Registry
+
+    Registry(workspace).fix_rates(who=name_person())
+    return {key: one.facts for key, one in Registry(workspace).experiments().items()}
+
+
+def _usable_facts(workspace: Workspace, *, fix: bool) -> dict[str, ExperimentFacts]:
+    """Return what the registry knows; a file that cannot be used is told of and stops no log."""
     from abplatform.traffic.registry import Registry
 
     if fix:
         Registry(workspace).fix_rates(who=name_person())
-    return {key: one.facts for key, one in Registry(workspace).experiments().items()}
+    known, problems = Registry(workspace).usable()
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    if problems:
+        click.echo("What is logged for it alone waits in quarantine until it is mended.", err=True)
+    return {key: one.facts for key, one in known.items()}
 
 
 @click.command()
@@ -121,7 +135,7 @@ def ingest(
     if settings and mapping_file is None:
         raise click.UsageError("--set changes a mapping: name one with --mapping FILE")
     workspace = open_workspace(folder)
-    facts = experiment_facts(workspace, fix=not dry_run)
+    facts = _usable_facts(workspace, fix=not dry_run)
     if due:
         from abplatform.cli.sources import pull_sources
 

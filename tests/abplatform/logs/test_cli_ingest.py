@@ -187,3 +187,22 @@ def test_status_knows_what_a_log_declared(abp, folder, tmp_path):
     rows = {row["experiment"]: row for row in json.loads(told)["experiments"]}
     assert set(rows) == {"beauty", "own"}
     assert (rows["own"]["control"], rows["own"]["spec_sha256"]) == ("a", None)
+
+
+def test_a_broken_draft_stops_no_log(abp, folder, write, wire):
+    """What one file gets wrong is told, and the logs of all other experiments come in."""
+    draft = folder / "experiments" / "draft.yaml"
+    draft.write_text("key: draft\nassignment: external\nvariants: {a: {control: yes please}}\n")
+    log = [wire("impression", "i1"), wire("impression", "i2", experiment="draft", variant="a")]
+    result = abp(write(log))
+    assert result.exit_code == 0
+    assert "error: " in result.stderr
+    assert "draft.yaml:1" in result.stderr
+    assert "2 received = 1 accepted + 1 quarantined" in result.stdout
+    draft.write_text(
+        "key: draft\nassignment: external\nvariants: {a: {control: true}, b: {}}\n"
+        "metrics: {primary: ctr}\n"
+    )
+    mended = abp()
+    assert mended.stderr == ""
+    assert "In the store: 2 received = 2 accepted + 0 quarantined" in mended.stdout
