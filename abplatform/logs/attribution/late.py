@@ -18,9 +18,11 @@ Reports (aggregates) and behaviour are never late.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
@@ -116,30 +118,30 @@ def waiting(warehouse: Store, stretch: Stretch, *, entered: int = 0) -> pl.DataF
 def _deliveries(
     warehouse: Warehouse, ingests: Sequence[Mapping[str, Any]], *, after: int
 ) -> pl.DataFrame:
-    """Return each new segment's sources with the watermarks before it came."""
-    marks = [
-        (int(row["last"]), to_micros(datetime.fromisoformat(row["watermark"])), row["sources"])
-        for row in ingests
-        if "last" in row
-    ]
+    """Return each new segment's sources with the watermarks before it came.
+
+    One walk along segments and ingests: there may be thousands of both.
+    """
+    marks = deque(sorted((row for row in ingests if "last" in row), key=itemgetter("last")))
+    births: dict[str, int] = {}
+    watermarks: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    before, rows = 0, []
     ledger = warehouse.query("load/ledger").filter(pl.col("segment_number") > after)
-    rows = []
     for number, source in ledger.select("segment_number", "source").iter_rows():
-        earlier = [mark for last, mark, sources in marks if last < number and source in sources]
-        if earlier:
-            before = max(last for last, _, _ in marks if last < number)
-            until = min((last for last, _, _ in marks if last >= number), default=number)
-            newest = max(
-                (row["newest"][source] for row in ingests if _tells(row, source, before)),
-                default=None,
-            )
-            rows.append((number, source, min(earlier), max(earlier), before, until, newest))
+        while marks and marks[0]["last"] < number:
+            row = marks.popleft()
+            before, mark = int(row["last"]), to_micros(datetime.fromisoformat(row["watermark"]))
+            for name in row["sources"]:
+                births[name] = min(mark, births.get(name, mark))
+                watermarks[name] = max(mark, watermarks.get(name, mark))
+            for name, moment in row.get("newest", {}).items():
+                newest[name] = max(moment, newest.get(name, moment))
+        if source in births:
+            until = int(marks[0]["last"]) if marks else number
+            told = births[source], watermarks[source], before, until, newest.get(source)
+            rows.append((number, source, *told))
     return pl.DataFrame(rows, schema=_DELIVERY, orient="row")
-
-
-def _tells(row: Mapping[str, Any], source: str, before: int) -> bool:
-    """Whether an ingest up to a segment remembers how far a source had come."""
-    return row.get("last", before + 1) <= before and source in row.get("newest", {})
 
 
 def _set_aside(warehouse: Warehouse, table: str, query: str) -> None:
