@@ -22,6 +22,7 @@ from abplatform.cli.options import (
 if TYPE_CHECKING:
     from abplatform.logs.facts import ExperimentFacts
     from abplatform.logs.landing import Hours, MappingText
+    from abplatform.logs.load import Receipt
     from abplatform.workspace import Workspace
 
 from abplatform.cli.receipts import print_receipt, print_trial
@@ -124,9 +125,7 @@ def ingest(
 ) -> None:
     """Take in impression and click logs; without FILES, load what is sealed."""
     if draft:
-        if dry_run or due or mapping_file or accept_loss:
-            raise click.UsageError("--draft takes one FILE and nothing else")
-        _print_draft(files)
+        _print_draft(files, others=(dry_run, due, mapping_file, accept_loss))
         return
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest as take_in
@@ -146,8 +145,7 @@ def ingest(
     hours = _hours(workspace, replaced_source, since_text, until_text)
     if hours is not None and (len(files) != 1 or source or dry_run):
         raise click.UsageError("--replace takes one FILE, whose events are of that SOURCE")
-    pairs = _pairs(settings)
-    mapping = MappingText.read(mapping_file, pairs) if mapping_file else None
+    mapping = MappingText.read(mapping_file, _pairs(settings)) if mapping_file else None
     if dry_run:
         _try_files(workspace, facts, files, mapping, as_json=as_json)
         return
@@ -164,6 +162,10 @@ def ingest(
             accept_loss=accept_loss,
             advance=advance,
         )
+    _tell(receipt, as_json=as_json)
+
+
+def _tell(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         print_json(receipt.to_json())
     else:
@@ -221,9 +223,11 @@ def _pairs(settings: tuple[str, ...]) -> Mapping[str, str]:
     return pairs
 
 
-def _print_draft(files: tuple[Path, ...]) -> None:
+def _print_draft(files: tuple[Path, ...], *, others: tuple[object, ...]) -> None:
     from abplatform.logs.mapping import draft_mapping
 
+    if any(others):
+        raise click.UsageError("--draft takes one FILE and nothing else")
     if len(files) != 1:
         raise click.UsageError("--draft needs one FILE")
     click.echo(draft_mapping(files[0]), nl=False)

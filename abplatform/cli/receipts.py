@@ -52,6 +52,11 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
     ),
 }
 
+_WITHDRAWN = (
+    "event that was accepted earlier counts no longer: these deliveries contradict or correct it",
+    "events that were accepted earlier count no longer: these deliveries contradict or correct them",
+)
+
 _SHOWN = 5
 
 REMEDIES: Mapping[str, str] = {
@@ -108,14 +113,7 @@ def print_receipt(receipt: Receipt, console: Console | None = None) -> None:
     for correction in receipt.corrections:
         _print_correction(out, correction)
     if receipt.withdrawn:
-        events = _counted(
-            receipt.withdrawn,
-            "event that was accepted earlier counts no longer: these deliveries contradict or "
-            "correct it.",
-            "events that were accepted earlier count no longer: these deliveries contradict or "
-            "correct them.",
-        )
-        out.print(events)
+        out.print(f"{_counted(receipt.withdrawn, *_WITHDRAWN)}.")
     for kind, (one, many) in _LEFT_OVER.items():
         count = receipt.left_over.get(kind, 0)
         if count:
