@@ -228,7 +228,8 @@ def pairs(*, key: str, out: Path | None, folder: Path | None, as_json: bool) -> 
     elif found.is_empty():
         click.echo(f"no pairs: {_why_no_pairs(verdict)}")
     else:
-        click.echo(f"wrote {len(found):,} pairs of {key} to {path}")
+        many = "pair" if len(found) == 1 else "pairs"
+        click.echo(f"wrote {len(found):,} {many} of {key} to {path}")
 
 
 def _why_no_pairs(verdict: str) -> str:

@@ -135,7 +135,7 @@ def _above_least(metric: str, one: Compared, *, bound: float) -> tuple[bool, str
     """Say whether the treatment's rate is at least the bound."""
     interval = _rate_of_treatment(metric, one)
     if isinstance(interval, Undetermined):
-        return _unknown(metric, interval.reason)
+        return _unknown(metric, one, interval.reason)
     scale = METRICS[metric].scale
     low, high = interval.low * scale, interval.high * scale
     sentence = (
@@ -164,7 +164,7 @@ def _within_margin(metric: str, one: Compared, *, margin: float) -> tuple[bool, 
     """Say whether the treatment loses no more than is tolerated."""
     interval = _relative(one, alpha=_EQUIVALENCE_ALPHA)
     if isinstance(interval, Undetermined):
-        return _unknown(metric, interval.reason)
+        return _unknown(metric, one, interval.reason)
     rises = METRICS[metric].direction == "increase"
     holds = interval.low >= -margin if rises else interval.high <= margin
     sentence = (
@@ -174,8 +174,13 @@ def _within_margin(metric: str, one: Compared, *, margin: float) -> tuple[bool, 
     return holds, sentence
 
 
-def _unknown(metric: str, reason: str) -> tuple[bool, str]:
-    return False, f"guardrail {metric} cannot be judged ({reason})"
+def _unknown(metric: str, one: Compared, reason: str) -> tuple[bool, str]:
+    return False, f"guardrail {metric} cannot be judged ({_why(one, reason)})"
+
+
+def _why(one: Compared, reason: str | None) -> str | None:
+    """Return why there is no number; what is judged are final rows alone."""
+    return reason if one.control.units or one.treatment.units else "no row is final yet"
 
 
 def _relative(one: Compared, *, alpha: float) -> Interval | Undetermined:
@@ -187,9 +192,10 @@ def _relative(one: Compared, *, alpha: float) -> Interval | Undetermined:
 def _sentence(one: Compared, look: TakenLook | None, *, within: bool, mde: float | None) -> str:
     lift = one.lift
     if look is not None and look.row.skipped:
-        return f"{lift.metric} of {lift.treatment} cannot be judged ({look.row.skipped})"
+        return f"{lift.metric} of {lift.treatment} cannot be judged ({_why(one, look.row.skipped)})"
     if lift.relative_lift is None or lift.p_value is None:
-        return f"{lift.metric} of {lift.treatment} cannot be judged ({lift.undetermined})"
+        why = _why(one, lift.undetermined)
+        return f"{lift.metric} of {lift.treatment} cannot be judged ({why})"
     low, high, relative = lift.ci_low, lift.ci_high, lift.relative_lift
     p: float | None = lift.p_adjusted if lift.p_adjusted is not None else lift.p_value
     kind = "interval"

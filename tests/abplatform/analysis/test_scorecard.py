@@ -300,6 +300,17 @@ def test_split_uses_the_weights_of_the_moment(show, make, run, start):
     assert right.srm.expected == pytest.approx({"baseline": 600, "generated": 1400})
 
 
+def test_while_no_row_is_final_the_verdict_says_so(show, make, draw, run, start):
+    """Rows that may still change are shown, and are not called missing."""
+    external = make(assignment="external", guardrails=(Guardrail("cvr"),))
+    with show(draw(users=200), watermark=start) as warehouse:
+        scorecard = analyze(warehouse, external, run=run)
+    assert lift_of(scorecard).relative_lift is not None
+    primary, guardrail, *_ = scorecard.decision.reasons
+    assert primary == "ctr of generated cannot be judged (no row is final yet)"
+    assert guardrail == "guardrail cvr cannot be judged (no row is final yet)"
+
+
 def test_no_traffic_is_no_result(show, make, run):
     """Without rows everything is undetermined with its reason, and the verdict is continue."""
     with show([{"variant": "baseline", "unit_id": "u", "experiment": "other"}]) as warehouse:
