@@ -53,8 +53,8 @@ _LEFT_OVER: Mapping[str, tuple[str, str]] = {
 }
 
 _WITHDRAWN = (
-    "event that was accepted earlier counts no longer: these deliveries contradict or correct it",
-    "events that were accepted earlier count no longer: these deliveries contradict or correct them",
+    "earlier event counts no longer: these deliveries contradict or correct it",
+    "earlier events count no longer: these deliveries contradict or correct them",
 )
 
 _SHOWN = 5
