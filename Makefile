@@ -51,7 +51,8 @@ error-rates: $(VENV)/.installed-test  ## Simulate the error rates at full counts
 
 soak: $(VENV)/.installed-test packages-test  ## Repeat every test that kills or races processes
 	$(BIN)/python -m pytest -n 2 -m fault --repeat 20
-	ABPLATFORM_EXAMPLES=400 $(BIN)/python -m pytest tests/abplatform/logs/test_any_order.py
+	ABPLATFORM_EXAMPLES=400 $(BIN)/python -m pytest tests/abplatform/logs/test_any_order.py \
+	  tests/abplatform/logs/test_masked_twin.py
 
 pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the report under docs/ from a fresh demo
 	$(BIN)/abp demo --out demo
