@@ -42,7 +42,12 @@ from abplatform.analysis.scorecard.creatives import (
 from abplatform.analysis.scorecard.kept import keep_scorecard_looks
 from abplatform.analysis.scorecard.looks import Question, Run, decision_moment
 from abplatform.analysis.scorecard.measure import measure_units, scope_of
-from abplatform.analysis.scorecard.notes import note_ignored_reports, note_silent
+from abplatform.analysis.scorecard.notes import (
+    note_ignored_reports,
+    note_silent,
+    report_sources,
+    silent_notes,
+)
 from abplatform.analysis.scorecard.record import (
     CreativeComparison,
     Decision,
@@ -218,8 +223,10 @@ def measure_many(
             )
             for key, experiment in experiments.items()
         }
+        any_silent = any(run.silent_sources for run in known.values())
+        sources = report_sources(warehouse, list(experiments)) if any_silent else {}
     for done, (key, experiment) in enumerate(experiments.items(), start=1):
-        yield measure_aggregates(
+        scorecard = measure_aggregates(
             experiment,
             views[key],
             run=known[key],
@@ -227,5 +234,7 @@ def measure_many(
             version=version,
             zone=zone,
         )
+        silent = silent_notes(sources.get(key, ()), known[key].silent_sources)
+        yield replace(scorecard, warnings=(*scorecard.warnings, *silent))
         if advance is not None:
             advance(done, len(experiments))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from abplatform.analysis.scorecard.lifts import Compared
@@ -28,6 +28,8 @@ __all__ = [
     "note_rates",
     "note_samples",
     "note_silent",
+    "report_sources",
+    "silent_notes",
 ]
 
 
@@ -206,11 +208,22 @@ def note_silent(
     if not silent:
         return []
     units = warehouse.query("portable/exposure_sources", experiment=experiment.key)
-    reports = warehouse.query(
-        "portable/aggregate_sources", experiments=[experiment.key], excluded=[""]
-    )
-    read = sorted({*units["source"], *reports["source"]} & silent.keys())
-    return [Warned("source_silent", silent[source]) for source in read]
+    reports = report_sources(warehouse, [experiment.key])
+    return silent_notes({*units["source"], *reports.get(experiment.key, ())}, silent)
+
+
+def report_sources(warehouse: Store, keys: Sequence[str]) -> dict[str, set[str]]:
+    """Return the sources of experiments' newest reports; an experiment without any is missing."""
+    found: dict[str, set[str]] = {}
+    rows = warehouse.query("portable/aggregate_sources", experiments=list(keys), excluded=[""])
+    for key, source in rows.select("experiment", "source").iter_rows():
+        found.setdefault(key, set()).add(source)
+    return found
+
+
+def silent_notes(sources: Collection[str], silent: Mapping[str, str]) -> list[Warned]:
+    """Return one sentence for each source that has fallen silent."""
+    return [Warned("source_silent", silent[source]) for source in sorted(silent.keys() & sources)]
 
 
 def note_no_traffic(experiment: Experiment, variants: Iterable[str]) -> list[Warned]:

@@ -9,6 +9,7 @@ import pytest
 
 from abplatform.analysis.pairs import preference_pairs, preference_pairs_many, week_of
 from abplatform.analysis.scorecard import Question, Run
+from abplatform.analysis.scorecard.notes import report_sources
 from abplatform.analysis.verdict import analyze, analyze_many
 from abplatform.domain.experiment import Analysis, Experiment, Guardrail, PrimaryMetric, Variant
 from abplatform.logs.facts import to_micros
@@ -424,6 +425,20 @@ def test_reports_beside_unit_rows_are_ignored_and_named(show):
         scorecard = analyze(warehouse, past_test(), run=RUN)
     assert scorecard.lifts[0].n_control == 1
     assert "aggregates_ignored" in {note.code for note in scorecard.warnings}
+
+
+def test_among_many_a_silent_source_is_told_of(show):
+    """The warning is that of the experiment alone, and only where the silent source is read."""
+    experiments = {"e": past_test(), "x": past_test("x")}
+    with show(TWO) as warehouse:
+        (source,) = set(report_sources(warehouse, ["e"])["e"])
+        run = replace(RUN, silent_sources={source: "nothing has come", "other": "nothing"})
+        one, unseen = analyze_many(warehouse, experiments, runs=lambda _: run)
+        alone = analyze(warehouse, experiments["e"], run=run)
+    assert one.warnings == alone.warnings
+    told = [note.message for note in one.warnings if note.code == "source_silent"]
+    assert told == ["nothing has come"]
+    assert "source_silent" not in {note.code for note in unseen.warnings}
 
 
 def test_an_experiment_without_reports_has_no_traffic(show):
