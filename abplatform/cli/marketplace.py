@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -65,19 +64,19 @@ class SimulateTraffic:
 
     def __call__(self, brief: Brief) -> Json:
         """Simulate, write the log, land it; say what was true."""
-        from abplatform.logs.rewriting import land
+        from abplatform.logs.rewriting import land, passing_folder
         from abplatform.simulation.wire import write_log
 
         week = self.simulate(brief)
         monday = brief.week.starts_at(brief.workspace.settings.time_zone)
         folder = brief.workspace.runs / str(brief.week) / "serve" / "log"
         prefix = f"{brief.week}-s{self.seed}"
-        log = write_log(week, folder, monday=monday, prefix=prefix)
         segments = []
-        for number, file in enumerate(log.files):
-            segments.append(land(brief.workspace, file, source=SOURCE)[0].sha256)
-            brief.advance(number + 1, len(log.files))
-        shutil.rmtree(folder)
+        with passing_folder(brief.workspace, folder) as passing:
+            log = write_log(week, passing, monday=monday, prefix=prefix)
+            for number, file in enumerate(log.files):
+                segments.append(land(brief.workspace, file, source=SOURCE)[0].sha256)
+                brief.advance(number + 1, len(log.files))
         bot = week.impressions["bot"]
         return {
             "traffic": "simulated",

@@ -22,6 +22,7 @@ from abplatform.logs.landing import land_file
 from abplatform.loop.hands import Hands
 from abplatform.loop.steps import hold_turn
 from abplatform.loop.turn import STEPS, run_week
+from abplatform.simulation.market import Market
 from abplatform.traffic.registry import Registry
 from abplatform.workspace import open_workspace
 
@@ -152,6 +153,35 @@ def test_killed_anywhere_it_ends_the_same(tmp_path):
         ended = subprocess.run(script, capture_output=True, text=True, check=False)
         assert ended.returncode == (0 if step == "never" else -signal.SIGKILL), ended.stderr
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
+
+
+def test_with_pseudonyms_no_raw_unit_id_reaches_the_workspace(tmp_path):
+    """A turn that is stopped while simulated traffic lands leaves no raw unit id behind."""
+    root = tmp_path / "ws"
+    make_workspace(root)
+    (root / "abp.key").write_text("c0ffee" * 11 + "\n")
+    settings = "time_zone: UTC\nprivacy: {pseudonyms: {key_file: abp.key}}\n"
+    (root / "abp.yaml").write_text(settings)
+    workspace = open_workspace(root, clock=lambda: LATER)
+    step = []
+
+    def advance(done, total):
+        if step[-1] == "serve":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_week(
+            workspace,
+            WEEK,
+            small_hands(),
+            watch=lambda name, finished: step.append(name),
+            advance=advance,
+        )
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert any("landing" in path.parts for path in files)
+    units = Market(3, PRODUCTS, impressions=12_000).shoppers.unit_ids
+    found = [path for path in files for unit in units[:50] if unit.encode() in path.read_bytes()]
+    assert found == []
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from abplatform.logs.rewriting.door import (
     count_events,
     land,
     mapper_of,
+    passing_folder,
     rewriting_folder,
 )
 from abplatform.logs.rewriting.edits import Edit, Row, read_log, rewrite
@@ -18,6 +19,7 @@ __all__ = [
     "count_events",
     "land",
     "mapper_of",
+    "passing_folder",
     "read_log",
     "rewrite",
     "rewriting_folder",

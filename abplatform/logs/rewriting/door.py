@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,14 @@ from abplatform.logs.privacy import WIRE_FIELDS, Guard, guard_of
 from abplatform.logs.rewriting.edits import Row, rewrite
 from abplatform.workspace import Workspace
 
-__all__ = ["as_text", "count_events", "land", "mapper_of", "rewriting_folder"]
+__all__ = [
+    "as_text",
+    "count_events",
+    "land",
+    "mapper_of",
+    "passing_folder",
+    "rewriting_folder",
+]
 
 
 def land(
@@ -105,6 +113,26 @@ def rewriting_folder(workspace: Workspace) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def passing_folder(workspace: Workspace, place: Path) -> Iterator[Path]:
+    """Give an empty folder for logs on their way to :func:`land`; it goes afterwards.
+
+    Args:
+        workspace: With pseudonyms the folder is outside of it, where no raw id may be.
+        place: The folder otherwise.
+    """
+    if workspace.settings.privacy.key_file:
+        with TemporaryDirectory(prefix="abp-pass-") as elsewhere:
+            yield Path(elsewhere)
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def mapper_of(read: FieldMapping | None, stem_sha256: str, workspace: Workspace) -> RowMapper:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from abplatform.errors import AbplatformError, IngestError, WorkspaceLocked
@@ -18,6 +16,7 @@ from abplatform.logs.load import Receipt, ingest
 from abplatform.logs.mapping import Mapping as FieldMapping
 from abplatform.logs.mapping import check_columns, parse_mapping
 from abplatform.logs.mapping.spec import TIME_ZONE
+from abplatform.logs.rewriting import passing_folder
 from abplatform.logs.sources.due import is_due
 from abplatform.logs.sources.pulls import Glance, History, Taken, read_histories, remember
 from abplatform.logs.sources.stores import Found, fetch, is_growing, list_files
@@ -215,21 +214,5 @@ def _alone(workspace: Workspace) -> Iterator[Path]:
             raise WorkspaceLocked(
                 "another pull is under way", path=path, remedy="wait until it ends"
             ) from None
-        with _folder(workspace) as folder:
+        with passing_folder(workspace, workspace.landing / "pulling") as folder:
             yield folder
-
-
-@contextmanager
-def _folder(workspace: Workspace) -> Iterator[Path]:
-    """Give an empty folder beside the landing; with pseudonyms none that holds raw ids may be."""
-    if workspace.settings.privacy.key_file:
-        with TemporaryDirectory(prefix="abp-pull-") as elsewhere:
-            yield Path(elsewhere)
-        return
-    folder = workspace.landing / "pulling"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
