@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -175,6 +176,16 @@ def test_the_answers_are_the_scorecard_s(bi, shop):
     assert {row["source_kind"] for row in kinds} == {"baseline", "generated"}
     assert [(row["reason"], row["events"]) for row in rejects] == [("unknown_event_type", 1)]
     assert len(looks) == len(scorecard["looks"]) == 1
+
+
+def test_categories_that_nobody_knows_have_a_row_each(shop, tmp_path):
+    """A BI tool sees which names of which source count under ``unknown/…``, and how often."""
+    published = read_published(open_workspace(shop[0]).published)
+    told = json.dumps({"hats/felt": 7, "Schmuck": 2})
+    health = published.table("health").with_columns(unknown_categories=pl.lit(told))
+    export_star(replace(published, tables={**published.tables, "health": health}), tmp_path / "x")
+    rows = pl.read_parquet(tmp_path / "x" / "unknown_categories.parquet").rows()
+    assert sorted(rows) == [("files", "Schmuck", 2), ("files", "hats/felt", 7)]
 
 
 def test_days_add_up_over_categories(bi):

@@ -283,6 +283,17 @@ FACTS: Final = (
         ),
     ),
     Table(
+        "unknown_categories",
+        "fact",
+        "source and category that nobody knows",
+        ("source", "raw_category"),
+        (
+            SOURCE,
+            Column("raw_category", "text", "As the log names it; it counts under `unknown/…`."),
+            *counts("events", events="Impressions, decisions and rows of reports of it."),
+        ),
+    ),
+    Table(
         "audit",
         "fact",
         "decision of a person or of the loop, as the journal has it",

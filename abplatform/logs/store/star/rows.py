@@ -144,13 +144,18 @@ def _daily_categories(published: Published) -> pl.DataFrame:
     return published.table("daily").drop_nulls("category")
 
 
-def _rejects(published: Published) -> pl.DataFrame:
-    rows = [
-        {"source": source, "reason": reason, "events": events}
-        for source, text in published.table("health").select("source", "reasons").iter_rows()
-        for reason, events in _counts(text)
-    ]
-    return pl.DataFrame(rows, schema=STAR["rejects"].schema)
+def _counted(name: str, key: str, column: str) -> _Build:
+    """Return what gives the counts of a JSON column of health a row each."""
+
+    def build(published: Published) -> pl.DataFrame:
+        rows = [
+            {"source": source, key: word, "events": events}
+            for source, text in published.table("health").select("source", column).iter_rows()
+            for word, events in _counts(text)
+        ]
+        return pl.DataFrame(rows, schema=STAR[name].schema)
+
+    return build
 
 
 def _counts(text: str | None) -> Iterator[tuple[str, Any]]:
@@ -184,6 +189,7 @@ _BUILDERS: Final[Mapping[str, _Build]] = {
     "creative_totals": _as_published("creatives"),
     "pairs": _as_published("pairs"),
     "health": _as_published("health"),
-    "rejects": _rejects,
+    "rejects": _counted("rejects", "reason", "reasons"),
+    "unknown_categories": _counted("unknown_categories", "raw_category", "unknown_categories"),
     "audit": _as_published("audit"),
 }
