@@ -77,7 +77,7 @@ def try_file(
         mapping=mapping,
     )
     zone = workspace.settings.time_zone
-    with Warehouse.in_memory() as warehouse:
+    with Warehouse.in_memory(memory_mib=workspace.settings.memory_mib) as warehouse:
         before = warehouse.query("load/ledger")
         door = door_of(workspace, experiments, segment)
         store = Store(warehouse, {1: segment}, zone)

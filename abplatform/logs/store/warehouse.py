@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
 import duckdb
@@ -119,14 +120,20 @@ class Warehouse(Store):
 
     @classmethod
     @contextmanager
-    def in_memory(cls) -> Iterator[Warehouse]:
-        """Open an empty warehouse that leaves nothing behind, for a dry run."""
-        connection = duckdb.connect(":memory:", config=CONFIG)
-        try:
-            create(connection, "")
-            yield cls(connection)
-        finally:
-            connection.close()
+    def in_memory(cls, *, memory_mib: float = 1024) -> Iterator[Warehouse]:
+        """Open an empty warehouse that leaves nothing behind, for a dry run.
+
+        Args:
+            memory_mib: What it may hold; beyond it, it works from a folder that goes afterwards.
+        """
+        with TemporaryDirectory(prefix="abp-memory-") as spill:
+            limits = {"memory_limit": f"{memory_mib:.0f}MiB", "temp_directory": spill}
+            connection = duckdb.connect(":memory:", config=CONFIG | limits)
+            try:
+                create(connection, "")
+                yield cls(connection)
+            finally:
+                connection.close()
 
     def _rows(self, text: str, values: dict[str, object]) -> pl.DataFrame:
         frame = pl.from_arrow(self._connection.sql(text, params=values).to_arrow_table())

@@ -133,3 +133,17 @@ def test_a_load_stopped_by_hand_is_no_error_of_the_store(workspace):
         warehouse.fill_parts("running", row.clear(), parts())
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
         assert warehouse.query("load/running").is_empty()
+
+
+def test_a_dry_run_s_warehouse_works_from_the_disk_beyond_its_memory():
+    """More rows than it may hold in memory come back whole; its folder goes with it."""
+    numbers = pl.int_range(300_000, eager=True).hash().cast(pl.String) + "." * 200
+    rows = pl.DataFrame({"raw": numbers, "category": numbers.reverse()})
+    with Warehouse.in_memory(memory_mib=64) as warehouse:
+        warehouse.fill("category_names", rows)
+        asked = "SELECT count(*), min(raw), max(category), current_setting('temp_directory')"
+        text = f"{asked} FROM category_names"
+        count, least, most, folder = warehouse._connection.sql(text).fetchall()[0]
+        assert list(Path(folder).iterdir())
+    assert (count, least, most) == (300_000, numbers.min(), numbers.max())
+    assert not Path(folder).exists()
