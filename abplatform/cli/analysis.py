@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from abplatform.analysis.pairs import Shelf
     from abplatform.analysis.scorecard import Run, Scorecard
     from abplatform.domain.experiment import Experiment
-    from abplatform.logs.store.answering import Store
+    from abplatform.logs.store.answering import Answer, Store
     from abplatform.traffic.registry import RegisteredExperiment
 
 __all__ = ["analyze", "pairs", "report"]
@@ -109,16 +109,16 @@ def _analyze_on_spark(
     from abplatform.analysis.report import print_scorecard
     from abplatform.logs.store.comparing import compare_answers
 
-    compared = []
-    with _open(workspace, key, on=on) as case:
-        with case.warehouse.overheard() as heard:
-            scorecard = case.analyze(**question)
-        if on.compare:
-            with _open(workspace, key, read_sources=False) as twin:
-                check_same_store(case.warehouse, twin.warehouse, on.lake)
-                with twin.warehouse.overheard() as twins:
-                    twin.analyze(**question)
-            compared = compare_answers(heard, twins)
+    twins: list[Answer] = []
+    if on.compare:
+        # Before Spark, which takes its time: the lake may be older than the store.
+        with _open(workspace, key, read_sources=False) as twin:
+            check_same_store(on.lake, twin.warehouse)
+            with twin.warehouse.overheard() as twins:
+                twin.analyze(**question)
+    with _open(workspace, key, on=on) as case, case.warehouse.overheard() as heard:
+        scorecard = case.analyze(**question)
+    compared = compare_answers(heard, twins) if on.compare else []
     if as_json:
         told = {"compared": [one.to_json() for one in compared]} if on.compare else {}
         print_json(scorecard.to_json() | told)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OnSpark", "check_same_store", "engine_options", "open_on_spark", "print_compared"]
 
-_FACTS: Final = ("experiments", "running", "rates", "category_names", "sources", "segments")
+_FACTS: Final = (
+    *("experiments", "running", "rates", "category_names"),
+    *("sources", "segments", "corrections", "late_events"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +115,17 @@ def open_on_spark(workspace: Workspace, on: OnSpark) -> Iterator[OpenStore[Spark
             yield OpenStore(workspace, store, registered, declared, tuple(problems))
 
 
-def check_same_store(lake: Store, warehouse: Store, folder: Path) -> None:
-    """Check that a lake holds what the warehouse holds now.
+def check_same_store(folder: Path, store: Store) -> None:
+    """Check that a lake holds what the store holds now.
 
     Raises:
-        StoreError: It is older or newer.
+        StoreError: There is none, or it is older or newer.
     """
+    from abplatform.logs.store.lake import read_facts, read_lake
+
+    lake = read_lake(folder)
     for table in _FACTS:
-        ours, theirs = (store.query("lake/fact", table=table) for store in (warehouse, lake))
+        ours, theirs = store.query("lake/fact", table=table), read_facts(lake, table)
         if sorted(ours.iter_rows(), key=str) != sorted(theirs.iter_rows(), key=str):
             raise StoreError(
                 f"the lake does not hold what the store holds now: {table} differ",

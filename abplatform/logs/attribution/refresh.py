@@ -20,7 +20,7 @@ import polars as pl
 
 from abplatform.durable import reach
 from abplatform.logs.attribution.late import LATE_TABLES
-from abplatform.logs.attribution.steps import EARLY_MICROS, STEPS, attribute_since
+from abplatform.logs.attribution.steps import EARLY_MICROS, FLAGGED, STEPS, attribute_since
 from abplatform.logs.attribution.told import tell_experiments
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.store.tables import read_query
@@ -134,7 +134,7 @@ def _pass(
     for table in ("impressions", "decisions"):
         warehouse.execute("refresh/unmark", table=table)
         warehouse.execute("refresh/mark", table=table)
-    for kept, told in (("kept_bots", "bot_units"), ("kept_mixed", "mixed_units")):
+    for kept, told in FLAGGED:
         warehouse.execute("load/clear", table=kept)
         warehouse.fill_from(kept, "refresh/all_of", told)
     if since >= 0 or experiment:

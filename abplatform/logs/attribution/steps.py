@@ -19,6 +19,7 @@ __all__ = [
     "CLICK_STEPS",
     "EARLY_MICROS",
     "FEWEST_QUICK",
+    "FLAGGED",
     "KEPT",
     "MOST_AN_HOUR",
     "MOST_A_DAY",
@@ -97,6 +98,9 @@ changed, ``experiment`` the only one that is computed, or empty for all. After t
 ``portable/exposure_rows`` says everything of every exposure.
 """
 
+FLAGGED: Final = (("kept_bots", "bot_units"), ("kept_mixed", "mixed_units"))
+"""Kept table and the step that tells what it keeps."""
+
 CLICK_STEPS: Final[tuple[tuple[str, str, dict[str, int | str], bool], ...]] = (
     ("clicked_decisions", "portable/all_clicked_decisions", {}, False),
     ("decided_clicks", "portable/decided_clicks", _EARLY, True),
@@ -109,7 +113,7 @@ _VIEWS: Final = frozenset({"exposed", "unmarked"})
 
 
 def attribute_anew(store: Store, *, known_until: int, until_micros: int) -> None:
-    """Compute ``exposure_outcomes`` from the beginning, as a temporary table of that name.
+    """Compute the :data:`KEPT` tables from the beginning, as temporary tables of those names.
 
     The view ``exposed`` is there already; afterwards ``portable/unmarked``, with the same bounds,
     gives the other exposures.
@@ -127,6 +131,8 @@ def attribute_anew(store: Store, *, known_until: int, until_micros: int) -> None
             store.materialise(
                 name, f"portable/{name}", **({**constants, **bounds} if bounded else constants)
             )
+    for kept, told in FLAGGED:
+        store.materialise(kept, "refresh/all_of", told)
 
 
 def attribute_since(

@@ -27,6 +27,8 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from abplatform.durable import reach, replace_durably, sync_file, sync_folder, write_durably
 from abplatform.errors import StoreError
 from abplatform.logs.store.answering import data_version
@@ -34,7 +36,16 @@ from abplatform.logs.store.tables import EVENT_TABLES
 from abplatform.logs.store.warehouse import Warehouse
 from abplatform.workspace import Workspace
 
-__all__ = ["FACTS", "LEFT_OUT", "MANIFEST", "Lake", "LakeReceipt", "export_lake", "read_lake"]
+__all__ = [
+    "FACTS",
+    "LEFT_OUT",
+    "MANIFEST",
+    "Lake",
+    "LakeReceipt",
+    "export_lake",
+    "read_facts",
+    "read_lake",
+]
 
 MANIFEST: Final = "LAKE.json"
 
@@ -48,6 +59,7 @@ FACTS: Final = (
     "segments",
     "ledger",
     "corrections",
+    "late_events",
     "creative_texts",
     "declared_experiments",
     "declared_variants",
@@ -82,6 +94,11 @@ class Lake:
     def files(self, table: str) -> list[Path]:
         """Return a table's files; none where it has no rows."""
         return [self.folder / name for name in self.tables.get(table, {}).values()]
+
+
+def read_facts(lake: Lake, table: str) -> pl.DataFrame:
+    """Return the rows of one of :data:`FACTS`."""
+    return pl.concat(pl.read_parquet(path) for path in lake.files(table))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,13 @@ from abplatform.errors import NotInstalled, StoreError
 from abplatform.logs.store.answering import Store
 from abplatform.logs.store.lake import Lake
 from abplatform.logs.store.portable import translate
-from abplatform.logs.store.tables import EVENT_TABLES, THEN_VIEWS, query_text, read_query
+from abplatform.logs.store.tables import (
+    EVENT_TABLES,
+    KEPT_TABLES,
+    THEN_VIEWS,
+    query_text,
+    read_query,
+)
 from abplatform.logs.store.unit_bucket import unit_buckets
 
 if TYPE_CHECKING:
@@ -111,7 +117,7 @@ class SparkStore(Store):
         super().__init__()
         self.lake = lake
         self._session = session
-        self._shown: list[DataFrame] = []
+        self._shown: list[dict[str, DataFrame]] = []
         for table in lake.columns:
             _read(session, lake, table).createOrReplaceTempView(table)
         self._show_views()
@@ -153,8 +159,9 @@ class SparkStore(Store):
             rows = self._run(text, asked)
             if view == "exposures":
                 rows = rows.localCheckpoint()
-                self._shown.append(rows)
             rows.createOrReplaceTempView(view)
+        names = (*KEPT_TABLES, "exposures")
+        self._shown.append({name: self._session.table(name) for name in names})
 
     def show_events_then(self, tables: Sequence[str], *, entered: int) -> None:
         """Let queries see event tables as before late events of later backfills."""
@@ -167,12 +174,11 @@ class SparkStore(Store):
     def show_now(self) -> None:
         """Let queries see the events and exposures again that were shown before."""
         self._shown = self._shown[:-1]
-        for table in EVENT_TABLES:
+        for name, rows in self._shown[-1].items() if self._shown else ():
+            rows.createOrReplaceTempView(name)
+        for table in (*EVENT_TABLES, "sources"):
             _read(self._session, self.lake, table).createOrReplaceTempView(table)
         self._show_views()
-        if self._shown:
-            self._shown[-1].createOrReplaceTempView("exposures")
-        _read(self._session, self.lake, "sources").createOrReplaceTempView("sources")
 
     @contextmanager
     def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:
