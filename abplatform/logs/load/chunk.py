@@ -11,6 +11,7 @@ import polars as pl
 
 from abplatform.logs.landing import Segment
 from abplatform.logs.load.batch import Batch
+from abplatform.logs.load.versions import first_rows
 from abplatform.logs.store.tables import EVENT_TABLES
 
 __all__ = ["Chunk"]
@@ -71,7 +72,7 @@ class Chunk:
             if table == "creative_texts":
                 self._parts[table].append(rows)
                 continue
-            self._parts[table].append(rows.drop("content_hash", strict=False).with_columns(number))
+            self._parts[table].append(rows.with_columns(number))
             if table in EVENT_TABLES:
                 self._rows += len(rows)
                 yield from _events_by_source(rows)
@@ -93,8 +94,8 @@ class Chunk:
 
 
 def _events_by_source(rows: pl.DataFrame) -> Iterator[tuple[str, int]]:
-    count = (pl.col("ordinal") == 0).sum() if "ordinal" in rows.columns else pl.len()
-    yield from rows.group_by("source").agg(count).iter_rows()
+    # Grouping a whole frame would join the pieces of every column first.
+    yield from first_rows(rows, ["source"]).group_by("source").len().iter_rows()
 
 
 def _joined(parts: list[pl.DataFrame], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:

@@ -16,6 +16,9 @@ from abplatform.logs.tape import MOST_EXPANDED
 
 __all__ = ["Part", "parquet_parts"]
 
+# Parts come and go; pyarrow's own allocator keeps their room and clears it anew for each.
+pa.set_memory_pool(pa.system_memory_pool())
+
 _ROWS: Final = 64 << 10
 _BYTES: Final = 64 << 20
 _ALWAYS_ALLOWED_ROWS: Final = 10_000_000
