@@ -66,7 +66,7 @@ class Log:
                 self.hurried,
             ):
                 begun, ended = tell(f"{tell.__name__}{copy}", copy)
-                if self.some(0.5):
+                if copy > 2:
                     both = begun + ended
                     self.draw.shuffle(both)
                     cut = self.draw.randrange(1, len(both))

@@ -1,6 +1,6 @@
 -- Units that may have been assigned to two variants of one experiment: those whose changed rows say
--- so, among themselves or beside earlier ones, and those flagged before that something changed of:
--- experiment, unit_id.
+-- so, among themselves or beside earlier ones, be they live or not, so that a flag may go: experiment,
+-- unit_id.
 SELECT experiment, unit_id
 FROM exposed
 WHERE reason = 'assigned' AND experiment IS NOT NULL
@@ -17,9 +17,4 @@ JOIN (
       AND (segment_number > $since OR withdrawn_by > $since)
     GROUP BY experiment, unit_id
 ) AS n ON n.experiment = e.experiment AND n.unit_id = e.unit_id AND n.variant <> e.variant
-WHERE e.reason = 'assigned' AND e.segment_number <= $since
-UNION
-SELECT k.experiment, k.unit_id
-FROM kept_mixed AS k
-JOIN exposed AS e ON e.experiment = k.experiment AND e.unit_id = k.unit_id
-WHERE e.segment_number > $since OR e.withdrawn_by > $since;
+WHERE e.reason = 'assigned' AND e.segment_number <= $since;

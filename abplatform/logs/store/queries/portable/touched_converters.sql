@@ -5,7 +5,7 @@ UNION
 SELECT c.unit_id
 FROM (SELECT DISTINCT unit_id FROM conversions WHERE impression_id IS NULL) AS c
 JOIN exposed AS e ON e.unit_id = c.unit_id
-WHERE e.segment_number > $since OR e.withdrawn_by > $since
+WHERE e.segment_number > $since
 UNION
 SELECT c.unit_id
 FROM (SELECT DISTINCT unit_id FROM conversions WHERE impression_id IS NULL) AS c
