@@ -196,10 +196,12 @@ class Warehouse(Store):
     @contextmanager
     def stage(self, name: str, rows: pl.DataFrame) -> Iterator[None]:
         """Show rows to queries as the table ``staged_<name>``."""
-        self._connection.register(f"staged_{name}", _shared(rows))
+        staged = _Staged(rows)
+        self._connection.register(f"staged_{name}", staged)
         try:
             yield
         finally:
+            staged.let_go()
             self._connection.unregister(f"staged_{name}")
 
     @contextmanager
@@ -269,6 +271,23 @@ class Warehouse(Store):
         """Write the log into the file, so that nothing hangs on a separate WAL."""
         reach("warehouse.checkpoint")
         self._connection.execute("CHECKPOINT")
+
+
+class _Staged:
+    """Rows that queries scan, as often as they like, until they are let go.
+
+    DuckDB holds on to whatever was registered in a transaction until that ends.
+    """
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows = rows
+
+    def let_go(self) -> None:
+        """Keep the columns alone."""
+        self._rows = self._rows.clear()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return _shared(self._rows).__arrow_c_stream__(requested_schema)
 
 
 def _shared(rows: pl.DataFrame) -> Any:

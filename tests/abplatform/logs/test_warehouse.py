@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from abplatform.domain.assignment import bucket
@@ -85,6 +86,24 @@ def test_loads_leave_no_row_group_half_full(workspace):
         ).fetchall()
         assert sorted(int(count) for (count,) in groups) == [12_720, *[122_880] * 6]
         assert ask("SELECT current_setting('threads')").fetchall() == before
+
+
+def test_staged_rows_are_let_go_before_the_transaction_ends(workspace):
+    """A long load stages chunk after chunk in one transaction, and holds one at a time."""
+    before = pa.total_allocated_bytes()
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse, warehouse.transaction():
+        for _ in range(5):
+            texts = pa.array(["of a hundred letters" * 5] * 20_000)
+            rows = pl.DataFrame({"text": pl.from_arrow(texts)}).with_columns(
+                key_hash=pl.int_range(20_000, dtype=pl.UInt64)
+            )
+            del texts
+            assert pa.total_allocated_bytes() - before > 1_900_000
+            with warehouse.stage("suspects", rows):
+                for _ in range(2):
+                    assert warehouse.query("load/quarantined_versions").is_empty()
+            del rows
+            assert pa.total_allocated_bytes() - before < 1_000_000
 
 
 def test_a_second_process_is_told_that_the_file_is_taken(workspace):
