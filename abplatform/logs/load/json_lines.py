@@ -1,4 +1,4 @@
-"""JSON lines → columns: blocks of lines are decoded at once, a failing block line by line."""
+"""JSON lines → columns: blocks are decoded at once, the few lines around a bad one singly."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ __all__ = ["read_json_lines"]
 
 _BLOCK: Final = 1 << 18
 """Bytes that are decoded at once: the events of a block fit into the processor's cache."""
+
+_SMALLEST: Final = 1 << 13
+"""Bytes that are read line by line where a line among them is no event."""
 
 _EVENTS: Final = 16_384
 _DECODER: Final = msgspec.json.Decoder(Event)
@@ -59,14 +62,19 @@ def read_json_lines(path: Path, door: Door, harvest: Harvest) -> Iterator[int]:
         How many bytes of the file have been read, now and then.
     """
     stretch, found = _Stretch(), Events()
+    size = _BLOCK
     with Tape(path) as tape:
         while True:
-            raw = tape.lines_ahead(_BLOCK)
+            raw = tape.lines_ahead(size)
             events = _decoded(raw) if raw else None
             if events is not None:
                 stretch.gathered.add(events, range(tape.line, tape.line + len(events)))
                 stretch.blocks.append((tape.line, raw))
                 tape.move(len(raw), lines=len(events))
+                size = min(size * 2, _BLOCK)
+            elif raw and size > _SMALLEST:
+                # A line that is no event is looked for by halves, so that it slows its own few.
+                size //= 2
             else:
                 end = tape.moved + len(raw)
                 for number, line, problem in tape.lines():

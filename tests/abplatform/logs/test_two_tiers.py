@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from abplatform.logs.landing import MappingText, Segment
 from abplatform.logs.load.columns import Place
+from abplatform.logs.load.one_by_one import judge_line
 from abplatform.logs.load.reading import Reader
 from abplatform.logs.load.sifting import Harvest
 from abplatform.logs.validate import Door
@@ -316,6 +317,27 @@ def test_csv_is_read_as_one_by_one(tmp_path_factory, rows, seed, quoting, separa
     path = tmp_path_factory.mktemp("csv") / "log.csv"
     path.write_bytes(raw)
     assert_equal(*read(path))
+
+
+def test_a_bad_line_slows_only_the_lines_around_it(tmp_path, monkeypatch):
+    """Of thousands of lines, a line that is no event makes only few be read one by one."""
+    single = []
+
+    def judged(number, line, problem, *, door, found):
+        single.append(number)
+        judge_line(number, line, problem, door=door, found=found)
+
+    lines = [json.dumps(IMPRESSION | {"event_id": f"i{n}"}).encode() for n in range(9_000)]
+    lines[700] = lines[700][:-1]
+    lines[6_000] = b"{}"
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    fast, slow = read(path)
+    assert_equal(fast, slow)
+    monkeypatch.setattr("abplatform.logs.load.json_lines.judge_line", judged)
+    read(path)
+    assert {701, 6_001} <= set(single)
+    assert len(single) < 200
 
 
 TYPES = [
