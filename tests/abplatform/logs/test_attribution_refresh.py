@@ -64,6 +64,7 @@ class Log:
                 self.waited,
                 self.shared_cost,
                 self.hurried,
+                self.admitted,
             ):
                 begun, ended = tell(f"{tell.__name__}{copy}", copy)
                 if copy > 2:
@@ -189,6 +190,15 @@ class Log:
         size = 1 if copy else 61
         seen = [self.shown(f"{name} {n}", 100 + n / 7200) for n in range(size)]
         return seen[:40], seen[40:] or [self.shown(f"{name} later", 101)]
+
+    def admitted(self, name, copy):
+        """A unit that nobody clicks for, whose agent says later that it is a bot."""
+        agent = {"user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}
+        if copy % 2:
+            return [self.shown(f"{name} 0", 1)], [self.shown(f"{name} 1", 2, **agent)]
+        held = {"decision_id": name, "action": "hold", "unit_id": name, "assignments": LAYERS[2]}
+        told = self.wire("decision", f"e{name}", after=timedelta(hours=2), **held, **agent)
+        return [self.shown(f"{name} 0", 1)], [told]
 
     def some(self, share):
         """Decide something by chance."""
