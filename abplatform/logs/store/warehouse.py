@@ -63,6 +63,8 @@ class Warehouse(Store):
         self._connection = connection
         self.moved_aside = moved_aside
         self._connection.execute("SET TimeZone = 'UTC'")
+        # Its own bar goes to standard output: amid JSON, and through the middle of ours.
+        self._connection.execute("SET enable_progress_bar = false")
         self._connection.create_function(
             "unit_bucket",
             unit_buckets,
