@@ -31,10 +31,13 @@ from abplatform.logs.load.replacing import supersede
 from abplatform.logs.store.warehouse import PART_ROWS, Warehouse
 from abplatform.logs.validate import Door
 
-__all__ = ["CHUNK_EVENTS", "GROUP_BYTES", "Loader", "Store"]
+__all__ = ["CHUNK_EVENTS", "GROUP_BYTES", "LOADING_MIB", "Loader", "Store"]
 
 CHUNK_EVENTS: Final = 500_000
 """Events that are compared with the store and inserted together."""
+
+LOADING_MIB: Final = 256
+"""What the warehouse holds while rows come in: the rows themselves lie in memory beside it."""
 
 GROUP_BYTES: Final = 64 * 1024 * 1024
 """Segments that follow one another share a transaction up to this size."""
@@ -117,12 +120,13 @@ class Loader:
                 not add up.
         """
         waiting = deque(segments)
-        while waiting:
-            group = _take_group(waiting)
-            with _collector_paused(), self._warehouse.transaction():
-                reach("load.begin")
-                yield from self._load_group(group)
-                reach("load.commit")
+        with self._warehouse.within(LOADING_MIB):
+            while waiting:
+                group = _take_group(waiting)
+                with _collector_paused(), self._warehouse.transaction():
+                    reach("load.begin")
+                    yield from self._load_group(group)
+                    reach("load.commit")
 
     def _load_group(self, group: list[Segment]) -> Iterator[int]:
         done = _Open()

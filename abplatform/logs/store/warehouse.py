@@ -269,6 +269,21 @@ class Warehouse(Store):
             raise
         self._connection.commit()
 
+    @contextmanager
+    def within(self, memory_mib: int) -> Iterator[None]:
+        """Hold no more than this in memory, and no more than before, until it ends."""
+        asked = "SELECT current_setting('memory_limit') AS held"
+        held = str(self._rows(asked, {})["held"][0])
+        least = (
+            "SELECT least(parse_formatted_bytes($held), parse_formatted_bytes($wanted)) AS bytes"
+        )
+        limit = self._rows(least, {"held": held, "wanted": f"{memory_mib} MiB"})["bytes"][0]
+        self._connection.execute(f"SET memory_limit = '{limit} bytes'")
+        try:
+            yield
+        finally:
+            self._connection.execute(f"SET memory_limit = '{held}'")
+
     def checkpoint(self) -> None:
         """Write the log into the file, so that nothing hangs on a separate WAL."""
         reach("warehouse.checkpoint")

@@ -134,6 +134,16 @@ def test_the_data_version_tells_sets_of_segments_apart():
     assert all(re.fullmatch(r"[0-9a-f]{12}", version) for version in versions)
 
 
+@pytest.mark.parametrize(("wanted", "held"), [(256, 256 << 20), (4096, 1024 << 20)])
+def test_a_tighter_limit_holds_until_it_ends(workspace, wanted, held):
+    """It never lets the store have more than abp.yaml does, and the old limit comes back."""
+    text = "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        with warehouse.within(wanted):
+            assert warehouse._connection.sql(text).fetchall() == [(held,)]
+        assert warehouse._connection.sql(text).fetchall() == [(1024 << 20,)]
+
+
 def test_the_store_draws_nothing_on_the_screen(workspace):
     """DuckDB's own progress bar, which goes to standard output, is off."""
     with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
