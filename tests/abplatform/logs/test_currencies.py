@@ -62,7 +62,7 @@ def load(wire, write):
 
 def purchase(wire, name, amount, currency, *, after=timedelta(minutes=1), **fields):
     paid = {"kind": "purchase", "value_micros": round(amount * MILLION), "currency": currency}
-    return wire("conversion", name, after=after, impression_id="i1", **(paid | fields))
+    return wire("conversion", name, after=after, **({"impression_id": "i1"} | paid | fields))
 
 
 def value_of(exposures, key="beauty"):
@@ -144,13 +144,24 @@ def test_money_that_was_let_in_stays_when_its_rate_goes(  # noqa: PLR0917 -- fix
     workspace, facts, priced, wire, write, exposures
 ):
     """Without its rate it counts nowhere and is told of; a rebuild lets it in again."""
-    events = [wire("impression", "i1"), purchase(wire, "v1", 10, "EUR")]
+    shown = wire("impression", "i1")
+    cost = {"cost_micros": MILLION, "currency": "EUR"}
+    cell = {"experiment": "beauty", "variant": "baseline", "day": shown["ts"][:10]}
+    events = [
+        shown,
+        purchase(wire, "v1", 10, "EUR"),
+        purchase(wire, "v2", 10, "EUR", impression_id=None, unit_id=shown["unit_id"]),
+        wire("cost", "k1", impression_id="i1", **cost),
+        wire("cost", "k2", **cell, **cost),
+        purchase(wire, "v3", 1, "USD"),
+        purchase(wire, "v4", 1, "EUR", impression_id="nowhere"),
+    ]
     bare = {key: replace(one, rates=None) for key, one in facts.items()}
     first = ingest(priced(EUR=1.1), bare, files=[write(events)])
     assert first.left_over["unpriced"] == 0
     without = ingest(priced(), bare)
-    assert without.left_over["unpriced"] == 1
-    assert value_of(exposures) == 0
+    assert without.left_over["unpriced"] == 4
+    assert value_of(exposures) == MILLION
     workspace.warehouse.unlink()
     rebuilt = ingest(priced(), bare)
     assert rebuilt.totals == without.totals == first.totals

@@ -3,14 +3,22 @@
 -- variant's day without impressions; late events came when their rows were final. Early clicks lie
 -- more than the tolerance before their impression, late ones behind the window of its first experiment.
 -- Unpriced conversions and costs are in a currency without a rate in an experiment of theirs.
-WITH unpriced AS (
+WITH money AS (
+    SELECT
+        segment_number, line, currency, impression_hash, unit_id,
+        CAST(NULL AS VARCHAR) AS experiment
+    FROM conversions
+    WHERE segment_number <= $known_until AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+    UNION ALL
+    SELECT segment_number, line, currency, impression_hash, CAST(NULL AS VARCHAR), experiment
+    FROM costs
+    WHERE segment_number <= $known_until AND (withdrawn_by IS NULL OR withdrawn_by > $known_until)
+),
+
+unpriced AS (
     SELECT e.experiment, k.currency
     FROM experiments AS e
-    CROSS JOIN (
-        SELECT DISTINCT currency FROM conversions
-        UNION
-        SELECT DISTINCT currency FROM costs
-    ) AS k
+    CROSS JOIN (SELECT DISTINCT currency FROM money) AS k
     LEFT JOIN rates AS x ON x.experiment = e.experiment AND x.currency = k.currency
     WHERE x.rate IS NULL AND k.currency IS NOT NULL
 ),
@@ -89,40 +97,23 @@ SELECT 'unplaced_cost_days' AS kind, (
 UNION ALL
 SELECT 'unpriced' AS kind, count(*) AS events
 FROM (
-    SELECT c.segment_number, c.line
-    FROM conversions AS c
-    JOIN unpriced AS u ON u.currency = c.currency
-    JOIN impressions AS i
-        ON i.experiment = u.experiment AND i.key_hash = c.impression_hash
-    WHERE c.segment_number <= $known_until
-      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
+    SELECT m.segment_number, m.line
+    FROM money AS m
+    JOIN unpriced AS u ON u.currency = m.currency
+    JOIN impressions AS i ON i.experiment = u.experiment AND i.key_hash = m.impression_hash
+    WHERE i.segment_number <= $known_until
+      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
+    UNION
+    SELECT m.segment_number, m.line
+    FROM money AS m
+    JOIN unpriced AS u ON u.currency = m.currency
+    JOIN impressions AS i ON i.experiment = u.experiment AND i.unit_id = m.unit_id
+    WHERE m.impression_hash IS NULL
       AND i.segment_number <= $known_until
       AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
     UNION
-    SELECT c.segment_number, c.line
-    FROM conversions AS c
-    JOIN unpriced AS u ON u.currency = c.currency
-    JOIN impressions AS i ON i.experiment = u.experiment AND i.unit_id = c.unit_id
-    WHERE c.impression_id IS NULL
-      AND c.segment_number <= $known_until
-      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-      AND i.segment_number <= $known_until
-      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
-    UNION
-    SELECT c.segment_number, c.line
-    FROM costs AS c
-    JOIN unpriced AS u ON u.currency = c.currency
-    JOIN impressions AS i
-        ON i.experiment = u.experiment AND i.key_hash = c.impression_hash
-    WHERE c.segment_number <= $known_until
-      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-      AND i.segment_number <= $known_until
-      AND (i.withdrawn_by IS NULL OR i.withdrawn_by > $known_until)
-    UNION
-    SELECT c.segment_number, c.line
-    FROM costs AS c
-    JOIN unpriced AS u ON u.experiment = c.experiment AND u.currency = c.currency
-    WHERE c.impression_id IS NULL
-      AND c.segment_number <= $known_until
-      AND (c.withdrawn_by IS NULL OR c.withdrawn_by > $known_until)
-) AS money;
+    SELECT m.segment_number, m.line
+    FROM money AS m
+    JOIN unpriced AS u ON u.experiment = m.experiment AND u.currency = m.currency
+    WHERE m.impression_hash IS NULL
+) AS counted;
