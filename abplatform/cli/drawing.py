@@ -12,6 +12,7 @@ from abplatform.domain.experiment import Experiment, Variant
 from abplatform.errors import CatalogueError
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json, digest
+from abplatform.traffic.lineup import birth_week
 
 if TYPE_CHECKING:
     from generators.generate import Generation, Scorer
@@ -135,8 +136,7 @@ def _week_of_birth(brief: Brief, key: str) -> str:
     since = brief.experiments[key].started_at
     if since is None:
         return str(brief.week)
-    year, number, _ = since.astimezone(brief.workspace.settings.time_zone).isocalendar()
-    return f"{year}-W{number:02d}"
+    return birth_week(since, brief.workspace.settings.time_zone)
 
 
 def _is_targeted(experiment: Experiment, product: ReadyProduct) -> bool:
@@ -156,10 +156,10 @@ def _scorer(brief: Brief, key: str, variant: Variant) -> tuple[Scorer | None, Ma
     """The model that screens a variant's scenes: the one its YAML names, at the start's time."""
     registered = brief.experiments[key]
     named = variant.creatives.checkpoint if variant.creatives else None
-    if named == checkpoints.CHAMPION:
-        started = registered.started_at is not None
-        known = registered.resolved if started else {named: brief.champions.get(KIND)}
-        named = known.get(named)
+    if named is not None and registered.started_at is not None:
+        named = registered.checkpoint(KIND, named)
+    elif named == checkpoints.CHAMPION:
+        named = brief.champions.get(KIND)
     if named is None:
         return None, {}
     from reward.score import RewardScorer

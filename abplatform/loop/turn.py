@@ -237,7 +237,8 @@ class _Run:
         for key, registered in brief.experiments.items():
             if registered.state is State.DRAFT:
                 alias = self.champions.get(self.hands.kind)
-                resolved = {checkpoints.CHAMPION: alias} if alias else {}
+                champion = f"{self.hands.kind}/{checkpoints.CHAMPION}"
+                resolved = {champion: alias} if alias else {}
                 registry.start(key, at=starts, who=WHO, resolved=resolved)
             else:
                 registry.check_unedited(key)

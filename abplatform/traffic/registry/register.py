@@ -21,6 +21,7 @@ from abplatform.traffic.registry.replay import (
     RegisteredExperiment,
     Review,
     replay,
+    replay_halted,
     replay_reviews,
 )
 from abplatform.traffic.registry.slots import take_slots
@@ -98,6 +99,10 @@ class Register:
     def reviews(self) -> dict[str, Review]:
         """Return the newest review of every creative that people have looked at."""
         return replay_reviews(self.rows())
+
+    def halted(self) -> bool:
+        """Tell whether a person has switched all experiments off."""
+        return replay_halted(self.rows())
 
     def remedies(self, key: str) -> Remedies:
         """Return what people did about one experiment's split, also of one that has no YAML."""

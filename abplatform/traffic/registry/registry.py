@@ -29,6 +29,7 @@ from abplatform.traffic.registry.replay import (
     RegisteredExperiment,
     phase_facts,
     replay,
+    replay_halted,
     say_moment,
 )
 from abplatform.traffic.registry.special_days import calendar_facts
@@ -198,6 +199,19 @@ class Registry(Register):
         with self.journal.pen() as pen:
             detail = {"creative_id": creative_id, "decision": decision, "reason": reason}
             self._write(pen, "review", None, at=at, who=who, detail=detail)
+
+    def halt(self, *, at: datetime, who: str, reason: str | None = None) -> None:
+        """Switch all experiments off at once: everybody sees baselines. Their phases stay."""
+        self._write_switch("halt", at, who, reason)
+
+    def unhalt(self, *, at: datetime, who: str, reason: str | None = None) -> None:
+        """Let experiments run on after :meth:`halt`, each as it stands."""
+        self._write_switch("unhalt", at, who, reason)
+
+    def _write_switch(self, action: str, at: datetime, who: str, reason: str | None) -> None:
+        with self.journal.pen() as pen:
+            if replay_halted(pen.rows) != (action == "halt"):
+                self._write(pen, action, None, at=at, who=who, detail={"reason": reason})
 
     def _past(self, pen: Pen, key: str, action: str, *states: State) -> Past:
         return self._checked(replay(pen.rows), key, action, states)

@@ -23,6 +23,7 @@ __all__ = [
     "Review",
     "phase_facts",
     "replay",
+    "replay_halted",
     "replay_reviews",
     "say_moment",
 ]
@@ -74,6 +75,18 @@ class RegisteredExperiment:
     def key(self) -> str:
         """The experiment's key."""
         return self.experiment.key
+
+    def checkpoint(self, kind: str, name: str) -> str | None:
+        """Return the sha256 that a checkpoint named in the YAML stood for at the start.
+
+        Args:
+            kind: Of model, such as ``reward``.
+            name: An alias or a sha256; an alias that nothing stood behind has none.
+        """
+        if len(name) == 64:
+            return name
+        # The weekly turn once wrote aliases without the kind.
+        return self.resolved.get(f"{kind}/{name}") or self.resolved.get(name)
 
     @property
     def facts(self) -> ExperimentFacts:
@@ -219,6 +232,12 @@ def replay_reviews(rows: Iterable[JournalRow]) -> dict[str, Review]:
         for row in rows
         if row.action == "review"
     }
+
+
+def replay_halted(rows: Iterable[JournalRow]) -> bool:
+    """Tell whether all experiments are switched off."""
+    switches = [row.action for row in rows if row.action in {"halt", "unhalt"}]
+    return bool(switches) and switches[-1] == "halt"
 
 
 def _close(past: Past, at: datetime) -> tuple[Phase, ...]:
