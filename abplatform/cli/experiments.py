@@ -150,8 +150,12 @@ def status(*, keys: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     sources = source_rows(registry.workspace)
     if as_json:
         told = [str(problem) for problem in problems]
-        print_json({"experiments": rows, "problems": told, "sources": sources})
+        halted = registry.halted()
+        answer = {"experiments": rows, "problems": told, "sources": sources, "halted": halted}
+        print_json(answer)
         return
+    if registry.halted():
+        click.echo("warning halted: all experiments are off; `abp halt --end` lets them run on")
     print_status(registry.workspace, rows)
     for row in rows:
         if row["edited"]:

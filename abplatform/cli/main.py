@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "pause": ("experiments", "Pause a running experiment."),
     "ramp": ("experiments", "Move a running experiment to its next ramp step."),
     "stop": ("experiments", "Stop an experiment for good."),
+    "halt": ("halt", "Switch all experiments off at once."),
     "status": ("experiments", "Show every experiment's state."),
     "history": (
         "experiments",

@@ -19,7 +19,7 @@ from abplatform.domain.experiment import Experiment, State, Variant
 from abplatform.errors import AbplatformError
 from abplatform.traffic.lineup import Lineup, admission, baseline_lineups, birth_week, lineups
 from abplatform.traffic.policies import Policy, Uniform
-from abplatform.traffic.registry import RegisteredExperiment, Registry, Review
+from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
 from abplatform.workspace import Workspace
 
 __all__ = ["EMPTY", "Config", "ServedExperiment", "build_config"]
@@ -99,7 +99,7 @@ def build_config(workspace: Workspace) -> Config:
     return Config(
         version=_version(workspace, known, registry, lineage, categories),
         experiments={
-            key: _serve(registry, one, reviews, tuple(lineage.values()))
+            key: _serve(workspace, one, reviews, tuple(lineage.values()))
             for key, one in started.items()
         },
         layers=_layers(one.experiment for one in started.values()),
@@ -113,7 +113,7 @@ def build_config(workspace: Workspace) -> Config:
 
 
 def _serve(
-    registry: Registry,
+    workspace: Workspace,
     registered: RegisteredExperiment,
     reviews: Mapping[str, Review],
     creatives: Sequence[Lineage],
@@ -121,7 +121,7 @@ def _serve(
     experiment = registered.experiment
     admit = admission(reviews, experiment.approval)
     began = registered.started_at or registered.phases[0].starts_at
-    week = birth_week(began, registry.workspace.settings.time_zone)
+    week = birth_week(began, workspace.settings.time_zone)
     shown = {
         variant.name: lineups(
             creatives,
@@ -134,7 +134,7 @@ def _serve(
         if variant.creatives is not None
     }
     return ServedExperiment(
-        plan=registry.plan(experiment.key),
+        plan=plan_of(registered, workspace.clock(), workspace.settings.holdout),
         control=experiment.control.name,
         spec_sha256=registered.spec_sha256,
         lineups=shown,

@@ -2,7 +2,15 @@
 
 from abplatform.traffic.registry.aliases import resolve_aliases
 from abplatform.traffic.registry.edits import Edit
+from abplatform.traffic.registry.register import plan_of
 from abplatform.traffic.registry.registry import Registry
 from abplatform.traffic.registry.replay import RegisteredExperiment, Review
 
-__all__ = ["Edit", "RegisteredExperiment", "Registry", "Review", "resolve_aliases"]
+__all__ = [
+    "Edit",
+    "RegisteredExperiment",
+    "Registry",
+    "Review",
+    "plan_of",
+    "resolve_aliases",
+]

@@ -28,7 +28,7 @@ from abplatform.traffic.registry.slots import take_slots
 from abplatform.workspace import Workspace
 from abplatform.yaml_text import nearest
 
-__all__ = ["Register", "refuse_external"]
+__all__ = ["Register", "plan_of", "refuse_external"]
 
 
 class Register:
@@ -151,17 +151,7 @@ class Register:
         found = self.find(key)
         refuse_external(found.experiment)
         phases = found.phases or (self._first_phase(found.experiment, moment),)
-        begun = [phase for phase in phases if phase.starts_at <= moment]
-        phase = begun[-1] if begun else phases[0]
-        running = phase.ends_at is None or moment < phase.ends_at
-        return AssignmentPlan(
-            experiment_key=key,
-            layer_name=found.experiment.own_layer.name,
-            phase=phase,
-            running=running and bool(begun),
-            holdout=self.workspace.settings.holdout,
-            targeting=found.experiment.targeting,
-        )
+        return plan_of(replace(found, phases=phases), moment, self.workspace.settings.holdout)
 
     def _registered(self, files: Mapping[str, SpecFile]) -> dict[str, RegisteredExperiment]:
         rows = self.rows()
@@ -259,6 +249,27 @@ class Register:
                 f"{experiment.unit}: they could share a person",
                 remedy=f"use `unit: {unit}`, or put {experiment.key} into another layer",
             )
+
+
+def plan_of(registered: RegisteredExperiment, moment: datetime, holdout: float) -> AssignmentPlan:
+    """Return what decides about units at a moment.
+
+    Args:
+        registered: An experiment with at least one phase.
+        moment: Before the first phase it is that one, not running.
+        holdout: The share of units that no experiment touches, 0 … 1.
+    """
+    begun = [phase for phase in registered.phases if phase.starts_at <= moment]
+    phase = begun[-1] if begun else registered.phases[0]
+    running = phase.ends_at is None or moment < phase.ends_at
+    return AssignmentPlan(
+        experiment_key=registered.key,
+        layer_name=registered.experiment.own_layer.name,
+        phase=phase,
+        running=running and bool(begun),
+        holdout=holdout,
+        targeting=registered.experiment.targeting,
+    )
 
 
 def _untouched(file: SpecFile) -> RegisteredExperiment:
