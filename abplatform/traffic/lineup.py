@@ -78,6 +78,9 @@ def lineups(
 ) -> dict[str, Lineup]:
     """Return a variant's creatives by product.
 
+    Generated ones are those made in the experiment's week; where a product has none, those that
+    were made without a week, as `abp generate` makes them.
+
     Args:
         creatives: All there are, in the order of making.
         choice: What the variant shows.
@@ -87,9 +90,11 @@ def lineups(
     """
     if choice.source == "baseline":
         return baseline_lineups(creatives, admit)
-    born = (one for one in creatives if one.source == "generated" and one.week == week)
-    mine = (one for one in born if checkpoint is None or checkpoint in one.checkpoints.values())
-    return _by_product(mine, admit, most=choice.per_product)
+    drawn = [one for one in creatives if one.source == "generated"]
+    mine = [one for one in drawn if checkpoint is None or checkpoint in one.checkpoints.values()]
+    born = _by_product((one for one in mine if one.week == week), admit, most=choice.per_product)
+    others = _by_product((one for one in drawn if one.week is None), admit, most=choice.per_product)
+    return {**others, **born}
 
 
 def _by_product(

@@ -56,6 +56,14 @@ def test_a_variant_shows_the_creatives_of_its_week(workspace):
     assert lineup.excluded == {"two": "pending_review"}
 
 
+def test_creatives_without_a_week_stand_in(workspace):
+    """A product without creatives of the experiment's week shows those made without a week."""
+    append_lineage(workspace.creatives, [replace(made("loose", week=None), product_id="p2")])
+    shown = build_config(workspace).experiments["lamps"].lineups["generated"]
+    assert list(shown["p2"].excluded) == ["loose"]
+    assert "loose" not in shown["p1"].excluded
+
+
 def test_a_rejected_creative_is_not_shown_to_anybody(workspace):
     """Rejecting a baseline takes it from the variant and from everybody outside."""
     review(workspace, "plain", "rejected")
