@@ -21,6 +21,8 @@ from abplatform.domain.catalog import Category, Lineage, Placement, Product
 from abplatform.errors import CatalogueError
 
 __all__ = [
+    "CATALOGUE_FILE",
+    "LINEAGE_FILE",
     "Catalogue",
     "Refusal",
     "append_lineage",

@@ -7,22 +7,33 @@ from the warehouse. Whoever serves holds one reference to the newest, so that no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
-from abplatform.creatives import read_catalogue, read_lineage
+from abplatform.creatives import CATALOGUE_FILE, LINEAGE_FILE, read_catalogue, read_lineage
 from abplatform.domain.assignment import AssignmentPlan
 from abplatform.domain.catalog import Lineage
-from abplatform.domain.experiment import Experiment, State, Variant
+from abplatform.domain.experiment import CreativeChoice, Experiment, State, Variant
 from abplatform.errors import AbplatformError
-from abplatform.traffic.lineup import Lineup, admission, baseline_lineups, birth_week, lineups
+from abplatform.traffic.journal import JournalRow
+from abplatform.traffic.lineup import (
+    Stock,
+    baseline_stock,
+    birth_week,
+    pending_in,
+    rejected_in,
+    stock_of,
+)
 from abplatform.traffic.policies import Policy, Uniform
 from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
+from abplatform.traffic.registry.replay import replay_halted, replay_reviews
 from abplatform.workspace import Workspace
 
-__all__ = ["EMPTY", "Config", "ServedExperiment", "build_config"]
+__all__ = ["EMPTY", "Config", "ConfigReader", "ServedExperiment", "build_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,8 @@ class ServedExperiment:
         plan: Who gets which variant.
         control: The control's name.
         spec_sha256: Of the YAML in force.
-        lineups: Variant to product to its creatives; a product that is missing has none of its own.
+        stocks: Variant to product to its creatives; a product that is missing has none of its own.
+        excluded: Creatives that it may not show, to the reason.
         policies: Variant to how it chooses among them.
         floors: Variant to the share that is drawn uniformly, 0 … 1.
     """
@@ -41,7 +53,8 @@ class ServedExperiment:
     plan: AssignmentPlan
     control: str
     spec_sha256: str
-    lineups: Mapping[str, Mapping[str, Lineup]] = field(default_factory=dict)
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     floors: Mapping[str, float] = field(default_factory=dict)
 
@@ -55,6 +68,7 @@ class Config:
         experiments: Key to experiment; those that were started and are not over.
         layers: Layer to its experiments in order of start.
         baselines: Product to its original baselines, which everybody outside experiments sees.
+        excluded: Creatives that nobody may see, to the reason: ``rejected``, ``withdrawn``.
         creatives: Creative to how it was made.
         categories: Product to the path of its category.
         products: Category path to the products in it and below it.
@@ -66,7 +80,8 @@ class Config:
     version: str
     experiments: Mapping[str, ServedExperiment] = field(default_factory=dict)
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    baselines: Mapping[str, Lineup] = field(default_factory=dict)
+    baselines: Stock = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
     creatives: Mapping[str, Lineage] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
     products: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -80,64 +95,171 @@ EMPTY = Config("empty")
 
 
 def build_config(workspace: Workspace) -> Config:
-    """Read everything that decides.
+    """Read everything that decides; see :meth:`ConfigReader.read`."""
+    return ConfigReader(workspace).read()
 
-    A YAML file that cannot be used is left out and named in ``problems``: what was started runs on
-    as it was started.
 
-    Raises:
-        RegistryError: The journal or a kept spec is broken.
-        CatalogueError: The lineage cannot be read.
+class ConfigReader:
+    """Reads configs one after the other; what has not changed on the disk is not read again.
+
+    So a pause, a review or a withdrawal costs the journal alone, however many creatives there are.
+
+    Args:
+        workspace: Where everything lies.
     """
-    registry = Registry(workspace)
-    known, problems = registry.usable()
-    started = {key: one for key, one in known.items() if one.state in {State.RUNNING, State.PAUSED}}
-    started = {key: one for key, one in started.items() if one.phases}
-    lineage = read_lineage(workspace.creatives)
-    reviews = registry.reviews()
-    categories, wrong = _categories(workspace)
-    return Config(
-        version=_version(workspace, known, registry, lineage, categories),
-        experiments={
-            key: _serve(workspace, one, reviews, tuple(lineage.values()))
-            for key, one in started.items()
-        },
-        layers=_layers(one.experiment for one in started.values()),
-        baselines=baseline_lineups(lineage.values(), admission(reviews, "rules")),
-        creatives=lineage,
-        categories=categories,
-        products=_below(categories),
-        halted=registry.halted(),
-        problems=tuple(map(str, [*problems, *wrong])),
-    )
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._gallery = _Kept(_read_gallery)
+        self._catalogue = _Kept(_read_categories)
+
+    def read(self) -> Config:
+        """Read everything that decides.
+
+        A YAML file that cannot be used is left out and named in ``problems``: what was started
+        runs on as it was started.
+
+        Raises:
+            RegistryError: The journal or a kept spec is broken.
+            CatalogueError: The lineage cannot be read.
+        """
+        workspace = self._workspace
+        registry = Registry(workspace)
+        rows = registry.rows()
+        known, problems = registry.usable()
+        started = {key: one for key, one in known.items() if one.phases and one.state in _SERVED}
+        gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
+        shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
+        reviews = replay_reviews(rows)
+        excluded = rejected_in(reviews)
+        return Config(
+            version=_version(workspace, known, rows, gallery, shop),
+            experiments={
+                key: _serve(workspace, one, gallery, reviews, excluded)
+                for key, one in started.items()
+            },
+            layers=_layers(one.experiment for one in started.values()),
+            baselines=gallery.baselines,
+            excluded=excluded,
+            creatives=gallery.creatives,
+            categories=shop.categories,
+            products=shop.products,
+            halted=replay_halted(rows),
+            problems=tuple(map(str, [*problems, *shop.problems])),
+        )
+
+
+_SERVED = frozenset({State.RUNNING, State.PAUSED})
+_Read = TypeVar("_Read")
+
+
+class _Kept(Generic[_Read]):
+    """What was read of a file, kept until the file changes."""
+
+    def __init__(self, read: Callable[[Path], _Read]) -> None:
+        self._read = read
+        self._signature: tuple[int, ...] | None = None
+        self._value: _Read | None = None
+
+    def of(self, folder: Path, file: Path) -> _Read:
+        """Return what a folder holds; it is read again when the file in it has changed."""
+        signature = _signature(file)
+        if self._value is None or signature != self._signature:
+            self._value = self._read(folder)
+            self._signature = signature
+        return self._value
+
+
+def _signature(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(slots=True)
+class _Gallery:
+    """All creatives, and the stocks that experiments have drawn from them so far."""
+
+    creatives: Mapping[str, Lineage]
+    baselines: Stock
+    digest: str
+    stocks: dict[tuple[CreativeChoice, str, str | None], Stock] = field(default_factory=dict)
+
+    def stock(self, choice: CreativeChoice, week: str, checkpoint: str | None) -> Stock:
+        """Return a variant's creatives by product."""
+        asked = (choice, week, checkpoint)
+        if asked not in self.stocks:
+            every = self.creatives.values()
+            self.stocks[asked] = stock_of(every, choice, week=week, checkpoint=checkpoint)
+        return self.stocks[asked]
+
+
+def _read_gallery(root: Path) -> _Gallery:
+    lineage = read_lineage(root)
+    digest = hashlib.sha256("".join(lineage).encode()).hexdigest()
+    return _Gallery(lineage, baseline_stock(lineage.values()), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """Product to category and back, and what is wrong with the catalogue."""
+
+    categories: Mapping[str, str]
+    products: Mapping[str, tuple[str, ...]]
+    digest: str
+    problems: tuple[AbplatformError, ...] = ()
+
+
+def _read_categories(folder: Path) -> _Shop:
+    """Read a catalogue's categories; a workspace without a catalogue has none."""
+    problems: tuple[AbplatformError, ...] = ()
+    categories: dict[str, str] = {}
+    if folder.exists():
+        try:
+            found = read_catalogue(folder).products
+            categories = {one.product_id: one.category.path for one in found}
+        except AbplatformError as error:
+            problems = (error,)
+    below: dict[str, list[str]] = {}
+    for product_id, path in categories.items():
+        names = path.split("/")
+        for depth in range(1, len(names) + 1):
+            below.setdefault("/".join(names[:depth]), []).append(product_id)
+    products = {path: tuple(names) for path, names in below.items()}
+    digest = hashlib.sha256(msgspec.json.encode(categories)).hexdigest()
+    return _Shop(categories, products, digest, problems)
 
 
 def _serve(
     workspace: Workspace,
     registered: RegisteredExperiment,
+    gallery: _Gallery,
     reviews: Mapping[str, Review],
-    creatives: Sequence[Lineage],
+    excluded: Mapping[str, str],
 ) -> ServedExperiment:
     experiment = registered.experiment
-    admit = admission(reviews, experiment.approval)
     began = registered.started_at or registered.phases[0].starts_at
     week = birth_week(began, workspace.settings.time_zone)
-    shown = {
-        variant.name: lineups(
-            creatives,
-            variant.creatives,
-            admit,
-            week=week,
-            checkpoint=_screened_by(registered, variant),
-        )
+    stocks = {
+        variant.name: gallery.stock(variant.creatives, week, _screened_by(registered, variant))
         for variant in experiment.variants
         if variant.creatives is not None
     }
+    if experiment.approval == "human":
+        drawn = [
+            stocks[variant.name]
+            for variant in experiment.variants
+            if variant.creatives is not None and variant.creatives.source == "generated"
+        ]
+        excluded = {**pending_in(drawn, reviews), **excluded}
     return ServedExperiment(
         plan=plan_of(registered, workspace.clock(), workspace.settings.holdout),
         control=experiment.control.name,
         spec_sha256=registered.spec_sha256,
-        lineups=shown,
+        stocks=stocks,
+        excluded=excluded,
         policies={variant.name: Uniform() for variant in experiment.variants},
         floors={variant.name: variant.policy.floor for variant in experiment.variants},
     )
@@ -157,39 +279,18 @@ def _layers(experiments: Iterable[Experiment]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _categories(workspace: Workspace) -> tuple[dict[str, str], list[AbplatformError]]:
-    """Product to category; a workspace without a catalogue knows none."""
-    if not workspace.catalog.exists():
-        return {}, []
-    try:
-        catalogue = read_catalogue(workspace.catalog)
-    except AbplatformError as error:
-        return {}, [error]
-    return {one.product_id: one.category.path for one in catalogue.products}, []
-
-
-def _below(categories: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for product_id, path in categories.items():
-        names = path.split("/")
-        for depth in range(1, len(names) + 1):
-            found.setdefault("/".join(names[:depth]), []).append(product_id)
-    return {path: tuple(products) for path, products in found.items()}
-
-
 def _version(
     workspace: Workspace,
     known: Mapping[str, RegisteredExperiment],
-    registry: Registry,
-    lineage: Mapping[str, Lineage],
-    categories: Mapping[str, str],
+    rows: Sequence[JournalRow],
+    gallery: _Gallery,
+    shop: _Shop,
 ) -> str:
-    rows = registry.rows()
     inputs = {
         "journal": rows[-1].sha256 if rows else None,
         "specs": {key: one.spec_sha256 for key, one in known.items()},
-        "creatives": list(lineage),
-        "categories": dict(categories),
+        "creatives": gallery.digest,
+        "categories": shop.digest,
         "holdout": workspace.settings.holdout,
     }
     return hashlib.sha256(msgspec.json.encode(inputs, order="sorted")).hexdigest()[:12]

@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 from abplatform.domain.assignment import Assignment, assign
 from abplatform.domain.events import CURRENT_SCHEMA, Assigned, Attributes, Impression, Name
 from abplatform.traffic.config import Config, ServedExperiment
-from abplatform.traffic.lineup import Lineup
+from abplatform.traffic.lineup import Lineup, line_up
 from abplatform.traffic.policies import Context, Policy, Uniform, choose
 
 __all__ = [
@@ -201,7 +201,7 @@ def decide(config: Config, request: Request, *, decision_id: str, at: datetime) 
     category = asked.category or config.categories.get(products[0] if products else "")
     context = _flat(asked, category)
     stands = _place(config, request, context)
-    lineup = _lineup(config, stands.lineups, products)
+    lineup = _lineup(config, stands, products)
     policy, floor = stands.policy, stands.floor
     choice = choose(policy, context, lineup.eligible, floor=floor, decision_id=decision_id)
     product_id = products[0] if products else None
@@ -286,12 +286,12 @@ class _Place:
     assignment: Assignment | None = None
     variant: str | None = None
 
-    @property
-    def lineups(self) -> Mapping[str, Lineup]:
-        """The variant's own creatives by product."""
+    def own(self, product_id: str) -> Lineup:
+        """Return the variant's own creatives of a product."""
         if self.served is None or self.variant is None:
-            return {}
-        return self.served.lineups.get(self.variant, {})
+            return _NO_LINEUP
+        names = self.served.stocks.get(self.variant, {}).get(product_id, ())
+        return line_up(names, self.served.excluded)
 
     @property
     def policy(self) -> Policy:
@@ -372,22 +372,22 @@ def _flat(asked: RequestContext, category: str | None) -> Context:
     return {**asked.attributes, **{name: value for name, value in own.items() if value is not None}}
 
 
-def _lineup(config: Config, own: Mapping[str, Lineup], products: Sequence[str]) -> Lineup:
+def _lineup(config: Config, stands: _Place, products: Sequence[str]) -> Lineup:
     """What may be shown of these products: a variant's own creatives, else the baselines."""
     if len(products) == 1:
-        return _of_product(config, own, products[0])
-    each = [_of_product(config, own, product_id) for product_id in products]
+        return _of_product(config, stands, products[0])
+    each = [_of_product(config, stands, product_id) for product_id in products]
     return Lineup(
         tuple(name for lineup in each for name in lineup.eligible),
         {name: why for lineup in each for name, why in lineup.excluded.items()},
     )
 
 
-def _of_product(config: Config, own: Mapping[str, Lineup], product_id: str) -> Lineup:
-    mine = own.get(product_id, _NO_LINEUP)
+def _of_product(config: Config, stands: _Place, product_id: str) -> Lineup:
+    mine = stands.own(product_id)
     if mine.eligible:
         return mine
-    base = config.baselines.get(product_id, _NO_LINEUP)
+    base = line_up(config.baselines.get(product_id, ()), config.excluded)
     return Lineup(base.eligible, {**base.excluded, **mine.excluded}) if mine.excluded else base
 
 

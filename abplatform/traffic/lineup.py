@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import CreativeChoice
 from abplatform.traffic.registry import Review
 
-__all__ = ["Admission", "Lineup", "admission", "baseline_lineups", "birth_week", "lineups"]
+__all__ = [
+    "Lineup",
+    "Stock",
+    "baseline_stock",
+    "birth_week",
+    "line_up",
+    "pending_in",
+    "rejected_in",
+    "stock_of",
+]
 
-Admission = Callable[[Lineage], str | None]
-"""Says why a creative may not be shown, None when it may."""
+Stock = Mapping[str, tuple[str, ...]]
+"""Product to the creatives that were made of it for one variant, admitted or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +45,19 @@ def birth_week(moment: datetime, zone: ZoneInfo) -> str:
     return f"{year}-W{number:02d}"
 
 
-def admission(
-    reviews: Mapping[str, Review],
-    approval: Literal["rules", "human"],
-    refused: Callable[[Lineage], str | None] = lambda _: None,
-) -> Admission:
-    """Return what lets creatives into traffic.
-
-    Args:
-        reviews: Creative to its newest review.
-        approval: ``human`` admits generated creatives only once a person has approved them.
-        refused: Says why a creative is refused whatever reviews say, such as ``withdrawn``.
-    """
-
-    def admit(lineage: Lineage) -> str | None:
-        review = reviews.get(lineage.creative_id)
-        if reason := refused(lineage):
-            return reason
-        if review is not None and review.decision == "rejected":
-            return "rejected"
-        if review is None and approval == "human" and lineage.source == "generated":
-            return "pending_review"
-        return None
-
-    return admit
+def baseline_stock(creatives: Iterable[Lineage]) -> Stock:
+    """Return every product's original baselines, in the order of making."""
+    return _by_product(one for one in creatives if one.source == "baseline")
 
 
-def baseline_lineups(creatives: Iterable[Lineage], admit: Admission) -> dict[str, Lineup]:
-    """Return every product's original baselines."""
-    return _by_product((one for one in creatives if one.source == "baseline"), admit)
-
-
-def lineups(
+def stock_of(
     creatives: Iterable[Lineage],
     choice: CreativeChoice,
-    admit: Admission,
     *,
     week: str,
     checkpoint: str | None = None,
-) -> dict[str, Lineup]:
-    """Return a variant's creatives by product.
+) -> Stock:
+    """Return a variant's creatives by product, at most so many as its YAML asks for.
 
     Generated ones are those made in the experiment's week; where a product has none, those that
     were made without a week, as `abp generate` makes them.
@@ -84,31 +65,48 @@ def lineups(
     Args:
         creatives: All there are, in the order of making.
         choice: What the variant shows.
-        admit: What lets them into traffic.
         week: The ISO week in which the experiment's creatives were made.
         checkpoint: The sha256 of the model that screened them; None where none did.
     """
     if choice.source == "baseline":
-        return baseline_lineups(creatives, admit)
+        return baseline_stock(creatives)
     drawn = [one for one in creatives if one.source == "generated"]
-    mine = [one for one in drawn if checkpoint is None or checkpoint in one.checkpoints.values()]
-    born = _by_product((one for one in mine if one.week == week), admit, most=choice.per_product)
-    others = _by_product((one for one in drawn if one.week is None), admit, most=choice.per_product)
-    return {**others, **born}
+    mine = (one for one in drawn if checkpoint is None or checkpoint in one.checkpoints.values())
+    found = {
+        **_by_product(one for one in drawn if one.week is None),
+        **_by_product(one for one in mine if one.week == week),
+    }
+    return {product_id: names[: choice.per_product] for product_id, names in found.items()}
 
 
-def _by_product(
-    creatives: Iterable[Lineage], admit: Admission, most: int | None = None
-) -> dict[str, Lineup]:
-    """Gather by product; of each at most so many, whether or not they are admitted."""
-    gathered: dict[str, list[Lineage]] = {}
+def rejected_in(reviews: Mapping[str, Review]) -> dict[str, str]:
+    """Return the creatives that people rejected, to the reason ``rejected``."""
+    return {name: "rejected" for name, one in reviews.items() if one.decision == "rejected"}
+
+
+def pending_in(stocks: Iterable[Stock], reviews: Mapping[str, Review]) -> dict[str, str]:
+    """Return the creatives that nobody has looked at, to the reason ``pending_review``."""
+    every = (name for stock in stocks for names in stock.values() for name in names)
+    return {name: "pending_review" for name in every if name not in reviews}
+
+
+def line_up(names: tuple[str, ...], excluded: Mapping[str, str]) -> Lineup:
+    """Return which of some creatives may be shown.
+
+    Args:
+        names: In the order of making.
+        excluded: Creatives that may not be shown, to the reason.
+    """
+    if excluded.keys().isdisjoint(names):
+        return Lineup(names)
+    return Lineup(
+        tuple(name for name in names if name not in excluded),
+        {name: excluded[name] for name in names if name in excluded},
+    )
+
+
+def _by_product(creatives: Iterable[Lineage]) -> dict[str, tuple[str, ...]]:
+    gathered: dict[str, list[str]] = {}
     for one in creatives:
-        gathered.setdefault(one.product_id, []).append(one)
-    found = {}
-    for product_id, made in gathered.items():
-        reasons = {one.creative_id: admit(one) for one in made[:most]}
-        found[product_id] = Lineup(
-            tuple(name for name, reason in reasons.items() if reason is None),
-            {name: reason for name, reason in reasons.items() if reason is not None},
-        )
-    return found
+        gathered.setdefault(one.product_id, []).append(one.creative_id)
+    return {product_id: tuple(names) for product_id, names in gathered.items()}

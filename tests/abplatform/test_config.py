@@ -6,8 +6,9 @@ import pytest
 
 from abplatform.creatives import append_lineage
 from abplatform.domain.catalog import Lineage, Placement
-from abplatform.traffic.config import build_config
+from abplatform.traffic.config import ConfigReader, build_config
 from abplatform.traffic.decisions import Request, RequestContext, decide
+from abplatform.traffic.lineup import line_up
 from abplatform.traffic.registry import Registry
 from abplatform.workspace import Workspace
 
@@ -44,6 +45,11 @@ def workspace(tmp_path):
     return found
 
 
+def lineup_of(config, variant, product="p1"):
+    served = config.experiments["lamps"]
+    return line_up(served.stocks[variant][product], served.excluded)
+
+
 def review(workspace, name, decision):
     Registry(workspace).record_review(name, decision, at=MONDAY, who="t")
 
@@ -51,7 +57,7 @@ def review(workspace, name, decision):
 def test_a_variant_shows_the_creatives_of_its_week(workspace):
     """Generated variants have their week's creatives, as many as the YAML asks for."""
     review(workspace, "one", "approved")
-    lineup = build_config(workspace).experiments["lamps"].lineups["generated"]["p1"]
+    lineup = lineup_of(build_config(workspace), "generated")
     assert lineup.eligible == ("one",)
     assert lineup.excluded == {"two": "pending_review"}
 
@@ -59,17 +65,16 @@ def test_a_variant_shows_the_creatives_of_its_week(workspace):
 def test_creatives_without_a_week_stand_in(workspace):
     """A product without creatives of the experiment's week shows those made without a week."""
     append_lineage(workspace.creatives, [replace(made("loose", week=None), product_id="p2")])
-    shown = build_config(workspace).experiments["lamps"].lineups["generated"]
-    assert list(shown["p2"].excluded) == ["loose"]
-    assert "loose" not in shown["p1"].excluded
+    shown = build_config(workspace).experiments["lamps"].stocks["generated"]
+    assert shown == {"p1": ("one", "two"), "p2": ("loose",)}
 
 
 def test_a_rejected_creative_is_not_shown_to_anybody(workspace):
     """Rejecting a baseline takes it from the variant and from everybody outside."""
     review(workspace, "plain", "rejected")
     config = build_config(workspace)
-    assert config.baselines["p1"].excluded == {"plain": "rejected"}
-    assert config.experiments["lamps"].lineups["baseline"]["p1"].eligible == ()
+    assert lineup_of(config, "baseline").excluded == {"plain": "rejected"}
+    assert config.excluded == {"plain": "rejected"}
 
 
 def test_version_changes_with_what_decides(workspace):
@@ -78,6 +83,25 @@ def test_version_changes_with_what_decides(workspace):
     assert build_config(workspace) == before
     review(workspace, "one", "approved")
     assert build_config(workspace).version != before.version
+
+
+def test_a_reader_sees_every_change(workspace):
+    """Reading again gives what reading for the first time gives, after every kind of change."""
+    reader = ConfigReader(workspace)
+    rows = (workspace.catalog / "products.csv").read_text()
+    changes = [
+        lambda: review(workspace, "one", "approved"),
+        lambda: append_lineage(workspace.creatives, [replace(made("new"), product_id="p2")]),
+        lambda: (workspace.catalog / "products.csv").write_text(f"{rows}p2,p.png,Desk,home/wood\n"),
+        lambda: Registry(workspace).pause("lamps", at=MONDAY, who="t"),
+        lambda: (workspace.experiments / "lamps.yaml").write_text("key: ["),
+    ]
+    versions = {reader.read().version}
+    for change in changes:
+        change()
+        assert reader.read() == build_config(workspace)
+        versions.add(reader.read().version)
+    assert len(versions) == len(changes)  # a broken YAML file decides nothing
 
 
 def test_a_broken_yaml_is_named_and_the_rest_is_served(workspace):

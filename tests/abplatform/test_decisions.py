@@ -22,16 +22,16 @@ from abplatform.traffic.decisions import (
     impression_of,
     new_decision_id,
 )
-from abplatform.traffic.lineup import Lineup
 from abplatform.traffic.policies import Uniform
 
 AT = datetime(2026, 11, 2, 9, tzinfo=UTC)
 WHOLE = BucketRange(0, BUCKETS)
 WEIGHTS = {"base": 50.0, "gen": 50.0}
-BASELINES = {"p1": Lineup(("plain",)), "p2": Lineup(("plain2",))}
+BASELINES = {"p1": ("plain",), "p2": ("plain2",)}
+EXCLUDED = {"odd": "rejected"}
 OWN = {
     "base": BASELINES,
-    "gen": {"p1": Lineup(("sunny", "misty"), {"odd": "rejected"})},
+    "gen": {"p1": ("sunny", "odd", "misty")},
 }
 
 
@@ -61,6 +61,7 @@ def config_of(*plans, floor=0.0, own=OWN, **others):
             "base",
             "0" * 64,
             own,
+            EXCLUDED,
             dict.fromkeys(WEIGHTS, Uniform()),
             {"base": 0, "gen": floor},
         )
@@ -71,6 +72,7 @@ def config_of(*plans, floor=0.0, own=OWN, **others):
         served,
         {"feed": tuple(served)},
         BASELINES,
+        EXCLUDED,
         CREATIVES,
         {"p1": "beauty/lip", "p2": "home"},
         {"beauty": ("p1",), "beauty/lip": ("p1",), "home": ("p2",)},
@@ -100,8 +102,9 @@ def test_record_is_a_decision_of_the_wire():
         event = decode_event(msgspec.json.encode(decided(config_of(plan), unit)))
         (stands,) = event.all_assignments
         assert stands.variant == assign(plan, unit).variant
-        assert event.creative_id in OWN[stands.variant]["p1"].eligible
-        assert event.propensity == 1 / len(OWN[stands.variant]["p1"].eligible)
+        shown = [name for name in OWN[stands.variant]["p1"] if name not in EXCLUDED]
+        assert event.creative_id in shown
+        assert event.propensity == 1 / len(shown)
 
 
 def test_a_decision_can_be_repeated_from_its_record():
@@ -209,7 +212,7 @@ def test_stratum_tells_propensities_apart():
     gen = [u for u in units() if assign(plan_of(), u).variant == "gen"]
     one, two = (decided(config_of(plan_of()), unit) for unit in gen[:2])
     assert one.stratum == two.stratum
-    other = {**OWN, "gen": {"p1": Lineup(("sunny",))}}
+    other = {**OWN, "gen": {"p1": ("sunny",)}}
     assert decided(config_of(plan_of(), own=other), gen[0]).stratum != one.stratum
 
 
