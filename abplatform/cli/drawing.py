@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abplatform import checkpoints
-from abplatform.domain.assignment import targets
 from abplatform.domain.experiment import Experiment, Variant
+from abplatform.domain.targeting import targets
 from abplatform.errors import CatalogueError
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json, digest

@@ -14,6 +14,7 @@ from typing import Literal
 
 from abplatform.domain.catalog import CreativeSource
 from abplatform.domain.metrics import METRICS, Direction
+from abplatform.domain.targeting import Condition
 
 __all__ = [
     "UNIT_NOUNS",
@@ -291,7 +292,8 @@ class Experiment:
         layer: Where it runs; a private layer by default.
         unit: What is randomised and analysed.
         assignment: ``external`` when the log says who saw what.
-        targeting: Allowed values by dimension; empty admits everyone.
+        targeting: Name to condition; empty admits everyone.
+        forced: Variant to units that always get it and are not compared.
         approval: Who lets creatives into traffic.
         ramp: Steps of traffic; the last one stays.
         events: Until when events count.
@@ -310,7 +312,8 @@ class Experiment:
     layer: Layer | None = None
     unit: Unit = "user_id"
     assignment: Assigned = "platform"
-    targeting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    targeting: Mapping[str, Condition] = field(default_factory=dict)
+    forced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     approval: Literal["rules", "human"] = "rules"
     ramp: tuple[RampStep, ...] = (RampStep(traffic=1.0),)
     events: EventWindows = field(default_factory=EventWindows)

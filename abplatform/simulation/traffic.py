@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from abplatform.domain.assignment import AssignmentPlan, assign_many, targets
+from abplatform.domain.assignment import AssignmentPlan, assign_many
+from abplatform.domain.targeting import targets
 from abplatform.simulation.market import Market
 from abplatform.simulation.seeds import stream
 from abplatform.simulation.shoppers import Visits, visit

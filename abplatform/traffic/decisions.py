@@ -19,9 +19,10 @@ from msgspec import Meta, Struct
 
 from abplatform.domain.assignment import Assignment, assign
 from abplatform.domain.events import CURRENT_SCHEMA, Assigned, Attributes, Impression, Name
+from abplatform.domain.targeting import Context
 from abplatform.traffic.config import Config, ServedExperiment
 from abplatform.traffic.lineup import Lineup, line_up
-from abplatform.traffic.policies import Context, Policy, Uniform, choose
+from abplatform.traffic.policies import Policy, Uniform, choose
 
 __all__ = [
     "MOST_PRODUCTS",
@@ -337,7 +338,7 @@ def _place(config: Config, request: Request, context: Context) -> _Place:
     found = _NOWHERE
     for key in _asked(config, request):
         served = config.experiments[key]
-        given = assign(served.plan, request.unit_id, context)  # type: ignore[arg-type]
+        given = assign(served.plan, request.unit_id, context)
         forced = request.force.get(key)
         if forced in served.plan.phase.variants and served.plan.running:
             return _Place("forced", served, given, forced)

@@ -21,12 +21,12 @@ from abplatform.domain.assignment import (
     bucket_ranges,
     buckets,
     share_range,
-    targets,
     unit_hash,
     unit_slice,
     unit_slices,
 )
 from abplatform.domain.experiment import BucketRange, Phase
+from abplatform.domain.targeting import NumberRange, targets
 
 VECTORS = json.loads((Path(__file__).parent / "vectors/assignment.json").read_text("utf-8"))
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -217,6 +217,50 @@ def test_targeting_admits_what_lies_below():
     assert targets(only_beauty, None)
     everywhere_else = plan_of(variants={"a": 1.0}, targeting=only_beauty)
     assert assign_many(everywhere_else, ["u"], {"category": "shoes"}).tolist() == [-1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "admitted", "refused"),
+    [
+        (NumberRange(min=18, below=65), [18, 64.9, 20.0], [17.9, 65, "20", True, None, "adult"]),
+        (NumberRange(min=18), [18, 1e12], [-1, False]),
+        (NumberRange(below=0), [-0.5], [0, 0.0]),
+        (True, [True], [False, 1, "true", None]),
+        (False, [False], [True, 0, "", None]),
+        (("gold", "silver"), ["gold", "silver", "gold/plus"], ["Gold", "goldplus", 1, True, None]),
+    ],
+    ids=["range", "min", "below", "true", "false", "texts"],
+)
+def test_conditions_are_typed(condition, admitted, refused):
+    """A condition admits values of its own type alone: "20" is no number, and true is not 1."""
+    assert [v for v in [*admitted, *refused] if targets({"x": condition}, {"x": v})] == admitted
+    assert not targets({"x": condition}, {})
+
+
+def test_every_condition_has_to_admit():
+    """A context takes part when every condition admits it, and not when one does not."""
+    conditions = {"country": ("CN",), "age": NumberRange(min=18), "premium": True}
+    context = {"country": "CN", "age": 30, "premium": True}
+    assert targets(conditions, context)
+    for name in conditions:
+        assert not targets(conditions, {**context, name: None})
+
+
+def test_forced_units_get_their_variant_whatever_else_holds():
+    """A forced unit has its variant past holdout, layer, targeting and ramp, one and many."""
+    shut = {"slots": (), "traffic": 0.0, "holdout": 1.0, "targeting": {"country": ("CN",)}}
+    plan = plan_of(variants={"a": 50.0, "b": 50.0}, forced={"qa": "b", "x": "gone"}, **shut)
+    assert assign(plan, "qa", {"country": "DE"})[1:3] == ("b", "forced")
+    assert assign(plan, "x", {"country": "DE"}).reason == "holdout"
+    for context in (None, {"country": "DE"}):
+        assert assign_many(plan, ["u", "qa", "x"], context).tolist() == [-1, 1, -1]
+
+
+def test_nobody_is_forced_into_what_does_not_run():
+    """A paused experiment shows nothing of itself, not even to forced units."""
+    plan = plan_of(variants={"a": 50.0, "b": 50.0}, forced={"qa": "b"}, running=False)
+    assert assign(plan, "qa").reason == "not_running"
+    assert assign_many(plan, ["qa"]).tolist() == [-1]
 
 
 def test_experiments_are_independent():

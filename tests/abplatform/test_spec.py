@@ -22,6 +22,7 @@ from abplatform.domain.spec import (
     spec_sha256,
     write_experiment,
 )
+from abplatform.domain.targeting import NumberRange
 from abplatform.errors import SpecError
 from abplatform.yaml_text import parse, plain
 
@@ -44,6 +45,10 @@ BEYOND_SCHEMA = {
     "cuped_without_source",
     "cuped_two_sources",
     "cuped_of_requests",
+    "range_of_nothing",
+    "forced_twice",
+    "forced_into_nothing",
+    "dimension_as_attribute",
 }
 """Broken files whose rule no JSON Schema can say: it joins several keys, or is a grammar."""
 
@@ -53,7 +58,12 @@ owner: growth-beauty
 hypothesis: Generated backgrounds raise CTR in beauty by at least 3 %.
 layer: {name: feed-creative, share: 40%}
 unit: user_id
-targeting: {category: [beauty/lip, fashion], country: [CN, NO]}
+targeting:
+  category: [beauty/lip, fashion]
+  country: [CN, NO]
+  channel: [app]
+  attributes: {age: {min: 18, below: 65}, premium: true, tier: [gold, silver]}
+forced: {generated: [qa-1, qa-2]}
 policy: {choose: uniform, floor: 5%}
 approval: human
 variants:
@@ -94,7 +104,15 @@ def test_every_key_arrives_where_it_belongs():
         owner="growth-beauty",
         hypothesis="Generated backgrounds raise CTR in beauty by at least 3 %.",
         layer=words.Layer("feed-creative", share=0.4),
-        targeting={"category": ("beauty/lip", "fashion"), "country": ("CN", "NO")},
+        targeting={
+            "category": ("beauty/lip", "fashion"),
+            "country": ("CN", "NO"),
+            "channel": ("app",),
+            "age": NumberRange(min=18, below=65),
+            "premium": True,
+            "tier": ("gold", "silver"),
+        },
+        forced={"generated": ("qa-1", "qa-2")},
         approval="human",
         variants=(
             words.Variant(
@@ -480,6 +498,10 @@ _EXPERIMENT = st.builds(
             "country": st.lists(st.sampled_from(["NO", "CN", "SG"]), min_size=1, unique=True).map(
                 tuple
             ),
+            "placement": st.just(("feed-3", "1")),
+            "premium": st.booleans(),
+            "age": st.just(NumberRange(min=18)) | st.just(NumberRange(below=0.5)),
+            "no": st.just(("yes", "2")),
         },
     ),
     approval=st.sampled_from(["rules", "human"]),

@@ -19,6 +19,7 @@ from abplatform.analysis.scorecard.scope import BEGINNING, FOREVER, naive
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, RampStep
 from abplatform.domain.metrics import METRICS
+from abplatform.domain.targeting import Condition
 from abplatform.logs.attribution import MOST_A_DAY, MOST_A_MINUTE, MOST_AN_HOUR
 from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.store.answering import Store
@@ -274,7 +275,10 @@ def _steady_since(phases: tuple[Phase, ...]) -> datetime:
 
 
 def _admitted(experiment: Experiment) -> dict[str, str]:
-    """Return what the targeting admits, as patterns; an empty pattern admits everything."""
+    """Return what the targeting admits, as patterns; an empty pattern admits everything.
+
+    The past tells categories and countries; other conditions are taken as they come.
+    """
     targeting = experiment.targeting
     return {
         "category": _pattern(targeting.get("category", ()), end="(/|$)"),
@@ -282,7 +286,9 @@ def _admitted(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def _pattern(allowed: tuple[str, ...], *, end: str) -> str:
+def _pattern(allowed: Condition, *, end: str) -> str:
+    if not isinstance(allowed, tuple):
+        return ""
     return f"^({'|'.join(re.escape(value) for value in allowed)}){end}" if allowed else ""
 
 

@@ -17,7 +17,7 @@ from abplatform.domain.assignment.hashing import (
 )
 from abplatform.domain.assignment.many import assign_many
 from abplatform.domain.assignment.one import Assignment, Reason, assign
-from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan, targets
+from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan
 from abplatform.domain.assignment.ranges import bucket_ranges, share_range
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "bucket_ranges",
     "buckets",
     "share_range",
-    "targets",
     "unit_hash",
     "unit_slice",
     "unit_slices",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from abplatform.domain.assignment.hashing import BUCKETS, buckets
-from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan, targets
+from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan
 from abplatform.domain.assignment.ranges import share_range
 from abplatform.domain.experiment import BucketRange
+from abplatform.domain.targeting import Context, targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ __all__ = ["assign_many"]
 def assign_many(
     plan: AssignmentPlan,
     unit_ids: Sequence[str] | pl.Series,
-    context: Mapping[str, str] | None = None,
+    context: Context | None = None,
 ) -> npt.NDArray[np.int16]:
     """Return many units' variants, equal to :func:`~abplatform.domain.assignment.assign` for each.
 
@@ -41,8 +42,10 @@ def assign_many(
 
     series = unit_ids if isinstance(unit_ids, pl.Series) else pl.Series(unit_ids, dtype=pl.String)
     owners = _lookup(buckets(series, plan.variant_salt), plan.phase.variants.values())
-    if not plan.running or not targets(plan.targeting, context):
+    if not plan.running:
         return np.full(len(series), -1, dtype=np.int16)
+    if not targets(plan.targeting, context):
+        return _with_forced(plan, series, np.full(len(series), -1, dtype=np.int16))
     held_out = share_range(plan.holdout)
     gates = (
         (HOLDOUT_SALT, (BucketRange(held_out.high, BUCKETS),)),
@@ -53,6 +56,23 @@ def assign_many(
         if BucketRange(0, BUCKETS) not in admitted:
             # -1 is all ones: or-ing it in is twenty times faster than a boolean mask.
             owners |= -(_lookup(buckets(series, salt), [admitted]) < 0).astype(np.int16)
+    return _with_forced(plan, series, owners)
+
+
+def _with_forced(
+    plan: AssignmentPlan, units: pl.Series, owners: npt.NDArray[np.int16]
+) -> npt.NDArray[np.int16]:
+    """Put the units that are forced into a variant there."""
+    import polars as pl
+
+    if not plan.forced:
+        return owners
+    index = {name: number for number, name in enumerate(plan.phase.variants)}
+    forced = {unit: index[variant] for unit, variant in plan.forced.items() if variant in index}
+    places = units.is_in(pl.Series(list(forced), dtype=pl.String).implode()).arg_true()
+    owners = owners.copy()
+    for place in places:
+        owners[place] = forced[units[place]]
     return owners
 
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from abplatform.domain.assignment.hashing import encoded_bucket
-from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan, targets
+from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan
 from abplatform.domain.assignment.ranges import share_range
 from abplatform.domain.experiment import BucketRange, Phase
+from abplatform.domain.targeting import Context, targets
 
 __all__ = ["Assignment", "Reason", "assign"]
 
-Reason = Literal["assigned", "holdout", "layer", "targeting", "ramp", "not_running"]
+Reason = Literal["assigned", "forced", "holdout", "layer", "targeting", "ramp", "not_running"]
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What one unit gets.
+class Assignment(NamedTuple):
+    """What one unit gets. A tuple, since it is made at every decision.
 
     Args:
         unit_id: The unit.
         variant: Its variant, or None when it is not exposed.
-        reason: ``assigned``, or the first rule that excludes the unit.
+        reason: ``assigned``, ``forced``, or the first rule that excludes the unit.
         bucket: Its bucket in the experiment, 0 … 2³²-1.
         layer_bucket: Its bucket in the layer, 0 … 2³²-1.
         phase: The number of the phase that was asked.
@@ -37,9 +36,7 @@ class Assignment:
     phase: int
 
 
-def assign(
-    plan: AssignmentPlan, unit_id: str, context: Mapping[str, str] | None = None
-) -> Assignment:
+def assign(plan: AssignmentPlan, unit_id: str, context: Context | None = None) -> Assignment:
     """Return one unit's variant, or why it has none.
 
     Args:
@@ -53,20 +50,16 @@ def assign(
     unit = unit_id.encode()
     layer_bucket = encoded_bucket(unit, plan.layer_salt)
     variant_bucket = encoded_bucket(unit, plan.variant_salt)
-    reason = _first_exclusion(plan, unit, layer_bucket, context)
-    variant = _owner(plan.phase, variant_bucket) if reason == "assigned" else None
-    return Assignment(
-        unit_id=unit_id,
-        variant=variant,
-        reason=reason,
-        bucket=variant_bucket,
-        layer_bucket=layer_bucket,
-        phase=plan.phase.number,
-    )
+    variant: str | None = plan.forced.get(unit_id) if plan.forced and plan.running else None
+    reason: Reason = "forced"
+    if variant not in plan.phase.variants:  # also where nobody is forced
+        reason = _first_exclusion(plan, unit, layer_bucket, context)
+        variant = _owner(plan.phase, variant_bucket) if reason == "assigned" else None
+    return Assignment(unit_id, variant, reason, variant_bucket, layer_bucket, plan.phase.number)
 
 
 def _first_exclusion(
-    plan: AssignmentPlan, unit: bytes, layer_bucket: int, context: Mapping[str, str] | None
+    plan: AssignmentPlan, unit: bytes, layer_bucket: int, context: Context | None
 ) -> Reason:
     if plan.holdout and encoded_bucket(unit, HOLDOUT_SALT) in share_range(plan.holdout):
         return "holdout"

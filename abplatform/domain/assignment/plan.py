@@ -1,4 +1,4 @@
-"""What decides about units at one moment, and whom it is meant for."""
+"""What decides about units at one moment."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from abplatform.domain.experiment import Phase
+from abplatform.domain.targeting import Condition
 
-__all__ = ["HOLDOUT_SALT", "AssignmentPlan", "targets"]
+__all__ = ["HOLDOUT_SALT", "AssignmentPlan"]
 
 HOLDOUT_SALT = "holdout:global"
 
@@ -22,7 +23,8 @@ class AssignmentPlan:
         phase: The allocation in force.
         running: False while the experiment is paused, stopped or decided.
         holdout: Share of all units that no experiment touches, 0 … 1.
-        targeting: Allowed values by dimension; empty admits everyone.
+        targeting: Name to condition; empty admits everyone.
+        forced: Unit to the variant that it always gets while the experiment runs.
     """
 
     experiment_key: str
@@ -30,7 +32,8 @@ class AssignmentPlan:
     phase: Phase
     running: bool = True
     holdout: float = 0.0
-    targeting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    targeting: Mapping[str, Condition] = field(default_factory=dict)
+    forced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layer_salt(self) -> str:
@@ -46,23 +49,3 @@ class AssignmentPlan:
     def variant_salt(self) -> str:
         """What the variant is hashed with."""
         return f"experiment:{self.experiment_key}"
-
-
-def targets(targeting: Mapping[str, tuple[str, ...]], context: Mapping[str, str] | None) -> bool:
-    """Tell whether a context is one that the experiment is meant for.
-
-    Args:
-        targeting: Allowed values by dimension; ``beauty`` admits ``beauty/lip`` too.
-        context: What is known about the request; None when nothing was asked about it, which
-            admits. A dimension that the context leaves out does not admit.
-    """
-    if context is None:
-        return True
-    return all(
-        any(_within(context.get(dimension), value) for value in allowed)
-        for dimension, allowed in targeting.items()
-    )
-
-
-def _within(given: str | None, allowed: str) -> bool:
-    return given is not None and (given == allowed or given.startswith(f"{allowed}/"))

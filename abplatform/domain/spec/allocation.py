@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from abplatform.domain.catalog import Category
 from abplatform.domain.experiment import (
     CreativeChoice,
     Layer,
@@ -12,13 +11,12 @@ from abplatform.domain.experiment import (
     RampStep,
     Variant,
 )
-from abplatform.errors import SpecError
 from abplatform.yaml_text.lists import ListOf, MapOf
 from abplatform.yaml_text.quantities import Duration, Number, Share
-from abplatform.yaml_text.shapes import Choice, Flag, Parsed, Text
+from abplatform.yaml_text.shapes import Choice, Flag, Text
 from abplatform.yaml_text.tables import Field, Table
 
-__all__ = ["LAYER", "POLICY", "RAMP", "TARGETING", "VARIANTS", "WORD"]
+__all__ = ["FORCED", "LAYER", "POLICY", "RAMP", "VARIANTS", "WORD"]
 
 WORD = Text(
     pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -32,21 +30,6 @@ _NAME = Text(
     remedy='write it like generated, a number in quotes: "1"',
     max_length=100,
 )
-_COUNTRY = Text(
-    pattern="[A-Z]{2}",
-    expects="an ISO 3166 country code",
-    remedy="write two capital letters like CN",
-    max_length=2,
-)
-
-
-def _category(path: str) -> str:
-    try:
-        return Category(path).path
-    except ValueError as error:
-        raise SpecError(str(error), code="bad_value", remedy="write it like beauty/lip") from None
-
-
 LAYER = Table(
     make=Layer,
     fields=(
@@ -125,21 +108,8 @@ _VARIANT = Table(
     ),
 )
 
-TARGETING = Table(
-    make=dict,
-    fields=(
-        Field(
-            "category",
-            ListOf(Parsed(parse=_category, expects="a category"), min_items=1, unique=True),
-            "Categories that take part, with all below them.",
-        ),
-        Field("country", ListOf(_COUNTRY, min_items=1, unique=True), "Countries that take part."),
-        *(
-            Field(name, Text(), "A condition.", later="target by category or country")
-            for name in ("channel", "placement", "segment")
-        ),
-    ),
-)
+_UNIT = Text(pattern=r"[^\n\r]+", expects="a unit's id", max_length=1024)
+FORCED = MapOf(_NAME, ListOf(_UNIT, min_items=1, unique=True))
 
 RAMP = ListOf(
     Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abplatform.domain.experiment import (
     Experiment,
 )
-from abplatform.domain.spec.allocation import LAYER, POLICY, RAMP, TARGETING, VARIANTS, WORD
+from abplatform.domain.spec.allocation import FORCED, LAYER, POLICY, RAMP, VARIANTS, WORD
 from abplatform.domain.spec.measurement import (
     ANALYSIS,
     BREAKDOWNS,
@@ -14,6 +14,7 @@ from abplatform.domain.spec.measurement import (
     MEASURES,
     VERDICT,
 )
+from abplatform.domain.spec.targeting import TARGETING
 from abplatform.yaml_text.shapes import Choice, Text
 from abplatform.yaml_text.tables import Field, Table
 
@@ -55,6 +56,11 @@ EXPERIMENT = Table(
             VARIANTS,
             "What is compared: at least two variants, exactly one with `control: true`.",
             required=True,
+        ),
+        Field(
+            "forced",
+            FORCED,
+            "Variant to units that always get it, for looking at it; they are not compared.",
         ),
         Field("ramp", RAMP, "Steps of traffic; the last one stays."),
         Field("events", EVENTS, "Until when events count."),

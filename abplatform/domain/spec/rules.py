@@ -31,6 +31,7 @@ def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
         found += _controls(root, values["variants"])
         found += _weights(root, values["variants"])
         found += _creatives(root, values["variants"])
+        found += _forced(root.child("forced"), values) if values.get("forced") else ()
     if "ramp" in values:
         found += _ramp(root.child("ramp"), values["ramp"])
     if "metrics" in values:
@@ -123,6 +124,25 @@ def _creatives(root: Node, variants: Mapping[str, Mapping[str, Any]]) -> Iterato
                     code="conflict",
                     remedy=f"delete the key, or write `source: generated` for '{name}'",
                     key=key,
+                )
+
+
+def _forced(node: Node, values: Mapping[str, Any]) -> Iterator[SpecError]:
+    owner: dict[str, str] = {}
+    for variant, units in values["forced"].items():
+        if variant not in values["variants"]:
+            yield node.error(
+                f"there is no variant '{variant}' to force units into",
+                code="unknown_variant",
+                remedy=f"name one of: {', '.join(values['variants'])}",
+                key=variant,
+            )
+        for place, unit in enumerate(units):
+            if owner.setdefault(unit, variant) != variant:
+                yield node.child(variant, place).error(
+                    f"the unit {unit!r} is forced into '{owner[unit]}' already",
+                    code="duplicate_item",
+                    remedy="keep it in one variant",
                 )
 
 
@@ -254,7 +274,7 @@ def _differences(control: Variant, treatment: Variant) -> list[str]:
 def _without_effect(root: Node, experiment: Experiment) -> Iterator[SpecError]:
     if experiment.assignment != "external":
         return
-    for key in ("layer", "targeting", "ramp", "policy"):
+    for key in ("layer", "targeting", "forced", "ramp", "policy"):
         if key in root.key_places:
             yield root.error(
                 f"{key} has no effect where assignment is external: the log says who saw what",

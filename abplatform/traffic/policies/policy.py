@@ -7,16 +7,13 @@ propensity is the exact probability with which the creative was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from abplatform.domain.targeting import Context
 from abplatform.traffic.policies.draw import unit_draw
 
-__all__ = ["Choice", "Context", "Policy", "choose", "mixed_with_floor"]
-
-Context = Mapping[str, str | int | float | bool | None]
-"""What is known about a request, flat: category, country, channel … and the caller's own names."""
+__all__ = ["Choice", "Policy", "choose", "mixed_with_floor"]
 
 
 class Policy(Protocol):

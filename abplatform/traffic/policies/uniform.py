@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abplatform.traffic.policies.policy import Context
+from abplatform.domain.targeting import Context
 
 __all__ = ["Uniform"]
 

@@ -269,6 +269,11 @@ def plan_of(registered: RegisteredExperiment, moment: datetime, holdout: float) 
         running=running and bool(begun),
         holdout=holdout,
         targeting=registered.experiment.targeting,
+        forced={
+            unit: variant
+            for variant, units in registered.experiment.forced.items()
+            for unit in units
+        },
     )
 
 
