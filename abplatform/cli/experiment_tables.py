@@ -55,7 +55,7 @@ def status_row(
         "resolved": dict(found.resolved),
         "spec": str(found.path.relative_to(root)) if found.path else None,
         "spec_sha256": found.spec_sha256 or None,
-        "edited": _edit_row(edit, root) if edit else None,
+        "edited": _edit_row(edit, root),
     }
 
 
@@ -103,15 +103,20 @@ def source_rows(workspace: Workspace) -> list[dict[str, Any]]:
     return rows
 
 
-def _edit_row(edit: Edit | SpecError, root: Path) -> dict[str, Any]:
+def _edit_row(edit: Edit | SpecError | None, root: Path) -> dict[str, Any] | None:
+    """Tell what of the YAML is not in force; None where all of it is."""
+    if edit is None or (isinstance(edit, Edit) and not edit.unapplied):
+        return None
     path = Path(edit.path or "")
-    told = (
-        [f"it cannot be used any more: {edit.message}"]
-        if isinstance(edit, SpecError)
-        else list(edit.differences)
-    )
-    within = path.relative_to(root) if path.is_relative_to(root) else path
-    return {"path": str(within), "line": edit.line, "differences": told}
+    row: dict[str, Any] = {"path": str(path), "line": edit.line}
+    if path.is_relative_to(root):
+        row["path"] = str(path.relative_to(root))
+    if isinstance(edit, SpecError):
+        return {**row, "differences": [f"it cannot be used any more: {edit.message}"]}
+    return {**row, "differences": [f"{it.told} ({_NEEDS[it.kind]})" for it in edit.unapplied]}
+
+
+_NEEDS = {"phase": "waits for `abp apply`", "forbidden": "not while it runs"}
 
 
 def _iso(moment: datetime | None) -> str | None:

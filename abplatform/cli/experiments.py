@@ -240,7 +240,6 @@ def assign(
     """
     context = _context(context_pairs)
     registry = Registry(open_workspace(folder))
-    registry.check_unedited(key)
     plan = registry.plan(key, _moment(at_text, registry.workspace))
     found = registry.find(key)
     pseudonyms = None if stored else pseudonyms_of(registry.workspace)

@@ -19,6 +19,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "power": ("planning", "Say how many units and days an experiment needs."),
     "simulate": ("planning", "Try an experiment's test on the own log."),
     "start": ("experiments", "Start an experiment."),
+    "diff": ("changes", "Show what an edited YAML needs to take effect."),
+    "apply": ("changes", "Let an edited YAML take effect in a new phase."),
     "pause": ("experiments", "Pause a running experiment."),
     "ramp": ("experiments", "Move a running experiment to its next ramp step."),
     "stop": ("experiments", "Stop an experiment for good."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +17,14 @@ from abplatform.domain.spec import check_files, experiment_schema, spec_files
 from abplatform.errors import (
     AbplatformError,
     MappingError,
-    RegistryError,
     SpecError,
     WorkspaceError,
 )
 from abplatform.settings import read_settings, settings_schema
 from abplatform.workspace import SETTINGS_FILE, Workspace, check_settings, find_workspace
+
+if TYPE_CHECKING:
+    from abplatform.traffic.registry import Edit
 
 __all__ = ["init", "schema", "validate"]
 
@@ -140,7 +143,8 @@ def _check(paths: list[Path]) -> _Findings:
         errors += problems or _check_mappings(file)
         errors += _check_categories(file.parent / "catalog")
     checked = check_files(list(specs.values()))
-    edited = _find_edits(specs)
+    edits = _find_edits(specs)
+    edited = [edit for edit in edits if edit.code == "edited_while_running"]
     refused = {error.path for error in edited}
     return _Findings(
         files=len(settings) + len(specs),
@@ -150,7 +154,10 @@ def _check(paths: list[Path]) -> _Findings:
             if it.experiment and path not in refused
         ),
         errors=(*errors, *(error for it in checked.values() for error in it.errors), *edited),
-        warnings=tuple(warning for it in checked.values() for warning in it.warnings),
+        warnings=(
+            *(warning for it in checked.values() for warning in it.warnings),
+            *(edit for edit in edits if edit not in edited),
+        ),
     )
 
 
@@ -191,7 +198,7 @@ def _check_mappings(file: Path) -> list[SpecError]:
 
 
 def _find_edits(specs: Mapping[Path, Path]) -> list[SpecError]:
-    """Say which specs, resolved to as named, are no longer what their experiment started as."""
+    """Say which specs, resolved to as named, say something that is not in force."""
     roots = {file.parent.parent for file in specs}
     workspaces = [Workspace(root) for root in sorted(roots) if (root / SETTINGS_FILE).is_file()]
     problems = []
@@ -202,12 +209,13 @@ def _find_edits(specs: Mapping[Path, Path]) -> list[SpecError]:
 
         for key, edit in Registry(workspace).edits().items():
             # A file that cannot be used at all is among the errors of its own check.
-            if isinstance(edit, Edit) and edit.path in specs:
-                problems.append(_refuse_edit(edit.refusal(key), specs[edit.path]))
+            if isinstance(edit, Edit) and edit.unapplied and edit.path in specs:
+                problems.append(_told_edit(edit, key, specs[edit.path]))
     return problems
 
 
-def _refuse_edit(refusal: RegistryError, shown: Path) -> SpecError:
+def _told_edit(edit: Edit, key: str, shown: Path) -> SpecError:
+    refusal = edit.refusal(key)
     line = refusal.line or 1
     text = [*shown.read_text(encoding="utf-8").splitlines(), ""][line - 1]
     return SpecError(
@@ -216,7 +224,7 @@ def _refuse_edit(refusal: RegistryError, shown: Path) -> SpecError:
         line=line,
         column=len(text) - len(text.lstrip()) + 1,
         remedy=refusal.remedy,
-        code="edited_while_running",
+        code="edited_while_running" if edit.of_kind("forbidden") else "unapplied",
     )
 
 

@@ -188,7 +188,9 @@ def _promoted(result: Mapping[str, Any]) -> str:
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "generate": _generated,
-    "register": lambda result: ", ".join(result["running"]),
+    "register": lambda result: ". ".join(
+        [", ".join(result["running"]), *result.get("unapplied", ())]
+    ),
     "serve": _served,
     "ingest": _ingested,
     "analyse": _analysed,

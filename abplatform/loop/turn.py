@@ -117,7 +117,7 @@ def run_week(
     Raises:
         WorkspaceError: That is no week.
         WorkspaceLocked: Another turn is under way, or another job does not end.
-        RegistryError: No experiment runs in that week, a running one was edited, or the week was
+        RegistryError: No experiment runs in that week, or the week was
             served with other simulated traffic.
     """
     parsed = parse_week(week) if isinstance(week, str) else week
@@ -231,7 +231,7 @@ class _Run:
         self.watch(name, finished)
 
     def register(self, brief: Brief) -> Json:
-        """Start the week's drafts at its first moment; refuse running ones that were edited."""
+        """Start the week's drafts at its first moment; tell which edits do not take effect."""
         registry = Registry(self.workspace)
         starts = self.week.starts_at(self.workspace.settings.time_zone)
         for key, registered in brief.experiments.items():
@@ -240,9 +240,11 @@ class _Run:
                 champion = f"{self.hands.kind}/{checkpoints.CHAMPION}"
                 resolved = {champion: alias} if alias else {}
                 registry.start(key, at=starts, who=WHO, resolved=resolved)
-            else:
-                registry.check_unedited(key)
-        return {"running": sorted(brief.experiments)}
+        unapplied = registry.unapplied()
+        return {
+            "running": sorted(brief.experiments),
+            "unapplied": [str(unapplied[key]) for key in brief.experiments if key in unapplied],
+        }
 
     def promote(self, brief: Brief) -> Json:
         """Make the challenger the champion where the gate lets it through, else keep it by."""

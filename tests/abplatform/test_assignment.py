@@ -20,6 +20,7 @@ from abplatform.domain.assignment import (
     bucket,
     bucket_ranges,
     buckets,
+    reweighted_ranges,
     share_range,
     unit_hash,
     unit_slice,
@@ -235,6 +236,50 @@ def test_conditions_are_typed(condition, admitted, refused):
     """A condition admits values of its own type alone: "20" is no number, and true is not 1."""
     assert [v for v in [*admitted, *refused] if targets({"x": condition}, {"x": v})] == admitted
     assert not targets({"x": condition}, {})
+
+
+def owners(ranges):
+    return sorted((held.low, held.high, name) for name, them in ranges.items() for held in them)
+
+
+def overlap(one, two):
+    return sum(
+        max(0, min(mine.high, theirs.high) - max(mine.low, theirs.low))
+        for name in one.keys() & two.keys()
+        for mine in one[name]
+        for theirs in two[name]
+    )
+
+
+@given(st.lists(weights, min_size=2, max_size=5))
+def test_reweighting_moves_as_little_as_can_be(steps):
+    """After any number of re-weightings all buckets are owned once, and each step moved the least.
+
+    The least is what the growing variants lack: the sum of max(0, new width - old width).
+    """
+    ranges = bucket_ranges(steps[0])
+    for step in steps[1:]:
+        before, ranges = ranges, reweighted_ranges(ranges, step)
+        owned = [one for one in owners(ranges) if one[0] < one[1]]
+        assert owned[0][0] == 0
+        assert owned[-1][1] == BUCKETS
+        assert all(low[1] == high[0] for low, high in pairwise(owned))
+        width = {name: sum(h.high - h.low for h in them) for name, them in ranges.items()}
+        was = {name: sum(h.high - h.low for h in them) for name, them in before.items()}
+        plain = bucket_ranges(step)
+        assert width == {name: held.high - held.low for name, (held,) in plain.items()}
+        lacking = sum(max(0, size - was.get(name, 0)) for name, size in width.items())
+        assert BUCKETS - overlap(before, ranges) == lacking
+
+
+def test_dropping_a_variant_moves_its_own_units_alone():
+    """Whoever was in another variant stays there."""
+    before = bucket_ranges({"a": 40, "b": 30, "c": 30})
+    after = reweighted_ranges(before, {"a": 60, "c": 40})
+    for name in ("a", "c"):
+        assert overlap({name: before[name]}, {name: after[name]}) == sum(
+            held.high - held.low for held in before[name]
+        )
 
 
 def test_every_condition_has_to_admit():

@@ -114,23 +114,43 @@ def test_life_on_the_command_line(abp):
     assert "phase 3 at 100 % traffic" in out
 
 
-def test_status_tells_of_an_edit_and_commands_refuse(abp):
-    """An edited running spec shows in status; ramp and assign exit 1 by file and line."""
+def test_status_tells_of_a_forbidden_edit_and_all_runs_on(abp):
+    """A forbidden edit shows in status by file and line; assign and stop go by what is in force."""
     abp("start", "beauty", "--at", "2026-11-02")
-    path = Path("experiments/beauty.yaml")
-    path.write_text(SPEC.replace("primary: ctr", "primary: cvr"))
+    Path("experiments/beauty.yaml").write_text(SPEC.replace("primary: ctr", "primary: cvr"))
     code, out, _ = abp("status")
     assert code == 0
     assert "experiments/beauty.yaml:6: edited after beauty started:" in out
-    assert "primary.metric: cvr, was ctr" in out
+    assert "primary.metric: cvr, was ctr (not while it runs)" in out
     row = json.loads(abp("status", "beauty", "--json")[1])["experiments"][0]
     assert row["edited"]["line"] == 6
-    for words in (("ramp", "beauty"), ("assign", "beauty", "u")):
-        code, out, err = abp(*words)
-        assert (code, out) == (1, "")
-        assert "experiments/beauty.yaml:6: " in err
-        assert "data/specs/" in err
+    assert abp("assign", "beauty", "u")[0] == 0
+    code, out, err = abp("apply", "beauty")
+    assert (code, out) == (1, "")
+    assert "experiments/beauty.yaml:6: " in err
+    assert "data/specs/" in err
     assert abp("stop", "beauty")[0] == 0
+
+
+def test_diff_sorts_edits_and_apply_lets_them_take_effect(abp):
+    """Diff tells line, difference and effect; apply opens a phase; then nothing differs."""
+    assert abp("diff", "beauty")[0] == 1
+    abp("start", "beauty", "--at", "2026-11-02")
+    assert "says what is in force" in abp("diff", "beauty")[1]
+    assert "nothing waits" in abp("apply", "beauty")[1]
+    text = SPEC.replace("weight: 50", "weight: 70", 1).replace("weight: 50", "weight: 30", 1)
+    Path("experiments/beauty.yaml").write_text(text + "owner: growth\n")
+    found = json.loads(abp("diff", "beauty", "--json")[1])["differences"]
+    assert [one["kind"] for one in found] == ["phase", "phase", "safe"]
+    out = abp("diff", "beauty")[1]
+    assert "new phase: abp apply" in out
+    assert "in effect" in out
+    assert "beauty is in phase 2" in abp("apply", "beauty", "--reason", "wider")[1]
+    found = json.loads(abp("diff", "beauty", "--json")[1])["differences"]
+    assert found == []
+    row = json.loads(abp("status", "beauty", "--json")[1])["experiments"][0]
+    assert (row["phase"], row["edited"]) == (2, None)
+    assert [abp("apply", "nobody")[0], abp("apply", "beauty", "--at", "soon")[0]] == [1, 2]
 
 
 def test_status_shows_broken_files(abp):

@@ -114,8 +114,8 @@ def test_validate_checks_the_whole_workspace(tmp_path):
     assert json.loads(again.stdout)["files"] == 3
 
 
-def test_an_edit_of_a_running_experiment_is_an_error(tmp_path):
-    """Anything but the ramp: one error with file, line, column, what differs and the remedy."""
+def test_an_edit_of_a_running_experiment_is_told(tmp_path):
+    """An edit that waits for a phase is a warning, a forbidden one an error, by file and line."""
     file = tmp_path / "experiments" / "tea.yaml"
     spec = "key: tea\nvariants:\n  a: {control: true}\n  b: {}\nmetrics: {primary: ctr}\n"
     file.parent.mkdir()
@@ -123,15 +123,20 @@ def test_an_edit_of_a_running_experiment_is_an_error(tmp_path):
     file.write_text(spec)
     assert abp("start", "tea", cwd=tmp_path).returncode == 0
     file.write_text("# calm\n" + spec + "ramp: [{traffic: 100%}]\n")
-    assert abp("validate", cwd=tmp_path).returncode == 0
+    assert abp("validate", cwd=tmp_path).stdout.endswith("0 errors, 0 warnings\n")
     file.write_text(spec.replace("b: {}", "b: {weight: 60}").replace("true}", "true, weight: 40}"))
-    told = "experiments/tea.yaml:3:3: error edited_while_running: tea has started and its spec"
+    done = abp("validate", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "experiments/tea.yaml:3:3: warning unapplied: tea runs on as it was" in done.stdout
+    assert "variants.a.weight: 40, was 50; variants.b.weight: 60, was 50" in done.stdout
+    assert "abp apply tea" in done.stdout
+    file.write_text(spec.replace("metrics: {primary: ctr}", "metrics: {primary: cvr}"))
+    told = "experiments/tea.yaml:5:1: error edited_while_running: tea runs on as it was"
     for named in ((), ("experiments",), (file.relative_to(tmp_path),)):
         done = abp("validate", *named, cwd=tmp_path)
         assert done.returncode == 1
         assert done.stdout.startswith(told)
-        assert "variants.a.weight: 40, was 50; variants.b.weight: 60, was 50" in done.stdout
-        assert "only `ramp` may be edited while it runs" in done.stdout
+        assert "abp diff" in done.stdout
         assert "0 valid experiments, 1 error," in done.stdout
     file.write_text(spec.replace("key: tea", "key: coffee"))
     assert "edited_while_running" in abp("validate", cwd=tmp_path).stdout

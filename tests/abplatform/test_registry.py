@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abplatform.domain.assignment import BUCKETS, assign, assign_many
+from abplatform.domain.assignment import BUCKETS, assign, assign_many, bucket, share_range
 from abplatform.domain.experiment import BucketRange, Layer, State, Verdict
 from abplatform.domain.spec import parse_experiment
 from abplatform.errors import RegistryError, SpecError
@@ -194,54 +194,127 @@ def edit(path, before, after):
     path.write_text(text.replace(before, after))
 
 
+REWEIGHTED = (
+    "{control: true, weight: 50}\n  gen: {weight: 50}",
+    "{control: true, weight: 60}\n  gen: {weight: 40}",
+)
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "line", "told"),
+    ("before", "after", "line", "told", "kind"),
     [
-        ("{control: true, weight: 50}\n  gen: {weight: 50}",
-         "{control: true, weight: 60}\n  gen: {weight: 40}", 4, "variants.base.weight: 60, was 50"),
-        ("share: 40%", "share: 50%", 2, "layer.share: 0.5, was 0.4"),
-        ("primary: ctr", "primary: cvr", 6, "primary.metric: cvr, was ctr"),
-        ("key: beauty", "key: beauty\nowner: growth", 2, "owner: growth, was nothing"),
-        ("key: beauty", "key: beauty\ntargeting: {country: [CN]}", 2, "targeting.country is new"),
-        ("key: beauty", "key: beauty2", 1, "key: beauty2, was beauty"),
-        ("key: beauty", "key: beauty\nanalysis: {min_runtime: 3d}", 2, "runtime: 72h, was 168h"),
+        (*REWEIGHTED, 4, "variants.base.weight: 60, was 50", "phase"),
+        ("share: 40%", "share: 50%", 2, "layer.share: 0.5, was 0.4", "phase"),
+        ("primary: ctr", "primary: cvr", 6, "primary.metric: cvr, was ctr", "forbidden"),
+        ("key: beauty", "key: beauty\nowner: growth", 2, "owner: growth, was nothing", "safe"),
+        ("key: beauty", "key: beauty\nforced: {gen: [qa]}", 2, "forced.gen is new", "safe"),
+        ("key: beauty", "key: beauty\ntargeting: {country: [CN]}", 2, "targeting.country is new",
+         "phase"),
+        ("key: beauty", "key: beauty2", 1, "key: beauty2, was beauty", "forbidden"),
+        ("key: beauty", "key: beauty\nunit: request_id", 2, "unit: request_id, was user_id",
+         "forbidden"),
+        ("key: beauty", "key: beauty\nanalysis: {min_runtime: 3d}", 2, "runtime: 72h, was 168h",
+         "forbidden"),
+        ("name: feed", "name: home", 2, "layer.name: home, was feed", "forbidden"),
+        ("base: {control: true, weight: 50}\n  gen: {weight: 50}",
+         "base: {weight: 50}\n  gen: {control: true, weight: 50}", 4,
+         "variants.base.control: False, was True", "forbidden"),
     ],
 )  # fmt: skip
-def test_edit_of_a_running_spec_is_refused(registry, before, after, line, told):
-    """Any edit but the ramp's is refused by file, line and what differs; stopping still works."""
+def test_every_edit_is_of_one_kind(registry, before, after, line, told, kind):  # noqa: PLR0917 -- a table
+    """An edit is safe, needs a phase or is forbidden; each difference has its line."""
     path = started(registry)
+    was = registry.find("beauty").experiment
     edit(path, before, after)
-    for act in (
-        lambda: registry.check_unedited("beauty"),
-        lambda: registry.ramp("beauty", at=hours(48), who="owner"),
-        lambda: registry.start("beauty", at=hours(48), who="owner"),
-    ):
-        with pytest.raises(RegistryError, match="was edited") as caught:
-            act()
-        assert (caught.value.path, caught.value.line) == (path, line)
-        assert told in caught.value.message
-    registry.pause("beauty", at=hours(48), who="owner")
-    with pytest.raises(RegistryError, match="was edited"):
-        registry.resume("beauty", at=hours(49), who="owner")
-    registry.stop("beauty", at=hours(50), who="owner")
+    found = registry.edits()["beauty"].differences
+    assert any(told in one.told and (one.kind, one.line) == (kind, line) for one in found)
+    now = registry.find("beauty").experiment
+    assert (now == was) == (kind != "safe")
+    refusal = registry.unapplied().get("beauty")
+    assert (refusal is None) == (kind == "safe")
+    if refusal:
+        assert (refusal.path, refusal.line) == (path, line)
+        assert told in refusal.message
+
+
+def test_nothing_stops_an_edited_experiment(registry):
+    """Whatever is written into its file, an experiment runs on, ramps, pauses and stops."""
+    path = started(registry)
+    for text in ("primary: cvr", "key: ["):
+        edit(path, path.read_text(), path.read_text().replace("primary: ctr", text))
+        assert registry.find("beauty").experiment.primary.metric == "ctr"
+    assert registry.ramp("beauty", at=hours(48), who="owner").traffic == 1.0
+    registry.pause("beauty", at=hours(49), who="owner")
+    registry.resume("beauty", at=hours(50), who="owner")
+    registry.stop("beauty", at=hours(51), who="owner")
     assert registry.find("beauty").state is State.STOPPED
 
 
-def test_edit_beyond_repair_is_refused(registry):
-    """A running spec edited into nonsense refuses to act with the spec's own error."""
+def test_applying_opens_a_phase_and_moves_no_more_than_it_must(registry):
+    """Other weights open a phase in which only the buckets move that have to."""
     path = started(registry)
-    edit(path, "weight: 50}\nmetrics", "weight: 70}\nmetrics")
-    with pytest.raises(SpecError, match="120") as caught:
-        registry.ramp("beauty", at=hours(48), who="owner")
-    assert caught.value.path == path
-    registry.stop("beauty", at=hours(50), who="owner")
+    before = registry.find("beauty").phases[-1]
+    edit(path, *REWEIGHTED)
+    applied = registry.apply("beauty", at=hours(48), who="owner", reason="wider")
+    assert [one.place for one in applied] == ["variants.base.weight", "variants.gen.weight"]
+    found = registry.find("beauty")
+    phase = found.phases[-1]
+    assert (phase.number, phase.exposure, phase.slots) == (2, before.exposure, before.slots)
+    assert found.phases[0].ends_at == phase.starts_at == hours(48)
+    assert found.experiment.weights == {"base": 60.0, "gen": 40.0}
+    moved = [u for u in map(str, range(4_000)) if owner(before, u) != owner(phase, u)]
+    assert {(owner(before, unit), owner(phase, unit)) for unit in moved} == {("gen", "base")}
+    assert abs(len(moved) - 400) < 4 * (4_000 * 0.1 * 0.9) ** 0.5
+    assert registry.edits() == {}
+    row = registry.history("beauty")[-1]
+    assert (row.action, row.detail["reason"]) == ("apply", "wider")
+
+
+def owner(phase, unit):
+    held = bucket(unit, "experiment:beauty")
+    return next(name for name, ranges in phase.variants.items() if any(held in r for r in ranges))
+
+
+def test_applying_again_changes_nothing(registry):
+    """With nothing left to apply no row is written."""
+    path = started(registry)
+    edit(path, "share: 40%", "share: 50%")
+    assert registry.apply("beauty", at=hours(48), who="owner")
+    rows = len(registry.rows())
+    assert registry.apply("beauty", at=hours(49), who="owner") == ()
+    assert len(registry.rows()) == rows
+
+
+def test_forbidden_edits_are_not_applied(registry):
+    """One forbidden edit holds back all others, with the line and what to do."""
+    path = started(registry)
+    edit(path, *REWEIGHTED)
+    edit(path, "primary: ctr", "primary: cvr")
+    with pytest.raises(RegistryError, match="cvr, was ctr") as caught:
+        registry.apply("beauty", at=hours(48), who="owner")
+    assert (caught.value.path, caught.value.line) == (path, 6)
+    assert len(registry.find("beauty").phases) == 1
+
+
+def test_a_larger_share_keeps_what_the_experiment_has(registry):
+    """A layer's slots grow at the lowest free ones and shrink from the high end."""
+    path = started(registry)
+    own = registry.find("beauty").phases[-1].slots
+    edit(path, "share: 40%", "share: 60%")
+    registry.apply("beauty", at=hours(48), who="owner")
+    more = registry.find("beauty").phases[-1].slots
+    assert width(more) == share_range(0.6).high
+    left = free_ranges([*own, *free_ranges(more)])  # what is new lies outside of what was own
+    assert width(left) == width(more) - width(own)
+    edit(path, "share: 60%", "share: 10%")
+    registry.apply("beauty", at=hours(49), who="owner")
+    assert registry.find("beauty").phases[-1].slots == (share_range(0.1),)
 
 
 def test_comments_are_no_edit(registry):
     """Comments and blank lines may change while an experiment runs."""
     path = started(registry)
     path.write_text("# looks good\n\n" + path.read_text())
-    registry.check_unedited("beauty")
     assert registry.edits() == {}
 
 

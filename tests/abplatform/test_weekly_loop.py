@@ -261,8 +261,8 @@ def test_a_week_without_experiments_is_refused(tmp_path):
     assert "2026w36" in refused.value.remedy
 
 
-def test_an_edited_running_spec_stops_the_turn(tmp_path):
-    """A spec that was edited after its start is refused before anything is served."""
+def test_an_edited_running_spec_is_told_and_runs_on(tmp_path):
+    """The turn runs by what is in force, and says which edits do not take effect."""
     workspace = make_workspace(tmp_path / "w")
     starts = datetime(2026, 8, 31, tzinfo=UTC)
     Registry(workspace).start("scenes-2026w36", at=starts, who="somebody")
@@ -270,9 +270,10 @@ def test_an_edited_running_spec_stops_the_turn(tmp_path):
     path.write_text(
         path.read_text().replace("weight: 50", "weight: 40", 1).replace("50, c", "60, c")
     )
-    with pytest.raises(RegistryError, match="edited"):
-        run_week(workspace, WEEK, small_hands())
-    assert not list(workspace.landing.glob("sealed/*"))
+    turn = run_week(workspace, WEEK, small_hands())
+    told = turn.results["register"]["unapplied"]
+    assert "abp apply scenes-2026w36" in told[0]
+    assert len(Registry(workspace).find("scenes-2026w36").phases) == 1
 
 
 def test_two_turns_at_once_are_refused(tmp_path):

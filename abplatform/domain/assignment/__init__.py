@@ -18,7 +18,7 @@ from abplatform.domain.assignment.hashing import (
 from abplatform.domain.assignment.many import assign_many
 from abplatform.domain.assignment.one import Assignment, Reason, assign
 from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan
-from abplatform.domain.assignment.ranges import bucket_ranges, share_range
+from abplatform.domain.assignment.ranges import bucket_ranges, reweighted_ranges, share_range
 
 __all__ = [
     "BUCKETS",
@@ -32,6 +32,7 @@ __all__ = [
     "bucket",
     "bucket_ranges",
     "buckets",
+    "reweighted_ranges",
     "share_range",
     "unit_hash",
     "unit_slice",

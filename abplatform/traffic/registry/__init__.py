@@ -1,12 +1,13 @@
 """Which experiments exist, their state, phases and slots; every change goes into the journal."""
 
 from abplatform.traffic.registry.aliases import resolve_aliases
-from abplatform.traffic.registry.edits import Edit
+from abplatform.traffic.registry.edits import Difference, Edit
 from abplatform.traffic.registry.register import plan_of
 from abplatform.traffic.registry.registry import Registry
 from abplatform.traffic.registry.replay import RegisteredExperiment, Review
 
 __all__ = [
+    "Difference",
     "Edit",
     "RegisteredExperiment",
     "Registry",

@@ -1,4 +1,9 @@
-"""What was changed in the YAML of an experiment since it started."""
+"""What was changed in the YAML of an experiment since it started, and what that needs.
+
+A *safe* edit changes neither who sees what nor what is asked of the numbers, and takes effect by
+itself. One that needs a *phase* changes who sees what: `abp apply` writes it into the journal. A
+*forbidden* one would make the numbers so far mean something else; it never takes effect.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +12,80 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import timedelta
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from abplatform.domain.experiment import Experiment
 from abplatform.errors import RegistryError
 from abplatform.traffic.registry.files import SpecFile
+from abplatform.yaml_text import Node, parse
 
-__all__ = ["Edit", "compare_specs", "find_edit"]
+__all__ = ["Difference", "Edit", "EditKind", "compare_specs", "find_edit", "with_safe_edits"]
+
+EditKind = Literal["safe", "phase", "forbidden"]
+
+_SAFE = ("owner", "hypothesis", "approval", "ramp", "forced", "breakdowns", "learning")
+_PHASE = ("targeting", "layer.share", "variants")
+_REORDERED = "variants: the order changed"
+_METRICS = ("primary", "guardrails")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs.
+
+    Args:
+        place: Where in the YAML, such as ``variants.generated.weight``.
+        told: What differs, such as ``variants.generated.weight: 50, was 60``.
+        kind: What it needs to take effect.
+        line: The line of the file on disk, counted from 1.
+    """
+
+    place: str
+    told: str
+    kind: EditKind
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """How the YAML on disk differs from what was started.
+    """How the YAML on disk differs from what is in force.
 
     Args:
         path: The YAML file on disk.
         line: The first line that differs, counted from 1.
-        differences: Each as ``variants.generated.weight: 50.0, was 60.0``.
-        started: Where the bytes are kept with which the experiment started.
+        differences: In the order of the YAML's keys.
+        started: Where the bytes are kept that are in force.
     """
 
     path: Path
     line: int
-    differences: tuple[str, ...]
+    differences: tuple[Difference, ...]
     started: Path
 
+    def of_kind(self, kind: EditKind) -> tuple[Difference, ...]:
+        """Return the differences of one kind."""
+        return tuple(one for one in self.differences if one.kind == kind)
+
+    @property
+    def unapplied(self) -> tuple[Difference, ...]:
+        """The differences that do not take effect by themselves."""
+        return tuple(one for one in self.differences if one.kind != "safe")
+
     def refusal(self, key: str) -> RegistryError:
-        """Return the error that refuses to act on an edited spec."""
-        return RegistryError(
-            f"{key} has started and its spec was edited: {'; '.join(self.differences)}",
-            path=self.path,
-            line=self.line,
-            remedy=(
+        """Return the error that says why the edit does not take effect."""
+        forbidden = self.of_kind("forbidden")
+        meant = forbidden or self.of_kind("phase")
+        remedy = f"let it take effect with `abp apply {key}`, or take it back"
+        if forbidden:
+            remedy = (
                 f"copy {self.started} back over the file, or stop {key} and give the new plan "
-                "its own key; only `ramp` may be edited while it runs"
-            ),
+                "its own key: `abp diff` says what may be edited while it runs"
+            )
+        return RegistryError(
+            f"{key} runs on as it was; its spec was edited: {'; '.join(it.told for it in meant)}",
+            path=self.path,
+            line=meant[0].line,
+            remedy=remedy,
         )
 
 
@@ -52,7 +96,7 @@ def find_edit(
 
     Args:
         key: The experiment.
-        started: The bytes that were started.
+        started: The bytes that are in force.
         files: What the YAML files on disk say, by key.
         started_path: Where the file was at the start; its key may have been edited too. A file
             that is gone altogether is no edit.
@@ -63,20 +107,57 @@ def find_edit(
 
 
 def compare_specs(started: SpecFile, now: SpecFile) -> Edit | None:
-    """Compare what a spec says; comments, order of keys and the ramp do not count.
+    """Compare what a spec says; comments and the order of keys do not count.
 
     Args:
-        started: The bytes that were started.
+        started: The bytes that are in force.
         now: The file on disk.
     """
-    differences = tuple(_differences("", _comparable(started), _comparable(now)))
-    if not differences:
+    found = list(_differences("", _comparable(started), _comparable(now)))
+    if not found:
         return None
+    root = parse(now.text, path=now.path)
+    control = started.experiment.control.name
+    differences = tuple(
+        Difference(place, told, _kind(place, told, control), _line(root, place))
+        for place, told in found
+    )
     return Edit(now.path, _first_line(started.text, now.text), differences, started.path)
 
 
+def with_safe_edits(started: Experiment, now: Experiment) -> Experiment:
+    """Return what is in force: what was started, with what may be edited as it stands now."""
+    return replace(started, **{name: getattr(now, name) for name in _SAFE})
+
+
 def _comparable(file: SpecFile) -> Experiment:
-    return replace(file.experiment, ramp=())
+    """A private layer is the same layer, whether the YAML writes it out or not."""
+    return replace(file.experiment, layer=file.experiment.own_layer)
+
+
+def _kind(place: str, told: str, control: str) -> EditKind:
+    if _within(place, _SAFE) or told == _REORDERED:
+        return "safe"
+    gone = place == f"variants.{control}" and told.endswith("is gone")
+    if gone or place.endswith(".control") or not _within(place, _PHASE):
+        return "forbidden"
+    return "phase"
+
+
+def _within(place: str, names: tuple[str, ...]) -> bool:
+    return any(place == name or place.startswith(f"{name}.") for name in names)
+
+
+def _line(root: Node, place: str) -> int:
+    """Return the line of the deepest key of a place that the file has."""
+    line, node = 1, root
+    names = place.split(".")
+    for name in ["metrics", *names] if names[0] in _METRICS else names:
+        if not isinstance(node.value, dict) or name not in node.key_places:
+            break
+        line = node.key_places[name][0]
+        node = node.value[name]
+    return line
 
 
 def _first_line(before: str, after: str) -> int:
@@ -85,23 +166,23 @@ def _first_line(before: str, after: str) -> int:
     return next(changed, 0) + 1
 
 
-def _differences(place: str, before: Any, after: Any) -> Iterator[str]:
+def _differences(place: str, before: Any, after: Any) -> Iterator[tuple[str, str]]:
     if before == after:
         return
     old, new = _children(before), _children(after)
     if old is None or new is None:
-        yield f"{place}: {_plain(after)}, was {_plain(before)}"
+        yield place, f"{place}: {_plain(after)}, was {_plain(before)}"
         return
     for name in [*old, *(name for name in new if name not in old)]:
         deeper = f"{place}.{name}" if place else name
         if name not in new:
-            yield f"{deeper} is gone"
+            yield deeper, f"{deeper} is gone"
         elif name not in old:
-            yield f"{deeper} is new"
+            yield deeper, f"{deeper} is new"
         else:
             yield from _differences(deeper, old[name], new[name])
     if list(old) != list(new) and set(old) == set(new):
-        yield f"{place}: the order changed"
+        yield place, f"{place}: the order changed"
 
 
 def _children(value: Any) -> dict[str, Any] | None:
@@ -110,7 +191,7 @@ def _children(value: Any) -> dict[str, Any] | None:
         return {part.name: getattr(value, part.name) for part in fields(value)}
     if isinstance(value, Mapping):
         return {str(name): part for name, part in value.items()}
-    if isinstance(value, tuple) and all(is_dataclass(part) for part in value):
+    if isinstance(value, tuple) and value and all(is_dataclass(part) for part in value):
         return {_name(part, index): part for index, part in enumerate(value)}
     return None
 

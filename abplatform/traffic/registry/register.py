@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from abplatform.domain.assignment import AssignmentPlan, bucket_ranges, share_range
-from abplatform.domain.experiment import Experiment, Phase, State
+from abplatform.domain.experiment import BucketRange, Experiment, Phase, State
 from abplatform.errors import RegistryError, SpecError
 from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Journal, JournalRow
-from abplatform.traffic.registry.edits import Edit, find_edit
+from abplatform.traffic.registry.edits import Edit, find_edit, with_safe_edits
 from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read_spec_files
 from abplatform.traffic.registry.money import replay_rates
 from abplatform.traffic.registry.remedies import Remedies, replay_remedies
@@ -24,7 +24,7 @@ from abplatform.traffic.registry.replay import (
     replay_halted,
     replay_reviews,
 )
-from abplatform.traffic.registry.slots import take_slots
+from abplatform.traffic.registry.slots import resize_slots
 from abplatform.workspace import Workspace
 from abplatform.yaml_text import nearest
 
@@ -109,11 +109,11 @@ class Register:
         return replay_remedies(self.rows()).get(key, Remedies())
 
     def edits(self) -> dict[str, Edit | SpecError]:
-        """Return how the YAML of running and paused experiments was edited since their start.
+        """Return how the YAML of running and paused experiments differs from what is in force.
 
         Returns:
             Key to what differs, or to what is wrong with a file that cannot be used any more;
-            experiments whose YAML says what it said, or is gone altogether, are left out.
+            experiments whose YAML says what is in force, or is gone altogether, are left out.
         """
         files, problems = read_spec_files(self.workspace.experiments)
         found = {
@@ -123,18 +123,25 @@ class Register:
         }
         return {key: edit for key, edit in found.items() if edit}
 
-    def check_unedited(self, key: str) -> None:
-        """Refuse to act on an experiment whose YAML says something else than what was started.
+    def edited(self, key: str) -> Experiment:
+        """Return what an experiment's YAML on disk says, in force or not.
 
         Raises:
-            RegistryError: It was edited; names the file, the line and what differs.
-            SpecError: It was edited into something that cannot be used.
+            RegistryError: Nobody knows the key, or it has no file.
         """
-        edit = self.edits().get(key)
-        if isinstance(edit, SpecError):
-            raise edit
-        if edit:
-            raise edit.refusal(key)
+        files, _ = read_spec_files(self.workspace.experiments)
+        return files[key].experiment if key in files else self.find(key).experiment
+
+    def unapplied(self) -> dict[str, RegistryError | SpecError]:
+        """Return why edits of running experiments do not take effect, by key.
+
+        Safe edits do, so an experiment that has only such is left out.
+        """
+        return {
+            key: edit if isinstance(edit, SpecError) else edit.refusal(key)
+            for key, edit in self.edits().items()
+            if isinstance(edit, SpecError) or edit.unapplied
+        }
 
     def plan(self, key: str, at: datetime | None = None) -> AssignmentPlan:
         """Return what decides about units at a moment; a draft previews its first phase.
@@ -163,8 +170,11 @@ class Register:
             spec = self._started(past) if past.phases else files.get(key)
             if spec is None:  # decided elsewhere, and its YAML is gone
                 continue
+            experiment = spec.experiment
+            if key in files and past.state in {State.RUNNING, State.PAUSED}:
+                experiment = with_safe_edits(experiment, files[key].experiment)
             known[key] = RegisteredExperiment(
-                experiment=spec.experiment,
+                experiment=experiment,
                 state=past.state,
                 started_at=past.started_at,
                 ended_at=past.ended_at,
@@ -216,30 +226,43 @@ class Register:
         rows: list[JournalRow] | None = None,
         path: Path | None = None,
     ) -> Phase:
+        rows = self.rows() if rows is None else rows
+        return Phase(
+            number=1,
+            starts_at=at,
+            ends_at=None,
+            slots=self._slots(experiment, (), rows, at, path),
+            exposure=share_range(experiment.ramp[0].traffic),
+            variants=bucket_ranges(experiment.weights),
+            weights=experiment.weights,
+        )
+
+    def _slots(
+        self,
+        experiment: Experiment,
+        own: tuple[BucketRange, ...],
+        rows: list[JournalRow],
+        at: datetime,
+        path: Path | None,
+    ) -> tuple[BucketRange, ...]:
+        """Bring an experiment's slots to its share of the layer, beside its neighbours'."""
         layer = experiment.own_layer
         neighbours = {
             key: past
-            for key, past in replay(self.rows() if rows is None else rows).items()
-            if past.layer == layer.name and (past.ended_at is None or past.ended_at > at)
+            for key, past in replay(rows).items()
+            if key != experiment.key
+            and past.layer == layer.name
+            and (past.ended_at is None or past.ended_at > at)
         }
         try:
             for key, past in neighbours.items():
                 self._refuse_other_unit(experiment, key, past)
             holders = {key: past.phases[-1].slots for key, past in neighbours.items()}
-            slots = take_slots(layer, holders)
+            return resize_slots(layer, own, holders)
         except RegistryError as error:
             place = path or self.find(experiment.key).path
             line = line_of(place, "layer:") if place else None
             raise RegistryError(error.message, path=place, line=line, remedy=error.remedy) from None
-        return Phase(
-            number=1,
-            starts_at=at,
-            ends_at=None,
-            slots=slots,
-            exposure=share_range(experiment.ramp[0].traffic),
-            variants=bucket_ranges(experiment.weights),
-            weights=experiment.weights,
-        )
 
     def _refuse_other_unit(self, experiment: Experiment, key: str, past: Past) -> None:
         unit = self._started(past).experiment.unit

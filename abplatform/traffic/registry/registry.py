@@ -4,6 +4,7 @@
                      │  ▲  ▲
                 pause▼  │  └ ramp (a new phase)
                      paused ──resume──▶ running (a new phase); paused ──stop──▶ stopped
+    running ──apply──▶ running (a new phase, by the YAML as it was edited)
 
 An experiment that has started is what its kept bytes say, whatever becomes of its YAML file.
 """
@@ -11,14 +12,16 @@ An experiment that has started is what its kept bytes say, whatever becomes of i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from abplatform.domain.assignment import share_range
+from abplatform.domain.assignment import reweighted_ranges, share_range
 from abplatform.domain.experiment import RampStep, State, Verdict
-from abplatform.errors import RegistryError
+from abplatform.errors import RegistryError, SpecError
 from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Pen
+from abplatform.traffic.registry.edits import Difference
 from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
 from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts
 from abplatform.traffic.registry.money import fix_rates, rates_facts
@@ -67,7 +70,6 @@ class Registry(Register):
         with self.journal.pen() as pen:
             past = replay(pen.rows).get(key)
             if past is not None:
-                self.check_unedited(key)
                 raise _wrong_state(key, past, "start")
             self.find(key)
             file = find_spec_file(self.workspace.experiments, key)
@@ -109,7 +111,6 @@ class Registry(Register):
         """Expose units again, in a new phase with the allocation of the last."""
         with self.journal.pen() as pen:
             past = self._past(pen, key, "resume", State.PAUSED)
-            self.check_unedited(key)
             phase = next_phase(past, past.phases[-1].exposure, at)
             detail = {"reason": reason, "phase": phase_facts(phase)}
             self._write(pen, "resume", key, at=at, who=who, detail=detail)
@@ -120,12 +121,11 @@ class Registry(Register):
         """Move on to the next step of the ramp, which may have been edited since the start.
 
         Raises:
-            RegistryError: It is not running, its spec was edited elsewhere, it has reached the
-                last step, or the present step has to be held for longer.
+            RegistryError: It is not running, it has reached the last step, or the present step has
+                to be held for longer.
         """
         with self.journal.pen() as pen:
             past = self._past(pen, key, "ramp", State.RUNNING)
-            self.check_unedited(key)
             files, _ = read_spec_files(self.workspace.experiments)
             file = files.get(key) or self._started(past)
             step = next_step(past, file, at)
@@ -141,11 +141,66 @@ class Registry(Register):
             RegistryError: As for :meth:`ramp`.
         """
         past = self._checked(replay(self.rows()), key, "ramp", (State.RUNNING,))
-        self.check_unedited(key)
         files, _ = read_spec_files(self.workspace.experiments)
         file = files.get(key) or self._started(past)
         step = next_step(past, file, at)
         return present_step(past, file), step
+
+    def apply(
+        self,
+        key: str,
+        *,
+        at: datetime,
+        who: str,
+        reason: str | None = None,
+        resolved: Mapping[str, str] | None = None,
+    ) -> tuple[Difference, ...]:
+        """Let the edits of a running experiment's YAML take effect, in a new phase.
+
+        Whoever can stay in a variant stays; see
+        :func:`~abplatform.domain.assignment.reweighted_ranges`.
+
+        Args:
+            key: The experiment.
+            at: From when on.
+            who: Who decides.
+            reason: Why, for the journal.
+            resolved: Alias such as ``champion`` to the sha256 it stands for now.
+
+        Returns:
+            What takes effect; nothing where no edit needs a phase, and then nothing is written.
+
+        Raises:
+            RegistryError: It is not running, an edit is forbidden, or its layer has no room.
+            SpecError: The YAML cannot be used.
+        """
+        with self.journal.pen() as pen:
+            past = self._past(pen, key, "apply", State.RUNNING)
+            edit = self.edits().get(key)
+            if isinstance(edit, SpecError):
+                raise edit
+            if edit is None or not edit.unapplied:
+                return ()
+            if edit.of_kind("forbidden"):
+                raise edit.refusal(key)
+            file = read_spec_files(self.workspace.experiments)[0][key]
+            last = past.phases[-1]
+            phase = replace(
+                next_phase(past, last.exposure, at),
+                slots=self._slots(file.experiment, last.slots, pen.rows, at, file.path),
+                variants=reweighted_ranges(last.variants, file.experiment.weights),
+                weights=file.experiment.weights,
+            )
+            applied = edit.of_kind("phase")
+            detail = {
+                "reason": reason,
+                "spec_sha256": keep_spec(self.workspace, file.content),
+                "differences": [one.told for one in applied],
+                "resolved": {**past.resolved, **(resolved or {})},
+                "phase": phase_facts(phase),
+            }
+            self._write(pen, "apply", key, at=at, who=who, detail=detail)
+        return applied
 
     def stop(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Stop an experiment for good and free its slots. Works on edited specs too."""

@@ -34,7 +34,8 @@ class RegisteredExperiment:
     """One experiment and how it stands.
 
     Args:
-        experiment: As its YAML says; once started, as it said at the start.
+        experiment: As its YAML says; once started, as it said when it was started or last applied,
+            with what may be edited while it runs as it stands now.
         state: Where it stands. An experiment whose units are assigned elsewhere needs no start: it
             counts as running until it is decided.
         started_at: From when on it assigns, or None.
@@ -269,6 +270,12 @@ def _run(past: Past, row: JournalRow) -> Past:
     return replace(past, state=State.RUNNING, phases=_open(past, row))
 
 
+def _reopen(past: Past, row: JournalRow) -> Past:
+    return replace(
+        _run(past, row), spec_sha256=row.detail["spec_sha256"], resolved=row.detail["resolved"]
+    )
+
+
 def _pause(past: Past, row: JournalRow) -> Past:
     return replace(past, state=State.PAUSED, phases=_close(past, row.at))
 
@@ -285,6 +292,7 @@ _APPLY = {
     "start": _start,
     "resume": _run,
     "ramp": _run,
+    "apply": _reopen,
     "pause": _pause,
     "stop": _stop,
     "decide": _decide,

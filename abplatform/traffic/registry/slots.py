@@ -8,7 +8,7 @@ from abplatform.domain.assignment import BUCKETS, share_range
 from abplatform.domain.experiment import BucketRange, Layer
 from abplatform.errors import RegistryError
 
-__all__ = ["free_ranges", "take_slots", "width"]
+__all__ = ["free_ranges", "resize_slots", "take_slots", "width"]
 
 
 def width(ranges: Iterable[BucketRange]) -> int:
@@ -41,24 +41,52 @@ def take_slots(
     Raises:
         RegistryError: Fewer buckets are free than the share needs.
     """
+    return resize_slots(layer, (), holders)
+
+
+def resize_slots(
+    layer: Layer,
+    own: tuple[BucketRange, ...],
+    holders: Mapping[str, tuple[BucketRange, ...]],
+) -> tuple[BucketRange, ...]:
+    """Bring an experiment's slots to the layer's share: nobody who stays inside moves.
+
+    One that grows keeps its buckets and takes the lowest free ones, split if need be; one that
+    shrinks gives up its highest.
+
+    Args:
+        layer: The layer and the share that is asked for.
+        own: What the experiment holds already.
+        holders: Who else holds which of its buckets; their shares are named when there is no room.
+
+    Raises:
+        RegistryError: Fewer buckets are free than the share needs.
+    """
     wanted = width([share_range(layer.share)])
-    free = free_ranges(held for ranges in holders.values() for held in ranges)
+    kept = _lowest(own, wanted)
+    wanted -= width(kept)
+    free = free_ranges([*kept, *(held for ranges in holders.values() for held in ranges)])
     if width(free) < wanted:
         shares = ", ".join(f"{key} {_percent(width(held))}" for key, held in holders.items())
-        left = _percent(width(free))
+        left = _percent(width(free) + width(kept))
         raise RegistryError(
-            f"layer {layer.name!r} is over-booked: {_percent(wanted)} is asked for and {left} is "
-            f"free (held by {shares})",
+            f"layer {layer.name!r} is over-booked: {_percent(wanted + width(kept))} is asked for "
+            f"and {left} is free (held by {shares})",
             remedy=f"lower layer.share to at most {left}, or stop one of these experiments",
         )
+    return tuple(sorted([*kept, *_lowest(free, wanted)]))
+
+
+def _lowest(ranges: Iterable[BucketRange], wanted: int) -> list[BucketRange]:
+    """Return the lowest buckets of some ranges, as many as are wanted or there are."""
     taken = []
-    for gap in free:
-        if not wanted:
+    for held in sorted(ranges):
+        if wanted <= 0:
             break
-        part = BucketRange(gap.low, min(gap.high, gap.low + wanted))
+        part = BucketRange(held.low, min(held.high, held.low + wanted))
         taken.append(part)
         wanted -= part.high - part.low
-    return tuple(taken)
+    return taken
 
 
 def _percent(held: int) -> str:
