@@ -16,6 +16,8 @@ Every one of them is a sentence a person can act on: what is wrong, where, and w
     ├── CatalogueError       products, pictures or creatives cannot be used
     ├── CheckpointError      a model version is corrupt, foreign or unknown
     ├── TrainingError        pairs or images cannot train or test a model
+    ├── ServiceError         the decision service does not answer, or not as it should
+    │   └── DeliveryError    events were not acknowledged and must come again
     └── NotInstalled         an optional package is missing
 
 A number that cannot be computed is not an exception: it is null with its reason.
@@ -30,11 +32,13 @@ __all__ = [
     "AnalysisError",
     "CatalogueError",
     "CheckpointError",
+    "DeliveryError",
     "DiskFull",
     "IngestError",
     "MappingError",
     "NotInstalled",
     "RegistryError",
+    "ServiceError",
     "SpecError",
     "StoreError",
     "TrainingError",
@@ -156,6 +160,24 @@ class CheckpointError(AbplatformError):
 
 class TrainingError(AbplatformError):
     """Pairs or images cannot train or test a model."""
+
+
+class ServiceError(AbplatformError):
+    """The decision service does not answer, or not as it should."""
+
+
+class DeliveryError(ServiceError):
+    """Events were not acknowledged: what was not must come again, and then counts once.
+
+    Args:
+        message: As for every error.
+        acknowledged: How many of the events, counted from the first, need not come again.
+        remedy: As for every error.
+    """
+
+    def __init__(self, message: str, *, acknowledged: int, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.acknowledged = acknowledged
 
 
 class NotInstalled(AbplatformError):
