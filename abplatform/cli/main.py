@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "reward": ("reward", "Train, evaluate, score, promote and roll back reward models."),
     "retrain": ("reward", "Retrain the reward model on the pairs at hand."),
     "weekly": ("weekly", "Run one turn of the weekly loop."),
+    "serve": ("serve", "Answer decisions and take events over HTTP."),
     "doctor": ("doctor", "Check hashes, counts, journal, tables and disk."),
     "dashboard": ("dashboard", "Open the dashboard."),
     "export": ("export", "Write tables for BI tools, or the events for Spark."),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from abplatform.errors import SpecError
 from abplatform.settings.calendar import CALENDAR, CalendarStretch
 from abplatform.settings.privacy import PRIVACY, Privacy
+from abplatform.settings.service import SERVICE, TOKENS, Service
 from abplatform.settings.sources import SOURCES, Source
 from abplatform.settings.zones import TIME_ZONE
 from abplatform.yaml_text import read
@@ -22,6 +23,7 @@ from abplatform.yaml_text.tables import Field, Table, in_one
 __all__ = [
     "CalendarStretch",
     "Privacy",
+    "Service",
     "Settings",
     "Source",
     "check_settings",
@@ -44,6 +46,8 @@ class Settings:
         privacy: How units are protected.
         min_free: Share of the disk that stays free: below it nothing more is taken in, 0 … 0.9.
         memory_mib: What the warehouse may hold in memory; beyond it, it works from the disk.
+        tokens: Who may call the service, to ``sha256:<hex>`` or ``env:NAME``; none: this machine.
+        service: How the service answers.
     """
 
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -55,6 +59,8 @@ class Settings:
     privacy: Privacy = field(default_factory=Privacy)
     min_free: float = 0.1
     memory_mib: float = 1024
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    service: Service = field(default_factory=Service)
 
 
 def check_settings(path: Path) -> list[SpecError]:
@@ -134,6 +140,11 @@ _SETTINGS = Table(
         Field("budgets", Text(), "How much may be spent.", later="nothing is capped"),
         Field("notify", Text(), "Who hears of what.", later="nobody is told"),
         Field("calendar", CALENDAR, "Days that are unlike others."),
-        Field("tokens", Text(), "Who may call the service.", later="there is no service"),
+        Field(
+            "tokens",
+            TOKENS,
+            "Who may call the service: a name to sha256:<hex> of its token, or to env:NAME.",
+        ),
+        Field("service", SERVICE, "How the decision service answers."),
     ),
 )

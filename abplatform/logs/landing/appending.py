@@ -28,7 +28,16 @@ from abplatform.logs.landing.segments import Segment, check_source, file_sha256
 from abplatform.logs.privacy import FORGOTTEN_LINE, GuardWatch, tombstones_of
 from abplatform.workspace import Workspace
 
-__all__ = ["SEAL_SECONDS", "SEGMENT_BYTES", "Landing", "check_lines", "unwritable", "write_whole"]
+__all__ = [
+    "SEAL_SECONDS",
+    "SEGMENT_BYTES",
+    "Landing",
+    "OpenSegment",
+    "check_lines",
+    "seal_open",
+    "unwritable",
+    "write_whole",
+]
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 SEAL_SECONDS: Final = 60.0
@@ -55,7 +64,7 @@ class Landing:
     ) -> None:
         self._workspace = workspace
         self._seconds = seconds
-        self._open: dict[str, _OpenSegment] = {}
+        self._open: dict[str, OpenSegment] = {}
         self._guard = GuardWatch(workspace)
 
     def __enter__(self) -> Self:
@@ -139,7 +148,7 @@ class Landing:
     def _write(self, source: str, lines: Sequence[bytes]) -> None:
         segment = self._open.get(source)
         if segment is None:
-            segment = self._open[source] = _OpenSegment.create(
+            segment = self._open[source] = OpenSegment.create(
                 self._workspace.landing / "open" / source / hour_of(self._workspace.clock()),
                 opened=self._seconds(),
             )
@@ -167,13 +176,13 @@ class Landing:
                 segment.path.unlink()
                 return None
             segment.sync()
-            return _seal_open(
+            return seal_open(
                 self._workspace, segment.path, source=source, sha256=segment.hasher.hexdigest()
             )
 
 
 @dataclass(slots=True)
-class _OpenSegment:
+class OpenSegment:
     """A file under ``open/`` whose lock this writer holds.
 
     Args:
@@ -276,10 +285,10 @@ def _seal(workspace: Workspace, path: Path) -> Segment | None:
         path.unlink()
         return None
     sync_file(path)
-    return _seal_open(workspace, path, source=path.parent.parent.name, sha256=file_sha256(path))
+    return seal_open(workspace, path, source=path.parent.parent.name, sha256=file_sha256(path))
 
 
-def _seal_open(workspace: Workspace, path: Path, *, source: str, sha256: str) -> Segment:
+def seal_open(workspace: Workspace, path: Path, *, source: str, sha256: str) -> Segment:
     """Seal a file of appended lines; those that the guard erased are counted."""
     erased = 0
     if tombstones_of(workspace):

@@ -1,10 +1,12 @@
 """Many callers, one writer: what is acknowledged is on the disk, and a group shares its sync."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from abplatform.durable import FAULT
 from abplatform.errors import DiskFull, IngestError, StoreError
 from abplatform.logs.landing import Collector, Landing, appending, sealed_segments
+from abplatform.logs.landing.soon import SYNC_SECONDS
 from abplatform.workspace import Settings, Workspace
 
 
@@ -176,3 +179,78 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(workspace, point, ac
     assert kept[:acknowledged] == list(range(acknowledged))
     assert len(kept) <= acknowledged + 1
     assert not list(workspace.landing.glob("open/*/*/*"))
+
+
+def test_lines_appended_soon_wait_for_no_sync_and_reach_the_disk(workspace, monkeypatch):
+    """While a sync lasts, further lines are with the system at once; the next sync has them."""
+    entered, leave = threading.Event(), threading.Event()
+    synced = []
+
+    def slow_sync(descriptor):
+        entered.set()
+        leave.wait(10)
+        synced.append(os.fstat(descriptor).st_size)
+
+    with Collector(workspace) as collector:
+        assert collector.append_soon("web", [b"0"]) == 1
+        monkeypatch.setattr(appending.os, "fsync", slow_sync)
+        collector.append_soon("web", [b"1"])
+        assert entered.wait(10)
+        assert collector.append_soon("web", [b"2", b"3"]) == 2
+        assert lines_of(workspace) == [b"0", b"1", b"2", b"3"]
+        assert not synced
+        leave.set()
+        monkeypatch.undo()
+    assert lines_of(workspace) == [b"0", b"1", b"2", b"3"]
+    assert [segment.source for segment in sealed_segments(workspace)] == ["web"]
+
+
+def test_lines_appended_soon_are_synced_within_50_ms_by_one_sync(workspace, monkeypatch):
+    """Many calls in a moment share a sync, which begins within 50 ms of the first."""
+    moments = []
+    real = os.fsync
+
+    def told_sync(descriptor):
+        moments.append(time.monotonic())
+        real(descriptor)
+
+    with Collector(workspace) as collector:
+        collector.append_soon("web", [b"0"])
+        time.sleep(0.2)
+        monkeypatch.setattr(appending.os, "fsync", told_sync)
+        began = time.monotonic()
+        for number in range(100):
+            collector.append_soon("web", [f"{number}".encode()])
+        wrote = time.monotonic() - began
+        time.sleep(0.2)
+        monkeypatch.undo()
+    assert 1 <= len(moments) <= 2 + wrote / SYNC_SECONDS
+    assert SYNC_SECONDS < 0.05
+
+
+def test_a_failed_write_is_told_and_its_torn_line_is_cut_off(workspace, monkeypatch):
+    """A full disk in mid-write refuses the line, keeps the whole ones, and goes on afterwards."""
+    with Collector(workspace) as collector:
+        collector.append_soon("web", [b"whole"])
+
+        def torn(file, content):
+            file.write(content[:2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(appending, "write_whole", torn)
+        with pytest.raises(DiskFull):
+            collector.append_soon("web", [b"refused"])
+        monkeypatch.undo()
+        collector.append_soon("web", [b"after"])
+    with Collector(workspace):
+        assert sorted(lines_of(workspace)) == [b"after", b"whole"]
+
+
+def test_a_closed_collector_takes_nothing_soon(workspace):
+    """After close a line is refused rather than lost, and the collector says that it is over."""
+    collector = Collector(workspace)
+    assert collector.alive
+    collector.close()
+    assert not collector.alive
+    with pytest.raises(StoreError, match="closed"):
+        collector.append_soon("web", [b"y"])

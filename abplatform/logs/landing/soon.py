@@ -1,0 +1,151 @@
+"""Lines that the operating system has at once and the disk a moment later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from abplatform.errors import AbplatformError, StoreError
+from abplatform.logs.landing.appending import (
+    SEAL_SECONDS,
+    SEGMENT_BYTES,
+    OpenSegment,
+    check_lines,
+    seal_open,
+    unwritable,
+)
+from abplatform.logs.landing.sealing import hour_of
+from abplatform.logs.landing.segments import check_source
+from abplatform.logs.privacy import GuardWatch
+from abplatform.workspace import Workspace
+
+__all__ = ["SYNC_SECONDS", "SoonLanding"]
+
+SYNC_SECONDS: Final = 0.02
+"""How long lines may wait for others before their sync begins; it has 30 ms of the 50 left."""
+
+_SPACE_SECONDS: Final = 1.0
+
+
+class SoonLanding:
+    """Writes in the caller's thread, and syncs and seals in one of its own.
+
+    Whoever appends waits for no sync and no seal: a segment that is due is taken out of use first
+    and sealed afterwards. After a failure the source gets another file; a torn last line is cut
+    off, whole lines stay.
+
+    Args:
+        workspace: Where to land.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._guard = GuardWatch(workspace)
+        self._open: dict[str, OpenSegment] = {}
+        self._unsynced: set[str] = set()
+        self._full: list[OpenSegment] = []
+        self._lock = threading.Lock()
+        self._dirty = threading.Event()
+        self._closing = threading.Event()
+        self._space_checked = -_SPACE_SECONDS
+        self._syncer = threading.Thread(target=self._keep_synced, name="landing soon", daemon=True)
+        self._syncer.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether lines are still taken and synced."""
+        return self._syncer.is_alive() and not self._closing.is_set()
+
+    def append(self, source: str, lines: Sequence[bytes]) -> int:
+        """Write lines; see :meth:`abplatform.logs.landing.Collector.append_soon`."""
+        check_source(source)
+        check_lines(lines)
+        with self._lock:
+            if not self.alive:
+                raise StoreError("the collector is closed", remedy="open another one")
+            self._check_space()
+            guard = self._guard.current()
+            try:
+                self._write(source, [guard.line(line) for line in lines] if guard else lines)
+            except OSError as error:
+                raise unwritable(error, self._workspace.landing) from error
+        self._dirty.set()
+        return len(lines)
+
+    def close(self) -> None:
+        """Sync, seal, and take nothing more."""
+        self._closing.set()
+        self._dirty.set()
+        self._syncer.join()
+
+    def _check_space(self) -> None:
+        now = time.monotonic()
+        if now - self._space_checked >= _SPACE_SECONDS:
+            self._workspace.check_space()
+            self._space_checked = now
+
+    def _write(self, source: str, lines: Sequence[bytes]) -> None:
+        if not lines:
+            return
+        segment = self._open.get(source)
+        if segment is None:
+            folder = self._workspace.landing / "open" / source
+            folder = folder / hour_of(self._workspace.clock())
+            segment = OpenSegment.create(folder, opened=time.monotonic())
+            self._open[source] = segment
+        whole = segment.size
+        try:
+            segment.write(lines)
+        except BaseException:
+            del self._open[source]
+            with contextlib.suppress(OSError), segment.file:
+                os.ftruncate(segment.file.fileno(), whole)
+            raise
+        self._unsynced.add(source)
+        if segment.size >= SEGMENT_BYTES:
+            self._full.append(self._open.pop(source))
+            self._unsynced.discard(source)
+
+    def _keep_synced(self) -> None:
+        while not self._closing.is_set():
+            self._dirty.wait(timeout=1.0)
+            self._closing.wait(SYNC_SECONDS)
+            self._dirty.clear()
+            self._sync()
+            self._seal(everything=False)
+        self._seal(everything=True)
+
+    def _sync(self) -> None:
+        with self._lock:
+            waiting = {source: self._open[source] for source in self._unsynced}
+            self._unsynced.clear()
+        for source, segment in waiting.items():
+            try:
+                segment.sync()
+            except OSError:
+                # What is in the file stays there, to be sealed as a dead writer's; nothing more
+                # is written behind it.
+                with self._lock:
+                    if self._open.get(source) is segment:
+                        del self._open[source]
+                    segment.file.close()
+
+    def _seal(self, *, everything: bool) -> None:
+        due = time.monotonic() - SEAL_SECONDS
+        with self._lock:
+            for source in sorted(self._open):
+                if everything or self._open[source].opened <= due:
+                    self._full.append(self._open.pop(source))
+                    self._unsynced.discard(source)
+            full, self._full = self._full, []
+        for segment in full:
+            # On a full disk it stays under open/ without a writer, for the next seal to take.
+            with contextlib.suppress(OSError, AbplatformError), segment.file:
+                segment.sync()
+                source = segment.path.parent.parent.name
+                digest = segment.hasher.hexdigest()
+                seal_open(self._workspace, segment.path, source=source, sha256=digest)

@@ -1,0 +1,134 @@
+"""One HTTP call and its reply, as ASGI has them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["JSON", "Call", "Receive", "Refused", "Reply", "Scope", "Send", "json_reply"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON: Final = b"application/json"
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Refused(Exception):
+    """A call that is answered with an error.
+
+    Args:
+        status: The HTTP status.
+        code: A stable word.
+        detail: What is wrong and what to do, as a sentence.
+        retry_seconds: When to come again, where that helps.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, retry_seconds: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_seconds = retry_seconds
+
+    def reply(self) -> Reply:
+        """Return the answer."""
+        told = json_reply({"error": self.code, "detail": self.detail}, status=self.status)
+        if self.retry_seconds is not None:
+            told.headers.append((b"retry-after", str(self.retry_seconds).encode()))
+        if self.status == 401:
+            told.headers.append((b"www-authenticate", b"Bearer"))
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer.
+
+    Args:
+        status: The HTTP status.
+        body: Its bytes.
+        kind: The media type; None where there is no body.
+        headers: Further ones.
+    """
+
+    status: int
+    body: bytes = b""
+    kind: bytes | None = JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    async def send(self, send: Send, *, with_body: bool = True) -> None:
+        """Send it."""
+        headers = [(b"content-length", str(len(self.body)).encode()), *self.headers]
+        if self.kind is not None:
+            headers.append((b"content-type", self.kind))
+        if self.status in {204, 304}:
+            headers = headers[1:]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body if with_body else b""})
+
+
+def json_reply(data: object, *, status: int = 200) -> Reply:
+    """Return an answer in JSON."""
+    return Reply(status, _ENCODER.encode(data))
+
+
+class Call:
+    """A request as it comes in.
+
+    Args:
+        scope: ASGI's.
+        receive: Where its body comes from.
+        rest: What follows the route in the path, such as a creative's id.
+    """
+
+    __slots__ = ("_receive", "_scope", "headers", "rest")
+
+    def __init__(self, scope: Scope, receive: Receive, rest: str = "") -> None:
+        self._scope = scope
+        self._receive = receive
+        self.rest = rest
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return str(self._scope.get("scheme", "http"))
+
+    async def body(self, most_bytes: int) -> bytes:
+        """Return the body.
+
+        Args:
+            most_bytes: A longer one is refused, and not held.
+
+        Raises:
+            Refused: It is too long, or was cut off.
+        """
+        told = self.headers.get(b"content-length", b"0")
+        if told.isdigit() and int(told) > most_bytes:
+            raise _too_long(most_bytes)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "cut_off", "the body was cut off; send the call again")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most_bytes:
+                raise _too_long(most_bytes)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts) if len(parts) > 1 else part
+
+
+def _too_long(most_bytes: int) -> Refused:
+    return Refused(
+        413, "too_long", f"the body is longer than {most_bytes} bytes; send it in several calls"
+    )

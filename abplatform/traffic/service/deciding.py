@@ -1,0 +1,107 @@
+"""``POST /v1/decide`` and ``/v1/decide/batch``: always an answer, whatever is out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from abplatform.traffic.config import EMPTY, Config
+from abplatform.traffic.decisions import DecisionRecord, Request, decide, new_decision_id
+from abplatform.traffic.service.answers import Answer, address_of, answer
+from abplatform.traffic.service.calls import Call, Refused, Reply
+from abplatform.traffic.service.parts import Parts
+from abplatform.traffic.service.recorder import SERVICE
+from abplatform.traffic.service.watching import InForce
+
+__all__ = ["BODY_BYTES", "MOST_ITEMS", "decide_many", "decide_one"]
+
+BODY_BYTES: Final = 1 << 20
+"""The longest body of one decision."""
+
+BATCH_BYTES: Final = 16 << 20
+"""The longest body of a batch."""
+
+MOST_ITEMS: Final = 10_000
+"""Decisions in a batch."""
+
+_TURN: Final = 50
+"""So many decisions of a batch are made at once; then others have their turn."""
+
+_LOG: Final = logging.getLogger("abplatform.service")
+_REQUEST: Final = msgspec.json.Decoder(Request)
+_REQUESTS: Final = msgspec.json.Decoder(Annotated[list[Request], Meta(max_length=MOST_ITEMS)])
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+async def decide_one(parts: Parts, call: Call) -> Reply:
+    """Answer one request."""
+    now = parts.watcher.now
+    caller = parts.admit(call, now)
+    body = await call.body(BODY_BYTES)
+    request = _parse(_REQUEST, body)
+    _check(request)
+    parts.limit(caller, 1, now)
+    found = _decide_all(parts, now, [request], address_of(call, now))
+    return Reply(200, _ENCODER.encode(found[0]))
+
+
+async def decide_many(parts: Parts, call: Call) -> Reply:
+    """Answer an array of requests in order, all by one config."""
+    now = parts.watcher.now
+    caller = parts.admit(call, now)
+    body = await call.body(BATCH_BYTES)
+    requests = _parse(_REQUESTS, body)
+    for number, request in enumerate(requests):
+        _check(request, f"item {number}: ")
+    parts.limit(caller, len(requests), now)
+    address = address_of(call, now)
+    found: list[Answer] = []
+    for first in range(0, len(requests), _TURN):
+        found += _decide_all(parts, now, requests[first : first + _TURN], address)
+        await asyncio.sleep(0)
+    return Reply(200, _ENCODER.encode(found))
+
+
+def _parse(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        code = "wrong_request" if isinstance(error, msgspec.ValidationError) else "not_json"
+        raise Refused(400, code, f"{error}; see /openapi.json") from None
+
+
+def _check(request: Request, place: str = "") -> None:
+    if request.experiment is None and request.layer is None:
+        raise Refused(400, "wrong_request", f"{place}name an `experiment` or a `layer`")
+
+
+def _decide_all(
+    parts: Parts, now: InForce, requests: Sequence[Request], address: str
+) -> list[Answer]:
+    """Decide, hand the records to the operating system, then answer."""
+    at = parts.workspace.clock()
+    records = [_decided(now.config, request, at) for request in requests]
+    parts.recorder.append_soon(SERVICE, [line for _, line in records])
+    for record, _ in records:
+        parts.metrics.decided(record.reason)
+    return [answer(record, now, parts.signer, address) for record, _ in records]
+
+
+def _decided(config: Config, request: Request, at: datetime) -> tuple[DecisionRecord, bytes]:
+    """Decide and write the record; what cannot be decided shows nothing, as a fallback."""
+    decision_id = new_decision_id(at)
+    try:
+        record = decide(config, request, decision_id=decision_id, at=at)
+        return record, _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        raise Refused(400, "wrong_request", "a text holds half a character") from None
+    except Exception:  # noqa: BLE001  # whatever it is, an ad server gets an answer
+        _LOG.exception("a decision failed; the unit gets the fallback")
+        record = decide(EMPTY, request, decision_id=decision_id, at=at)
+        return record, _ENCODER.encode(record)

@@ -1,0 +1,63 @@
+"""The decision service over a real socket: decide, record, refuse."""
+
+import time
+
+
+def test_a_decision_is_answered_and_recorded_with_what_follows(common):
+    """Decision, impression and click land, the click names the impression, each of them once."""
+    answer = common.decide("anna")
+    assert answer["action"] == "show"
+    assert answer["reason"] == "assigned"
+    assert [common.call(answer["impression_url"])[0] for _ in range(2)] == [200, 200]
+    assert [common.call(answer["click_url"])[0] for _ in range(2)] == [204, 409]
+    rows = [row for row in common.landed() if answer["decision_id"] in row["event_id"]]
+    by_type = {row["event_type"]: row for row in rows}
+    assert sorted(row["event_type"] for row in rows) == [
+        "click",
+        "decision",
+        "impression",
+        "impression",
+    ]
+    assert by_type["click"]["impression_id"] == by_type["impression"]["event_id"]
+    assert by_type["impression"]["propensity"] == answer["propensity"]
+    assert by_type["decision"]["config"] == answer["config"]
+
+
+def test_a_picture_is_the_master_and_kept_no_longer_than_the_answer(common):
+    """The URL gives the master's bytes; caches may keep them for a minute at most."""
+    answer = common.decide()
+    status, body, headers = common.call(answer["creative"]["url"])
+    master = common.workspace.creatives / f"{answer['creative']['id']}.webp"
+    assert (status, body) == (200, master.read_bytes())
+    assert int(headers["cache-control"].rpartition("=")[2]) <= 60
+
+
+def test_an_unknown_experiment_gets_the_fallback(common):
+    """Whoever asks for an experiment that nobody knows sees the baseline, marked as fallback."""
+    answer = common.decide(experiment="nobody-knows")
+    assert (answer["reason"], answer["assignments"]) == ("fallback", [])
+    assert answer["action"] == "show"
+
+
+def test_a_batch_is_answered_in_order_by_one_config(common):
+    """As many answers as questions, in order, and all of one version of the config."""
+    asked = [
+        {"unit_id": f"u{n}", "experiment": "lamps", "context": {"product_ids": ["p1"]}}
+        for n in range(300)
+    ]
+    status, answers = common.json("/v1/decide/batch", asked)
+    assert status == 200
+    alone = [common.decide(f"u{n}")["assignments"] for n in range(20)]
+    assert [one["assignments"] for one in answers[:20]] == alone
+    assert len(answers) == 300
+    assert len({one["config"] for one in answers}) == 1
+
+
+def test_readiness_and_metrics_tell_of_the_work(common):
+    """The service is ready once it has a config and a landing, and counts what it decides."""
+    common.decide()
+    deadline = time.monotonic() + 5
+    while common.json("/readyz")[0] != 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert common.json("/readyz")[1]["status"] == "ready"
+    assert b'abp_decisions_total{reason="assigned"}' in common.call("/metrics")[1]
