@@ -10,7 +10,7 @@ from typing import Final
 
 from abplatform.traffic.service.access import Rate
 from abplatform.traffic.service.calls import Call, Receive, Refused, Reply, Scope, Send
-from abplatform.traffic.service.deciding import decide_many, decide_one
+from abplatform.traffic.service.deciding import assignments, decide_many, decide_one
 from abplatform.traffic.service.health import alive, metrics, ready, show_gauges
 from abplatform.traffic.service.metrics import Metrics
 from abplatform.traffic.service.parts import Parts
@@ -46,6 +46,7 @@ class Route:
 ROUTES: Final = (
     Route("POST", "/v1/decide", decide_one),
     Route("POST", "/v1/decide/batch", decide_many),
+    Route("GET", "/v1/assignments", assignments),
     Route("POST", "/v1/events", events),
     Route("GET", "/v1/impressions/", impression),
     Route("GET", "/v1/clicks/", click),

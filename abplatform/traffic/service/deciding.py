@@ -19,7 +19,7 @@ from abplatform.traffic.service.parts import Parts
 from abplatform.traffic.service.recorder import SERVICE
 from abplatform.traffic.service.watching import InForce
 
-__all__ = ["BODY_BYTES", "MOST_ITEMS", "decide_many", "decide_one"]
+__all__ = ["BODY_BYTES", "MOST_ITEMS", "assignments", "decide_many", "decide_one"]
 
 BODY_BYTES: Final = 1 << 20
 """The longest body of one decision."""
@@ -66,6 +66,16 @@ async def decide_many(parts: Parts, call: Call) -> Reply:
         found += _decide_all(parts, now, requests[first : first + _TURN], address)
         await asyncio.sleep(0)
     return Reply(200, _ENCODER.encode(found))
+
+
+async def assignments(parts: Parts, call: Call) -> Reply:
+    """Return what clients need to assign by themselves; 304 when they have it already."""
+    now = parts.watcher.now
+    parts.admit(call, now)
+    headers = [(b"etag", now.tag), (b"cache-control", b"no-cache")]
+    if call.headers.get(b"if-none-match") == now.tag:
+        return Reply(304, b"", None, headers)
+    return Reply(200, now.document, headers=headers)
 
 
 def _parse(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

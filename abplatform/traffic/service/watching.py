@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from abplatform.errors import AbplatformError, WorkspaceError
 from abplatform.settings import Service
+from abplatform.traffic.assignments import assignments_document, entity_tag
 from abplatform.traffic.config import EMPTY, Config, ConfigReader
 from abplatform.traffic.service.access import Access
 from abplatform.workspace import SETTINGS_FILE, Workspace, open_workspace
@@ -33,11 +34,15 @@ class InForce:
         config: What decides.
         service: How answers look.
         access: Who may call.
+        document: What clients assign with by themselves.
+        tag: The document's ETag.
     """
 
     config: Config
     service: Service
     access: Access
+    document: bytes
+    tag: bytes
 
 
 class Watcher:
@@ -62,7 +67,9 @@ class Watcher:
         self.failures = 0
         self.looked_at = time.monotonic()
         access = Access.of(workspace.settings.tokens)
-        self.now = InForce(EMPTY, workspace.settings.service, access)
+        document = assignments_document(EMPTY)
+        tag = entity_tag(document).encode()
+        self.now = InForce(EMPTY, workspace.settings.service, access, document, tag)
         self.look()
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
         self._thread.start()
@@ -118,7 +125,7 @@ class Watcher:
         self._workspace = fresh
         self._reader = ConfigReader(fresh)
         self._seen = None
-        self.now = InForce(self.now.config, fresh.settings.service, access)
+        self.now = replace(self.now, service=fresh.settings.service, access=access)
 
     def _read(self) -> None:
         before = self.now.config
@@ -135,7 +142,9 @@ class Watcher:
             if problem not in before.problems:
                 _LOG.warning("left out: %s", problem)
         self.reloads += 1
-        self.now = InForce(config, self.now.service, self.now.access)
+        document = assignments_document(config)
+        tag = entity_tag(document).encode()
+        self.now = InForce(config, self.now.service, self.now.access, document, tag)
 
     def _fail(self, part: str, error: Exception) -> None:
         if self._trouble.get(part) != str(error):

@@ -53,6 +53,15 @@ def test_a_batch_is_answered_in_order_by_one_config(common):
     assert len({one["config"] for one in answers}) == 1
 
 
+def test_the_assignments_document_is_sent_once(common):
+    """Clients that assign by themselves get a document and its tag, and 304 while it stays."""
+    status, body, headers = common.call("/v1/assignments")
+    assert status == 200
+    assert b'"lamps"' in body
+    again, nothing, _ = common.call("/v1/assignments", None, **{"If-None-Match": headers["etag"]})
+    assert (again, nothing) == (304, b"")
+
+
 def test_readiness_and_metrics_tell_of_the_work(common):
     """The service is ready once it has a config and a landing, and counts what it decides."""
     common.decide()
