@@ -170,6 +170,7 @@ class Lineage:
         inspector: ``usable``, ``match``, scores and reasons.
         text: The ad text, or None.
         week: ISO week in which it was made, such as ``2026-W48``.
+        perceptual_hash: How it looks, in 16 hex digits; None of one made by an earlier version.
     """
 
     creative_id: str
@@ -186,3 +187,4 @@ class Lineage:
     inspector: Mapping[str, object]
     text: str | None = None
     week: str | None = None
+    perceptual_hash: str | None = None

@@ -1,42 +1,29 @@
-"""The catalogue, lossless masters and lineage on disk, by content hash."""
+"""An advertiser's products: a folder with products.csv, or a CSV or Parquet file."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
-import hashlib
 import io
 import json
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
-from abplatform.domain.catalog import Category, Lineage, Placement, Product
+from abplatform.domain.catalog import Category, Product
 from abplatform.errors import CatalogueError
 
 __all__ = [
     "CATALOGUE_FILE",
-    "LINEAGE_FILE",
     "Catalogue",
     "Refusal",
-    "append_lineage",
     "clean_title",
     "image_path",
     "read_catalogue",
     "read_categories",
-    "read_cutout",
-    "read_lineage",
-    "read_master",
-    "save_master",
 ]
 
-LINEAGE_FILE = "lineage.jsonl"
 CATALOGUE_FILE = "products.csv"
 REQUIRED_COLUMNS = ("product_id", "image", "title", "category")
 MAX_TITLE_CHARACTERS = 300
@@ -285,148 +272,3 @@ def _number(product_id: str, column: str, row: Mapping[str, str]) -> float | Non
 def _count(product_id: str, column: str, row: Mapping[str, str]) -> int | None:
     value = _number(product_id, column, row)
     return None if value is None else int(value)
-
-
-def save_master(root: Path, pixels: np.ndarray, cutout: np.ndarray) -> tuple[str, str]:
-    """Write a creative's lossless master and its resampled cut-out.
-
-    Args:
-        root: The folder of creatives.
-        pixels: uint8, height x width x 3.
-        cutout: uint8, height x width x 4.
-
-    Returns:
-        The sha256 of the master's bytes (the creative_id) and that of the cut-out's bytes.
-    """
-    return _save_webp(root, pixels, "RGB"), _save_webp(root, cutout, "RGBA")
-
-
-def _save_webp(root: Path, pixels: np.ndarray, mode: str) -> str:
-    channels = len(mode)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != channels:
-        raise CatalogueError(
-            f"{mode} pixels are uint8 x {channels}, not {pixels.dtype} {pixels.shape}"
-        )
-    buffer = io.BytesIO()
-    # quality is the encoder's effort here; exact keeps the colours under alpha 0
-    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, exact=True, quality=20, method=0)
-    data = buffer.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    path = root / f"{digest}.webp"
-    if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        draft = root / f".{digest}.{os.getpid()}"
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    return digest
-
-
-def read_master(root: Path, creative_id: str) -> np.ndarray:
-    """Read a master's pixels.
-
-    Args:
-        root: The folder of creatives.
-        creative_id: sha256 of the file's bytes.
-
-    Returns:
-        uint8, height x width x 3.
-
-    Raises:
-        CatalogueError: The file is missing or its bytes are not those the name promises.
-    """
-    return _read_webp(root, creative_id, "RGB")
-
-
-def read_cutout(root: Path, cutout_sha256: str) -> np.ndarray:
-    """Read the resampled cut-out kept beside a master; uint8, height x width x 4."""
-    return _read_webp(root, cutout_sha256, "RGBA")
-
-
-def _read_webp(root: Path, digest: str, mode: str) -> np.ndarray:
-    path = root / f"{digest}.webp"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CatalogueError(
-            "the creative's picture is missing",
-            path=path,
-            remedy="draw it again with `abp generate`",
-        ) from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise CatalogueError(
-            "the creative's bytes have changed",
-            path=path,
-            remedy="delete the file and draw it again with `abp generate`",
-        )
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert(mode))
-    except (UnidentifiedImageError, OSError) as error:
-        raise CatalogueError(f"the creative cannot be read: {error}", path=path) from error
-
-
-def append_lineage(root: Path, rows: Iterable[Lineage]) -> int:
-    """Append the rows whose creative is new; flushed to the disk.
-
-    Args:
-        root: The folder of creatives.
-        rows: What to keep; a creative that is there already is skipped.
-
-    Returns:
-        How many rows were new.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / LINEAGE_FILE).open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            file.truncate(whole)  # a write that was cut off: nobody was told it had happened
-        known = set(_decode(text[:whole], root / LINEAGE_FILE))
-        fresh = {
-            row.creative_id: row for row in reversed(list(rows)) if row.creative_id not in known
-        }
-        for row in reversed(fresh.values()):
-            file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return len(fresh)
-
-
-def read_lineage(root: Path) -> dict[str, Lineage]:
-    """Read every creative's lineage, by creative_id in the order of making.
-
-    Args:
-        root: The folder of creatives; without a lineage file there are none.
-
-    Raises:
-        CatalogueError: A row cannot be read.
-    """
-    path = root / LINEAGE_FILE
-    if not path.is_file():
-        return {}
-    text = path.read_bytes()
-    return _decode(text[: text.rfind(b"\n") + 1], path)
-
-
-def _decode(text: bytes, path: Path) -> dict[str, Lineage]:
-    found: dict[str, Lineage] = {}
-    for line, row in enumerate(text.split(b"\n"), start=1):
-        if not row:
-            continue
-        try:
-            data = json.loads(row)
-            lineage = Lineage(**{**data, "placement": Placement(**data["placement"])})
-        except (ValueError, TypeError, KeyError) as error:
-            raise CatalogueError(
-                f"this lineage row cannot be read: {error}",
-                path=path,
-                line=line,
-                remedy="restore the file from a backup, or move that line away",
-            ) from error
-        found.setdefault(lineage.creative_id, lineage)
-    return found

@@ -1,0 +1,81 @@
+"""Where every creative comes from: one row each, only ever appended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from abplatform.domain.catalog import Lineage, Placement
+from abplatform.errors import CatalogueError
+
+__all__ = ["LINEAGE_FILE", "append_lineage", "read_lineage"]
+
+LINEAGE_FILE = "lineage.jsonl"
+
+
+def append_lineage(root: Path, rows: Iterable[Lineage]) -> int:
+    """Append the rows whose creative is new; flushed to the disk.
+
+    Args:
+        root: The folder of creatives.
+        rows: What to keep; a creative that is there already is skipped.
+
+    Returns:
+        How many rows were new.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LINEAGE_FILE).open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        text = file.read()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            file.truncate(whole)  # a write that was cut off: nobody was told it had happened
+        known = set(_decode(text[:whole], root / LINEAGE_FILE))
+        fresh = {
+            row.creative_id: row for row in reversed(list(rows)) if row.creative_id not in known
+        }
+        for row in reversed(fresh.values()):
+            file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return len(fresh)
+
+
+def read_lineage(root: Path) -> dict[str, Lineage]:
+    """Read every creative's lineage, by creative_id in the order of making.
+
+    Args:
+        root: The folder of creatives; without a lineage file there are none.
+
+    Raises:
+        CatalogueError: A row cannot be read.
+    """
+    path = root / LINEAGE_FILE
+    if not path.is_file():
+        return {}
+    text = path.read_bytes()
+    return _decode(text[: text.rfind(b"\n") + 1], path)
+
+
+def _decode(text: bytes, path: Path) -> dict[str, Lineage]:
+    found: dict[str, Lineage] = {}
+    for line, row in enumerate(text.split(b"\n"), start=1):
+        if not row:
+            continue
+        try:
+            data = json.loads(row)
+            lineage = Lineage(**{**data, "placement": Placement(**data["placement"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise CatalogueError(
+                f"this lineage row cannot be read: {error}",
+                path=path,
+                line=line,
+                remedy="restore the file from a backup, or move that line away",
+            ) from error
+        found.setdefault(lineage.creative_id, lineage)
+    return found
