@@ -14,7 +14,14 @@ from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
-from abplatform.creatives import append_lineage, read_lineage, save_master
+from abplatform.creatives import (
+    NOTHING_WITHDRAWN,
+    Withdrawn,
+    append_lineage,
+    perceptual_hash,
+    read_lineage,
+    save_master,
+)
 from abplatform.domain.catalog import Lineage, Product
 from generators.arrays import Pixels
 from generators.inspector import Inspection, inspect
@@ -30,6 +37,8 @@ Generator: TypeAlias = Literal["baseline", "caig"]
 
 ATTEMPTS = 3
 """How often a slot whose picture the inspector refuses is drawn anew."""
+WITHDRAWN = "withdrawn"
+"""Why a slot stays empty whose pictures people withdrew."""
 PREVIEW_PIXELS = 160
 ROWS_TOGETHER = 16
 """Lineage rows that are written at once."""
@@ -56,7 +65,7 @@ class CreativeRefused:
     Args:
         product_id: The product.
         slot: Which of its creatives, from 0.
-        reasons: The inspector's words for the last attempt.
+        reasons: The inspector's words for the last attempt, or ``withdrawn``.
         scores: The inspector's scores for the last attempt.
     """
 
@@ -92,6 +101,14 @@ class _Slot:
     seeds: tuple[int, ...]
     scenes: tuple[Scene | None, ...] = ()
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: Withdrawn = NOTHING_WITHDRAWN
+
+    def refuses(self, scene: Scene | None) -> bool:
+        """Whether what it would draw is withdrawn before it is drawn."""
+        words = {} if scene is None else scene.to_words()
+        return self.withdrawn.refuses_drawing(
+            self.product.product.product_id, words, self.checkpoints.values()
+        )
 
 
 def generate_creatives(
@@ -104,6 +121,7 @@ def generate_creatives(
     root: Path,
     scorer: Scorer | None = None,
     checkpoints: Mapping[str, str] | None = None,
+    withdrawn: Withdrawn = NOTHING_WITHDRAWN,
     processes: int = 1,
     advance: Callable[[int, int], None] | None = None,
 ) -> Generation:
@@ -118,6 +136,7 @@ def generate_creatives(
         root: The folder of creatives.
         scorer: Screens proposed scenes by small previews.
         checkpoints: Role to sha256 of the models that take part, such as the scorer's.
+        withdrawn: What must not be drawn again, nor anything that looks like it.
         processes: How many processes draw; a pool is started only when it pays.
         advance: Told how many slots are done, and of how many.
 
@@ -134,11 +153,13 @@ def generate_creatives(
             week,
             _seeds(product, number, generator, week, seed),
             checkpoints=models,
+            withdrawn=withdrawn,
         )
         for product in ready
         for number in range(count)
     ]
-    known = {_key(lineage): lineage for lineage in read_lineage(root).values()}
+    every = read_lineage(root).values()
+    known = {_key(lineage): lineage for lineage in every if not withdrawn.refuses(lineage)}
     found: dict[int, Lineage | CreativeRefused] = {}
     for index, slot in enumerate(slots):
         before = _drawn_before(slot, known)
@@ -258,9 +279,14 @@ def _plan(
         mine = taken.setdefault(product.product_id, [])
         judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
         scenes = propose_scenes(
-            product, len(slot.seeds), np.random.default_rng(seed), judge, taken=mine
+            product,
+            len(slot.seeds),
+            np.random.default_rng(seed),
+            judge,
+            taken=mine,
+            refused=slot.refuses,
         )
-        mine.append(scenes[0])
+        mine += scenes[:1]
         yield replace(slot, scenes=tuple(scenes))
 
 
@@ -298,19 +324,31 @@ def _leave_with_parent() -> None:
 
 
 def _draw(slot: _Slot, root: Path) -> Lineage | CreativeRefused:
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = (WITHDRAWN,)
     scores: Mapping[str, float] = {}
-    for attempt, seed in enumerate(slot.seeds):
-        scene = slot.scenes[attempt] if slot.scenes else None
+    for attempt, scene in enumerate(_scenes(slot)):
+        seed = slot.seeds[attempt]
         draw = baseline.render if scene is None else studio.render
         rendered = draw(slot.product, scene, seed=seed)
         inspection = inspect(rendered, slot.product)
+        look = perceptual_hash(rendered.pixels)
+        if slot.withdrawn.refuses_look(slot.product.product.product_id, look):
+            reasons, scores = (WITHDRAWN,), inspection.scores
+            continue
         # a baseline is kept with its faults noted: without it there is nothing to compare with
         if inspection.usable or scene is None:
             keys = save_master(root, rendered.pixels, rendered.cutout)
-            return _lineage(slot, attempt, keys, rendered, inspection)
+            row = _lineage(slot, attempt, keys, rendered, inspection)
+            return replace(row, perceptual_hash=look)
         reasons, scores = inspection.reasons, inspection.scores
     return CreativeRefused(slot.product.product.product_id, slot.number, reasons, scores)
+
+
+def _scenes(slot: _Slot) -> tuple[Scene | None, ...]:
+    """What may be drawn, one attempt after the other: one without a scene is a baseline."""
+    if slot.generator != "baseline":
+        return slot.scenes
+    return () if slot.refuses(None) else (None,) * len(slot.seeds)
 
 
 def _lineage(

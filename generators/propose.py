@@ -26,6 +26,7 @@ def propose_scenes(
     scorer: Callable[[Scene], float] | None = None,
     *,
     taken: Collection[Scene] = (),
+    refused: Callable[[Scene], bool] | None = None,
 ) -> list[Scene]:
     """Propose different scenes for a product.
 
@@ -36,9 +37,11 @@ def propose_scenes(
         scorer: Higher is more promising; then twice as many are drawn and the best kept.
         taken: Scenes that the product has already; others with their backdrop on their surface
             are left out while there is anything else.
+        refused: Tells which scenes must not be drawn.
 
     Returns:
-        Distinct scenes, the most promising first when there is a scorer.
+        Distinct scenes, the most promising first when there is a scorer; fewer than ``count``
+        where nearly everything is refused.
     """
     wanted = count if scorer is None else SCREENED * count
     suited = _suited(product)
@@ -50,6 +53,8 @@ def propose_scenes(
             break
         pool = suited if not other or rng.random() < TASTE_SHARE else other
         scene = _draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng)
+        if refused is not None and refused(scene):
+            continue
         if _place(scene) not in places or attempt >= 20 * wanted:
             scenes[scene] = None
     ordered = list(scenes)

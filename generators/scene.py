@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from abplatform.errors import CatalogueError
 
-__all__ = ["VOCABULARY", "Scene", "scene_from_text"]
+__all__ = ["VOCABULARY", "Scene", "read_phrases", "scene_from_text"]
 
 VOCABULARY: dict[str, tuple[str, ...]] = {
     "surface": (
@@ -155,6 +155,18 @@ def scene_from_text(text: str) -> Scene:
     Raises:
         CatalogueError: A phrase or its word is unknown, or a field is said twice.
     """
+    return Scene(**read_phrases(text))
+
+
+def read_phrases(text: str) -> dict[str, str]:
+    """Read what phrases say of a scene, part to word; what is not said is left out.
+
+    Args:
+        text: Such as ``neon light, water surface``.
+
+    Raises:
+        CatalogueError: As for :func:`scene_from_text`.
+    """
     words: dict[str, str] = {}
     for phrase in filter(None, (" ".join(part.split()).lower() for part in text.split(","))):
         name = next((name for name, noun in _NOUNS.items() if phrase.endswith(f" {noun}")), None)
@@ -166,7 +178,10 @@ def scene_from_text(text: str) -> Scene:
         if name in words:
             raise CatalogueError(f"the scene names its {name} twice", remedy="keep one of them")
         words[name] = phrase.removesuffix(f" {_NOUNS[name]}")
-    return Scene(**words)
+    for name, word in words.items():
+        if word not in VOCABULARY[name]:
+            raise _unknown_word(name, word)
+    return words
 
 
 def _unknown_word(name: str, word: str) -> CatalogueError:

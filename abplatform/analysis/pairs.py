@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -40,6 +40,7 @@ from abplatform.stats.pairs import pair_weight
 __all__ = [
     "PAIR_SCHEMA",
     "Shelf",
+    "drop_withdrawn",
     "keep_pairs",
     "preference_pairs",
     "preference_pairs_many",
@@ -77,10 +78,12 @@ class Shelf:
     Args:
         products: Product id to product; gives title and attributes.
         lineage: Creative id to how it was made; gives image and text.
+        withdrawn: Creatives that nothing may learn to like: they are never the chosen one.
     """
 
     products: Mapping[str, Product] = field(default_factory=dict)
     lineage: Mapping[str, Lineage] = field(default_factory=dict)
+    withdrawn: Collection[str] = frozenset()
 
 
 def preference_pairs(
@@ -207,7 +210,7 @@ def _rows(
             ahead = product.win[first, second] >= product.win[second, first]
             chosen, rejected = (first, second) if ahead else (second, first)
             p_win = float(product.win[chosen, rejected])
-            if p_win < least:
+            if p_win < least or product.creatives[chosen] in shelf.withdrawn:
                 continue
             yield {
                 "pair_id": _pair_id(experiment.key, week, product, first, second),
@@ -282,6 +285,28 @@ def keep_pairs(path: Path, fresh: pl.DataFrame, *, experiment: str) -> pl.DataFr
     pairs.write_parquet(content)
     replace_durably(path, content.getvalue())
     return pairs
+
+
+def drop_withdrawn(paths: Iterable[Path], withdrawn: Collection[str]) -> int:
+    """Take the pairs out of kept files whose chosen creative has been withdrawn since.
+
+    Args:
+        paths: Parquet files with the columns of :data:`PAIR_SCHEMA`.
+        withdrawn: The creatives' ids.
+
+    Returns:
+        How many pairs went.
+    """
+    gone = 0
+    for path in paths if withdrawn else ():
+        pairs = pl.read_parquet(path)
+        kept = pairs.filter(~pl.col("chosen_creative").is_in(list(withdrawn)))
+        if len(kept) < len(pairs):
+            content = io.BytesIO()
+            kept.write_parquet(content)
+            replace_durably(path, content.getvalue())
+            gone += len(pairs) - len(kept)
+    return gone
 
 
 def week_of(scorecard: Scorecard, zone: ZoneInfo) -> str:

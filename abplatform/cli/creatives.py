@@ -19,19 +19,20 @@ from abplatform.cli.options import (
     progress,
     workspace_option,
 )
-from abplatform.errors import CatalogueError, WorkspaceError
+from abplatform.cli.withdraw import find_name, withdraw
+from abplatform.errors import CatalogueError, RegistryError, WorkspaceError
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
+    from abplatform.creatives import Withdrawn
     from abplatform.domain.catalog import Lineage
-    from abplatform.traffic.registry import Review
+    from abplatform.traffic.registry import Registry, Review, Withdrawal
     from generators.generate import Generation, Generator
     from generators.intake import Intake
 
 __all__ = ["creatives", "generate"]
 
 SHEET, PAGE = "creatives.png", "creatives.html"
-SHORTEST_ID = 6
 
 Decision = Literal["approved", "rejected"]
 
@@ -102,6 +103,7 @@ def generate(
                 week=week,
                 seed=seed,
                 root=place.root,
+                withdrawn=place.withdrawn,
                 processes=min(2, os.cpu_count() or 1),
                 advance=advance,
             )
@@ -122,11 +124,15 @@ class _Place:
     root: Path
     sheets: Path
     lock: AbstractContextManager[None]
+    withdrawn: Withdrawn
 
 
 def _find_place(products: Path | None, out: Path | None, folder: Path | None) -> _Place:
+    from abplatform.creatives import NOTHING_WITHDRAWN
+    from abplatform.traffic.registry import Registry
+
     if products is not None and out is not None:
-        return _Place(products, out, out, nullcontext())
+        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN)
     try:
         workspace = open_workspace(folder)
     except WorkspaceError as error:
@@ -136,9 +142,11 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
             remedy="name both `--products` and `--out`, or make a workspace with `abp init DIR`",
         ) from error
     source = products or workspace.catalog
+    withdrawn = Registry(workspace).withdrawn()
     if out is not None:
-        return _Place(source, out, out, nullcontext())
-    return _Place(source, workspace.creatives, workspace.root, workspace.lock("generate"))
+        return _Place(source, out, out, nullcontext(), withdrawn)
+    lock = workspace.lock("generate")
+    return _Place(source, workspace.creatives, workspace.root, lock, withdrawn)
 
 
 def _nothing_ready(intake: Intake, source: Path) -> CatalogueError:
@@ -216,14 +224,14 @@ def _count(number: int, noun: str) -> str:
 
 @click.group()
 def creatives() -> None:
-    """List and review creatives."""
+    """List, review and withdraw creatives."""
 
 
 @creatives.command("list")
 @click.option("--product", default=None, help="Only this product's.")
 @click.option(
     "--state",
-    type=click.Choice(["pending", "approved", "rejected"]),
+    type=click.Choice(["pending", "approved", "rejected", "withdrawn"]),
     default=None,
     help="Only creatives whose newest review says so; pending: nobody has looked.",
 )
@@ -237,9 +245,13 @@ def list_creatives(
     from abplatform.traffic.registry import Registry
 
     workspace = open_workspace(folder)
-    reviews = Registry(workspace).reviews()
+    registry = Registry(workspace)
+    reviews, withdrawals = registry.reviews(), registry.withdrawals()
+    withdrawn = registry.withdrawn()
     rows = [
-        _reviewed(lineage, reviews.get(lineage.creative_id))
+        _withdrawn(lineage, withdrawals)
+        if withdrawn.refuses(lineage)
+        else _reviewed(lineage, reviews.get(lineage.creative_id))
         for lineage in read_lineage(workspace.creatives).values()
         if product in {None, lineage.product_id}
     ]
@@ -259,6 +271,25 @@ def _reviewed(lineage: Lineage, review: Review | None) -> dict[str, Any]:
         "state": review.decision if review else "pending",
         "reason": review.reason if review else None,
         "reviewed_by": review.who if review else None,
+    }
+
+
+def _withdrawn(lineage: Lineage, withdrawals: Sequence[Withdrawal]) -> dict[str, Any]:
+    """A row with the withdrawal that names the creative, else the one that catches it."""
+    models = tuple(lineage.checkpoints.values())
+    by = [
+        *(row for row in withdrawals if lineage.creative_id in {m.creative_id for m in row.meant}),
+        *(
+            row
+            for row in withdrawals
+            if row.selector.catches(lineage.product_id, lineage.scene, models)
+        ),
+    ]
+    return {
+        **_reviewed(lineage, None),
+        "state": "withdrawn",
+        "reason": by[0].reason if by else "it looks like a withdrawn one",
+        "reviewed_by": by[0].who if by else None,
     }
 
 
@@ -327,9 +358,11 @@ def _review(
 
     workspace = open_workspace(folder)
     known = read_lineage(workspace.creatives)
-    meant = [_find(name, list(known), workspace.creatives) for name in named]
+    meant = [find_name(name, list(known), workspace.creatives) for name in named]
     registry, at = Registry(workspace), workspace.clock()
     person = name_person(who)
+    if decision == "approved":
+        _refuse_withdrawn(registry, [known[name] for name in meant])
     for creative_id in meant:
         registry.record_review(creative_id, decision, at=at, who=person, reason=reason)
     rows = [
@@ -343,13 +376,16 @@ def _review(
         click.echo(f"{creative_id[:12]} is {decision}")
 
 
-def _find(name: str, known: Sequence[str], root: Path) -> str:
-    """The one creative whose id begins so."""
-    fits = [creative_id for creative_id in known if creative_id.startswith(name.lower())]
-    if len(name) >= SHORTEST_ID and len(fits) == 1:
-        return fits[0]
-    if len(name) < SHORTEST_ID:
-        problem = f"{name!r} is too short to name a creative; give {SHORTEST_ID} letters or more"
-    else:
-        problem = f"{name!r} names {len(fits) or 'no'} creatives"
-    raise CatalogueError(problem, path=root, remedy="see their ids with `abp creatives list`")
+def _refuse_withdrawn(registry: Registry, meant: Sequence[Lineage]) -> None:
+    """Refuse to approve any of several when one of them is withdrawn."""
+    withdrawn = registry.withdrawn()
+    refused = [made.creative_id[:12] for made in meant if withdrawn.refuses(made)]
+    if refused:
+        raise RegistryError(
+            f"nothing is approved: {', '.join(refused)} is withdrawn, and that is for good",
+            path=registry.workspace.creatives,
+            remedy="leave it out, and draw another one with `abp generate`",
+        )
+
+
+creatives.add_command(withdraw)

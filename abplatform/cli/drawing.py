@@ -13,6 +13,7 @@ from abplatform.errors import CatalogueError
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json, digest
 from abplatform.traffic.lineup import birth_week
+from abplatform.traffic.registry import Registry
 
 if TYPE_CHECKING:
     from generators.generate import Generation, Scorer
@@ -96,12 +97,14 @@ class DrawCreatives:
 
         before, total = span
         root = brief.workspace.creatives
+        withdrawn = Registry(brief.workspace).withdrawn()
         if wanted is None:
             return generate_creatives(
                 products,
                 generator="baseline",
                 seed=self.seed,
                 root=root,
+                withdrawn=withdrawn,
                 advance=lambda done, _: brief.advance(before + done, total),
             )
         key, variant, week = wanted
@@ -115,6 +118,7 @@ class DrawCreatives:
             root=root,
             scorer=scorer,
             checkpoints=models,
+            withdrawn=withdrawn,
             processes=self.processes,
             advance=lambda done, _: brief.advance(before + done, total),
         )

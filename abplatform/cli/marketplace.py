@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from abplatform.creatives import read_lineage, read_master
 from abplatform.domain.catalog import Lineage, Placement, Product
+from abplatform.errors import CatalogueError
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json
 from abplatform.traffic.registry import Registry
@@ -97,12 +98,16 @@ class SimulateTraffic:
         }
 
     def simulate(self, brief: Brief) -> SimulatedWeek:
-        """Return the week before it is logged."""
+        """Return the week before it is logged.
+
+        Raises:
+            CatalogueError: Every picture of a product is withdrawn, so shoppers would see none.
+        """
         from abplatform.simulation.market import Market
         from abplatform.simulation.traffic import Bots, simulate_week
 
         market = Market(self.seed, self.products, impressions=self.impressions)
-        drawn = brief.results["generate"]
+        drawn = _admitted(brief, self.products)
         monday = brief.week.starts_at(brief.workspace.settings.time_zone)
         return simulate_week(
             market,
@@ -139,6 +144,34 @@ class SimulateTraffic:
             plan = registry.plan(key, monday)
             exposures.append(Exposure(plan, registered.experiment.control.name, full, lost))
         return exposures
+
+
+def _admitted(brief: Brief, products: Sequence[Product]) -> dict[str, Any]:
+    """What was drawn for the week, without what people have withdrawn since."""
+    drawn: Any = brief.results["generate"]
+    lineage = read_lineage(brief.workspace.creatives).values()
+    withdrawn = Registry(brief.workspace).withdrawn().among(lineage)
+
+    def left(shown: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        kept = {p: [name for name in names if name not in withdrawn] for p, names in shown.items()}
+        return {product_id: names for product_id, names in kept.items() if names}
+
+    default = left(drawn["default"])
+    for product in products:
+        if product.product_id not in default:
+            raise CatalogueError(
+                f"product {product.product_id!r} has no baseline that may be shown",
+                path=brief.workspace.catalog,
+                remedy="take the product out of products.csv, or give it another photograph",
+            )
+    return {
+        **drawn,
+        "creatives": {
+            key: {variant: left(shown) for variant, shown in variants.items()}
+            for key, variants in drawn["creatives"].items()
+        },
+        "default": default,
+    }
 
 
 def _as_stored(workspace: Workspace) -> Callable[[pl.Series], pl.Series] | None:

@@ -269,12 +269,16 @@ def read_source(workspace: Workspace) -> Source:
     Raises:
         TrainingError: A week's file cannot be read.
     """
+    from abplatform.analysis.pairs import drop_withdrawn
     from abplatform.creatives import read_lineage
+    from abplatform.traffic.registry import Registry
     from reward.retrain import Source
 
-    found = {path.stem: path for path in sorted(workspace.pairs.glob("*.parquet"))}
-    found = {week: path for week, path in found.items() if _holds_rows(path)}
     lineage = read_lineage(workspace.creatives)
+    paths = [path for path in sorted(workspace.pairs.glob("*.parquet")) if _holds_rows(path)]
+    # Pairs that were kept before a withdrawal would teach what it forbids.
+    drop_withdrawn(paths, Registry(workspace).withdrawn().among(lineage.values()))
+    found = {path.stem: path for path in paths if _holds_rows(path)}
     return Source(
         pairs=found,
         images=workspace.creatives if workspace.creatives.is_dir() else None,

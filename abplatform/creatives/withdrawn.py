@@ -65,17 +65,15 @@ class Withdrawn:
 
     creatives: frozenset[str] = frozenset()
     selectors: tuple[Selector, ...] = ()
-    looks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    looks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def refuses(self, lineage: Lineage) -> bool:
         """Tell whether a creative must not be shown."""
         look = lineage.perceptual_hash
         return (
             lineage.creative_id in self.creatives
-            or self.refuses_drawing(
-                lineage.product_id, lineage.scene, lineage.checkpoints.values()
-            )
-            or (look is not None and self.refuses_look(lineage.product_id, int(look, 16)))
+            or self.refuses_drawing(lineage.product_id, lineage.scene, lineage.checkpoints.values())
+            or (look is not None and self.refuses_look(lineage.product_id, look))
         )
 
     def refuses_drawing(
@@ -85,7 +83,7 @@ class Withdrawn:
         models = tuple(checkpoints)
         return any(one.catches(product_id, scene, models) for one in self.selectors)
 
-    def refuses_look(self, product_id: str, look: int) -> bool:
+    def refuses_look(self, product_id: str, look: str) -> bool:
         """Tell whether a picture of a product looks like a withdrawn one of it.
 
         Args:

@@ -7,7 +7,7 @@ from the warehouse. Whoever serves holds one reference to the newest, so that no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -31,6 +31,7 @@ from abplatform.traffic.lineup import (
 from abplatform.traffic.policies import Policy, Uniform
 from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
 from abplatform.traffic.registry.replay import replay_halted, replay_reviews
+from abplatform.traffic.registry.withdrawals import replay_withdrawn
 from abplatform.workspace import Workspace
 
 __all__ = ["EMPTY", "Config", "ConfigReader", "ServedExperiment", "build_config"]
@@ -89,6 +90,14 @@ class Config:
     halted: bool = False
     problems: tuple[str, ...] = ()
 
+    def showing(self, creative_ids: Collection[str]) -> tuple[str, ...]:
+        """Return the experiments in which somebody may see one of these creatives."""
+        asked = frozenset(creative_ids) - self.excluded.keys()
+        baselines = {p for p, names in self.baselines.items() if not asked.isdisjoint(names)}
+        return tuple(
+            key for key, one in self.experiments.items() if _may_show(one, asked, baselines)
+        )
+
 
 EMPTY = Config("empty")
 """Knows nothing: every decision is a fallback and holds."""
@@ -131,7 +140,8 @@ class ConfigReader:
         gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
         shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
         reviews = replay_reviews(rows)
-        excluded = rejected_in(reviews)
+        withdrawn = replay_withdrawn(rows).among(gallery.creatives.values())
+        excluded = {**rejected_in(reviews), **dict.fromkeys(withdrawn, "withdrawn")}
         return Config(
             version=_version(workspace, known, rows, gallery, shop),
             experiments={
@@ -147,6 +157,17 @@ class ConfigReader:
             halted=replay_halted(rows),
             problems=tuple(map(str, [*problems, *shop.problems])),
         )
+
+
+def _may_show(served: ServedExperiment, asked: frozenset[str], baselines: Collection[str]) -> bool:
+    """Whether a variant has one of the creatives, or falls back on a baseline among them."""
+    for variant in served.plan.phase.variants:
+        stock = served.stocks.get(variant, {})
+        if not asked.isdisjoint(name for names in stock.values() for name in names):
+            return True
+        if any(product_id not in stock for product_id in baselines):
+            return True
+    return False
 
 
 _SERVED = frozenset({State.RUNNING, State.PAUSED})

@@ -128,7 +128,7 @@ def test_the_page_for_designers_works_as_written(abp, products, tmp_path, monkey
 def test_the_page_for_designers_names_every_refusal():
     """Each reason that a product can be refused for is explained."""
     page = PAGE.read_text()
-    sources = [ROOT / "abplatform/creatives.py", ROOT / "generators/intake.py"]
+    sources = [ROOT / "abplatform/creatives/catalogue.py", ROOT / "generators/intake.py"]
     reasons = {
         word
         for source in sources

@@ -34,7 +34,10 @@ _ALPHA = 0.05
 
 def creative_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
     """Return one row per experiment, variant and creative that was seen."""
-    reviews = {creative: review.decision for creative, review in shop.registry.reviews().items()}
+    reviews: dict[str, str] = {
+        **{creative: review.decision for creative, review in shop.registry.reviews().items()},
+        **dict.fromkeys(shop.shelf.withdrawn, "withdrawn"),
+    }
     rows = [
         _creative_row(shop, experiment, totals, reviews.get(totals.creative_id))
         for experiment, totals in _seen(shop, judged)
@@ -54,7 +57,10 @@ def pair_rows(shop: Shop, judged: Judged) -> pl.DataFrame:
         for file in sorted(shop.workspace.pairs.glob("*.parquet"))
     ]
     frames = [schema.to_frame(), *kept]
-    found = pl.concat(frames).filter(pl.col("experiment").is_in(keys))
+    found = pl.concat(frames).filter(
+        pl.col("experiment").is_in(keys),
+        ~pl.col("chosen_creative").is_in(list(shop.shelf.withdrawn)),
+    )
     # Two files may hold the same pair: the later week's file knows more rows.
     found = found.unique("pair_id", keep="last", maintain_order=True)
     taught = set(found["experiment"])

@@ -51,4 +51,6 @@ def open_shelf(workspace: Workspace) -> Shelf:
     # Logs can be analysed without any catalogue.
     with suppress(CatalogueError):
         products = {one.product_id: one for one in read_catalogue(workspace.catalog).products}
-    return Shelf(products=products, lineage=read_lineage(workspace.creatives))
+    lineage = read_lineage(workspace.creatives)
+    withdrawn = Registry(workspace).withdrawn().among(lineage.values())
+    return Shelf(products=products, lineage=lineage, withdrawn=withdrawn)

@@ -5,6 +5,7 @@ from abplatform.traffic.registry.edits import Difference, Edit
 from abplatform.traffic.registry.register import plan_of
 from abplatform.traffic.registry.registry import Registry
 from abplatform.traffic.registry.replay import RegisteredExperiment, Review
+from abplatform.traffic.registry.withdrawals import Withdrawal
 
 __all__ = [
     "Difference",
@@ -12,6 +13,7 @@ __all__ = [
     "RegisteredExperiment",
     "Registry",
     "Review",
+    "Withdrawal",
     "plan_of",
     "resolve_aliases",
 ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from abplatform.creatives import Withdrawn
 from abplatform.domain.assignment import AssignmentPlan, bucket_ranges, share_range
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State
 from abplatform.errors import RegistryError, SpecError
@@ -17,6 +18,7 @@ from abplatform.traffic.registry.files import SpecFile, kept_spec, line_of, read
 from abplatform.traffic.registry.money import replay_rates
 from abplatform.traffic.registry.remedies import Remedies, replay_remedies
 from abplatform.traffic.registry.replay import (
+    WITHDRAW,
     Past,
     RegisteredExperiment,
     Review,
@@ -25,6 +27,11 @@ from abplatform.traffic.registry.replay import (
     replay_reviews,
 )
 from abplatform.traffic.registry.slots import resize_slots
+from abplatform.traffic.registry.withdrawals import (
+    Withdrawal,
+    replay_withdrawals,
+    replay_withdrawn,
+)
 from abplatform.workspace import Workspace
 from abplatform.yaml_text import nearest
 
@@ -93,12 +100,20 @@ class Register:
         Raises:
             RegistryError: Nobody knows the key.
         """
-        rows = [row for row in self.rows() if row.experiment == key]
+        rows = [row for row in self.rows() if row.experiment == key or _is_told(row, key)]
         return rows if rows or self.find(key) else []
 
     def reviews(self) -> dict[str, Review]:
         """Return the newest review of every creative that people have looked at."""
         return replay_reviews(self.rows())
+
+    def withdrawals(self) -> tuple[Withdrawal, ...]:
+        """Return what people withdrew, in order."""
+        return replay_withdrawals(self.rows())
+
+    def withdrawn(self) -> Withdrawn:
+        """Return all that must not be shown or drawn any more."""
+        return replay_withdrawn(self.rows())
 
     def halted(self) -> bool:
         """Tell whether a person has switched all experiments off."""
@@ -272,6 +287,11 @@ class Register:
                 f"{experiment.unit}: they could share a person",
                 remedy=f"use `unit: {unit}`, or put {experiment.key} into another layer",
             )
+
+
+def _is_told(row: JournalRow, key: str) -> bool:
+    """Whether a withdrawal began a phase of an experiment."""
+    return row.action == WITHDRAW and key in row.detail["phases"]
 
 
 def plan_of(registered: RegisteredExperiment, moment: datetime, holdout: float) -> AssignmentPlan:

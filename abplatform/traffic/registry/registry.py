@@ -11,11 +11,12 @@ An experiment that has started is what its kept bytes say, whatever becomes of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
+from abplatform.creatives import Selector
 from abplatform.domain.assignment import reweighted_ranges, share_range
 from abplatform.domain.experiment import RampStep, State, Verdict
 from abplatform.errors import RegistryError, SpecError
@@ -36,6 +37,7 @@ from abplatform.traffic.registry.replay import (
     say_moment,
 )
 from abplatform.traffic.registry.special_days import calendar_facts
+from abplatform.traffic.registry.withdrawals import Order, record_withdrawal, refuse_withdrawn
 
 __all__ = ["Registry"]
 
@@ -250,10 +252,42 @@ class Registry(Register):
         who: str,
         reason: str | None = None,
     ) -> None:
-        """Record what a person says about a creative; the newest review counts."""
+        """Record what a person says about a creative; the newest review counts.
+
+        Raises:
+            RegistryError: It is withdrawn, so nobody can approve it.
+        """
         with self.journal.pen() as pen:
+            if decision == "approved":
+                refuse_withdrawn(pen.rows, creative_id, self.workspace.creatives)
             detail = {"creative_id": creative_id, "decision": decision, "reason": reason}
             self._write(pen, "review", None, at=at, who=who, detail=detail)
+
+    def withdraw(
+        self,
+        selector: Selector,
+        *,
+        at: datetime,
+        who: str,
+        reason: str,
+        showing: Callable[[Collection[str]], Iterable[str]] | None = None,
+    ) -> None:
+        """Withdraw creatives for good; nothing takes that back, and doing it again changes nothing.
+
+        Args:
+            selector: Which ones.
+            at: From when on.
+            who: Who withdraws.
+            reason: Why.
+            showing: Returns the experiments that may show some of the creatives that it is given;
+                a phase begins in those that are running.
+
+        Raises:
+            CatalogueError: The lineage cannot be read.
+        """
+        now = self.workspace.clock()
+        order = Order(selector, at, now, who, reason, showing or (lambda _: ()))
+        record_withdrawal(self.journal, order, self.workspace.creatives)
 
     def halt(self, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Switch all experiments off at once: everybody sees baselines. Their phases stay."""

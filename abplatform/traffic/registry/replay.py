@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from abplatform.domain.assignment import BUCKETS
 from abplatform.domain.experiment import BucketRange, Experiment, Phase, State, Verdict
@@ -18,6 +18,7 @@ from abplatform.traffic.registry.special_days import read_calendar
 from abplatform.workspace import CalendarStretch
 
 __all__ = [
+    "WITHDRAW",
     "Past",
     "RegisteredExperiment",
     "Review",
@@ -27,6 +28,9 @@ __all__ = [
     "replay_reviews",
     "say_moment",
 ]
+
+WITHDRAW: Final = "withdraw"
+"""The action of a row that withdraws creatives; it may begin phases of several experiments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,9 @@ def replay(rows: Iterable[JournalRow]) -> dict[str, Past]:
     """Return what the rows add up to, by experiment in order of start."""
     pasts: dict[str, Past] = {}
     for row in rows:
-        if row.experiment is not None and row.action in _APPLY:
+        if row.action == WITHDRAW:
+            pasts.update(_after_withdrawal(pasts, row))
+        elif row.experiment is not None and row.action in _APPLY:
             past = pasts.get(row.experiment) or Past(State.DRAFT, row.at)
             pasts[row.experiment] = _APPLY[row.action](replace(past, changed_at=row.at), row)
         elif row.action == LOOK and row.experiment in pasts:
@@ -239,6 +245,18 @@ def replay_halted(rows: Iterable[JournalRow]) -> bool:
     """Tell whether all experiments are switched off."""
     switches = [row.action for row in rows if row.action in {"halt", "unhalt"}]
     return bool(switches) and switches[-1] == "halt"
+
+
+def _after_withdrawal(pasts: Mapping[str, Past], row: JournalRow) -> dict[str, Past]:
+    """The experiments that show other pictures from then on, with the same allocation."""
+    return {
+        key: replace(
+            pasts[key],
+            changed_at=row.at,
+            phases=(*_close(pasts[key], row.at), _phase(facts, row.at)),
+        )
+        for key, facts in row.detail["phases"].items()
+    }
 
 
 def _close(past: Past, at: datetime) -> tuple[Phase, ...]:

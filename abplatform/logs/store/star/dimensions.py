@@ -93,7 +93,7 @@ DIMENSIONS: Final = (
             Column("product_id", "text", "Its product; null if shown for several.", "", "products"),
             *texts(
                 source_kind="`baseline` or `generated`; null where nobody says.",
-                review="What a person decided about it; null if nobody did.",
+                review="What people decided: `approved`, `rejected`, `withdrawn`; else null.",
                 picture="The master's path within the workspace; null without one.",
                 lineage="JSON: how it was made; null where that is not known.",
             ),
