@@ -24,15 +24,20 @@ from abplatform.domain.assignment import (
     share_range,
 )
 from abplatform.domain.experiment import BucketRange, Phase
+from abplatform.domain.targeting import NumberRange
 
 WEIGHTS = {"base": 50.0, "gen": 50.0}
+TARGETING = {"category": ("beauty",), "age": NumberRange(min=18)}
+CONTEXT = {"category": "beauty/lip", "age": 30}
 
 
-def plan_of(*, traffic: float, slots: tuple[BucketRange, ...]) -> AssignmentPlan:
+def plan_of(
+    *, traffic: float, slots: tuple[BucketRange, ...], holdout: float = 0.0
+) -> AssignmentPlan:
     at = datetime(2026, 11, 2, tzinfo=UTC)
     ranges = bucket_ranges(WEIGHTS)
     phase = Phase(1, at, None, slots, share_range(traffic), ranges, WEIGHTS)
-    return AssignmentPlan("bench", "feed", phase)
+    return AssignmentPlan("bench", "feed", phase, holdout=holdout, targeting=TARGETING)
 
 
 def run_growthbook(ids: list[str]) -> None:
@@ -56,11 +61,13 @@ def main() -> None:
     series = pl.Series(ids)
     whole = plan_of(traffic=1.0, slots=(BucketRange(0, BUCKETS),))
     gated = plan_of(traffic=0.5, slots=(BucketRange(0, BUCKETS // 2),))
+    open_to_all = plan_of(traffic=0.999, slots=(BucketRange(0, BUCKETS - 1),), holdout=0.001)
 
     peer = measure({"growthbook": lambda: run_growthbook(ids)}, items=count, rounds=1)
     many = measure(
         {
             "bare hash": lambda: run_bare_hash(series),
+            "three": lambda: [run_bare_hash(series) for _ in range(3)],
             "all": lambda: assign_many(whole, series),
             "gated": lambda: assign_many(gated, series),
             "list": lambda: assign_many(whole, ids),
@@ -72,6 +79,7 @@ def main() -> None:
         [
             Row("bare hash (floor)", many["bare hash"], "polars-hash xxh3_64 of a polars Series"),
             Row("assign_many", many["all"], "one experiment, all traffic"),
+            Row("three bare hashes", many["three"], "the floor of layer, ramp and variant"),
             Row("assign_many, layer and ramp", many["gated"], "three hashes an id"),
             Row("assign_many from a list", many["list"], "with making the Series"),
             Row("growthbook SDK (peer)", peer["growthbook"], "set_attributes and run, id by id"),
@@ -86,6 +94,7 @@ def main() -> None:
         {
             "bare hash": lambda: [xxhash.xxh3_64_intdigest(unit.encode(), 7) for unit in some],
             "assign": lambda: [assign(whole, unit) for unit in some],
+            "context": lambda: [assign(open_to_all, unit, CONTEXT) for unit in some],
             "growthbook": lambda: run_growthbook(some),
         },
         items=len(some),
@@ -95,7 +104,8 @@ def main() -> None:
         "one id at a time",
         [
             Row("bare hash (floor)", one["bare hash"], "xxhash"),
-            Row("assign", one["assign"], "holdout, layer, targeting, ramp, variant and reason"),
+            Row("assign", one["assign"], "layer, ramp, variant and reason"),
+            Row("assign, in a context", one["context"], "also holdout and two conditions"),
             Row("growthbook SDK (peer)", one["growthbook"], "set_attributes and run"),
         ],
         floor="bare hash (floor)",

@@ -22,8 +22,9 @@ __all__ = [
     "SLICES",
     "bucket",
     "buckets",
-    "encoded_bucket",
+    "salt_seed",
     "unit_hash",
+    "unit_hashes",
     "unit_slice",
     "unit_slices",
 ]
@@ -38,7 +39,8 @@ SLICE_SALT = "slice"
 
 
 @lru_cache(maxsize=4096)
-def _seed(salt: str) -> int:
+def salt_seed(salt: str) -> int:
+    """Return the seed that a salt stands for: its own hash at seed 0."""
     return xxhash.xxh3_64_intdigest(salt.encode())
 
 
@@ -48,12 +50,7 @@ def unit_hash(unit_id: str, salt: str) -> int:
     Raises:
         ValueError: The id holds a lone surrogate, so it has no UTF-8 form.
     """
-    return xxhash.xxh3_64_intdigest(unit_id.encode(), _seed(salt))
-
-
-def encoded_bucket(unit: bytes, salt: str) -> int:
-    """Return the bucket of a unit that is encoded already, for who needs several of them."""
-    return xxhash.xxh3_64_intdigest(unit, _seed(salt)) >> 32
+    return xxhash.xxh3_64_intdigest(unit_id.encode(), salt_seed(salt))
 
 
 def bucket(unit_id: str, salt: str) -> int:
@@ -66,7 +63,8 @@ def unit_slice(unit_id: str) -> int:
     return unit_hash(unit_id, SLICE_SALT) % SLICES
 
 
-def _hashes(unit_ids: Sequence[str] | pl.Series, salt: str) -> npt.NDArray[np.uint64]:
+def unit_hashes(unit_ids: Sequence[str] | pl.Series, salt: str) -> npt.NDArray[np.uint64]:
+    """Return many units' 64-bit hashes, shape (n,); ValueError as for :func:`buckets`."""
     import polars as pl
     import polars_hash  # noqa: F401 -- importing it registers Series.nchash
 
@@ -76,7 +74,7 @@ def _hashes(unit_ids: Sequence[str] | pl.Series, salt: str) -> npt.NDArray[np.ui
         raise ValueError(message)
     column = series.cast(pl.String).alias("unit_id").to_frame()
     # The namespace is registered at run time, so its type is unknown.
-    hashed = column.select(pl.col("unit_id").nchash.xxh3_64(seed=_seed(salt)))  # type: ignore[attr-defined]
+    hashed = column.select(pl.col("unit_id").nchash.xxh3_64(seed=salt_seed(salt)))  # type: ignore[attr-defined]
     values: npt.NDArray[np.uint64] = hashed.to_series().to_numpy()
     return values
 
@@ -98,7 +96,7 @@ def buckets(unit_ids: Sequence[str] | pl.Series, salt: str) -> npt.NDArray[np.ui
 
     # The high half of a little-endian 64-bit word is its second 32-bit word; this costs a fifth
     # of shifting and casting.
-    words = _hashes(unit_ids, salt).astype("<u8", copy=False).view("<u4")
+    words = unit_hashes(unit_ids, salt).astype("<u8", copy=False).view("<u4")
     return words[1::2].astype(np.uint32)
 
 
@@ -106,4 +104,4 @@ def unit_slices(unit_ids: Sequence[str] | pl.Series) -> npt.NDArray[np.uint16]:
     """Return many units' slices, shape (n,); ValueError as for :func:`buckets`."""
     import numpy as np
 
-    return (_hashes(unit_ids, SLICE_SALT) % np.uint64(SLICES)).astype(np.uint16)
+    return (unit_hashes(unit_ids, SLICE_SALT) % np.uint64(SLICES)).astype(np.uint16)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from abplatform.domain.assignment.hashing import BUCKETS, buckets
+from abplatform.domain.assignment.hashing import BUCKETS, unit_hashes
+from abplatform.domain.assignment.owners import Owners, owners_of
 from abplatform.domain.assignment.plan import HOLDOUT_SALT, AssignmentPlan
-from abplatform.domain.assignment.ranges import share_range
 from abplatform.domain.experiment import BucketRange
 from abplatform.domain.targeting import Context, targets
 
@@ -41,21 +42,20 @@ def assign_many(
     import polars as pl
 
     series = unit_ids if isinstance(unit_ids, pl.Series) else pl.Series(unit_ids, dtype=pl.String)
-    owners = _lookup(buckets(series, plan.variant_salt), plan.phase.variants.values())
+    owners = _lookup(unit_hashes(series, plan.variant_salt), plan.worked.variants)
     if not plan.running:
         return np.full(len(series), -1, dtype=np.int16)
     if not targets(plan.targeting, context):
         return _with_forced(plan, series, np.full(len(series), -1, dtype=np.int16))
-    held_out = share_range(plan.holdout)
     gates = (
-        (HOLDOUT_SALT, (BucketRange(held_out.high, BUCKETS),)),
-        (plan.layer_salt, plan.phase.slots),
-        (plan.ramp_salt, (plan.phase.exposure,)),
+        (HOLDOUT_SALT, owners_of([(BucketRange(plan.worked.holdout_below, BUCKETS),)])),
+        (plan.layer_salt, plan.worked.slots),
+        (plan.ramp_salt, plan.worked.exposure),
     )
     for salt, admitted in gates:
-        if BucketRange(0, BUCKETS) not in admitted:
-            # -1 is all ones: or-ing it in is twenty times faster than a boolean mask.
-            owners |= -(_lookup(buckets(series, salt), [admitted]) < 0).astype(np.int16)
+        if admitted.owners != (0,):
+            # 0 is in and -1, all ones, is out: or-ing is twenty times faster than a boolean mask.
+            owners |= _lookup(unit_hashes(series, salt), admitted)
     return _with_forced(plan, series, owners)
 
 
@@ -76,28 +76,15 @@ def _with_forced(
     return owners
 
 
-def _lookup(
-    values: npt.NDArray[np.uint32], owners: Iterable[tuple[BucketRange, ...]]
-) -> npt.NDArray[np.int16]:
-    """Return for each bucket the index of the owner whose ranges hold it, or -1."""
+def _lookup(hashes: npt.NDArray[np.uint64], owned: Owners) -> npt.NDArray[np.int16]:
+    """Return for each hash the index of the owner of its bucket, or -1."""
     import numpy as np
 
-    found = np.full(len(values), -1, dtype=np.int16)
-    held = -1
+    found = np.full(len(hashes), owned.owners[0], dtype=np.int16)
     # found changes by the difference of owners at every bound that a bucket has passed: for the
-    # few ranges that experiments have, comparing is several times faster than a binary search.
-    for bound, owner in _changes(owners):
-        found += (values >= np.uint32(bound)).astype(np.int16) * np.int16(owner - held)
-        held = owner
+    # few ranges that experiments have, comparing is several times faster than a binary search,
+    # and comparing hashes, whose high half is the bucket, saves making the buckets.
+    for (before, owner), bound in zip(pairwise(owned.owners), owned.bounds[1:], strict=True):
+        passed = (hashes >= np.uint64(bound * BUCKETS)).view(np.int8)
+        found += passed if owner - before == 1 else passed * np.int16(owner - before)
     return found
-
-
-def _changes(owners: Iterable[tuple[BucketRange, ...]]) -> list[tuple[int, int]]:
-    """Return from which bucket on which owner holds, -1 where nobody does, from the low end."""
-    starts: dict[int, int] = {}
-    ranges = [(owned, index) for index, ranges in enumerate(owners) for owned in ranges]
-    for owned, index in sorted(ranges):
-        if owned.low < owned.high:
-            starts[owned.low] = index
-            starts[owned.high] = -1
-    return [(bound, owner) for bound, owner in starts.items() if bound < BUCKETS]
