@@ -109,6 +109,11 @@ class Workspace:
         return self.data / "checkpoints"
 
     @property
+    def snapshots(self) -> Path:
+        """Folder of what policies know, by sha256."""
+        return self.data / "snapshots"
+
+    @property
     def runs(self) -> Path:
         """Folder of the weekly turns' finished steps."""
         return self.data / "runs"

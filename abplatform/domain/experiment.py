@@ -17,6 +17,7 @@ from abplatform.domain.metrics import METRICS, Direction
 from abplatform.domain.targeting import Condition
 
 __all__ = [
+    "LEARNING_POLICIES",
     "UNIT_NOUNS",
     "Analysis",
     "Assigned",
@@ -33,6 +34,8 @@ __all__ = [
     "Learning",
     "Phase",
     "Policy",
+    "PolicyName",
+    "PolicyRule",
     "PrimaryMetric",
     "RampStep",
     "State",
@@ -48,6 +51,10 @@ Assigned = Literal["platform", "external"]
 Test = Literal["sequential", "anytime", "fixed"]
 BreakdownBy = Literal["category", "segment", "channel", "country", "bots"]
 Gate = Literal["srm", "guardrails"]
+PolicyName = Literal["uniform", "thompson", "contextual", "reward", "rules"]
+
+LEARNING_POLICIES: frozenset[PolicyName] = frozenset({"thompson", "contextual", "reward"})
+"""Policies that rest on a snapshot of what is known, and change as more is."""
 
 UNIT_NOUNS: Mapping[str, str] = {
     "user_id": "users",
@@ -96,16 +103,31 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """Where a context is as described, creatives of certain scenes are preferred.
+
+    Args:
+        when: Name to condition, as in targeting; empty holds everywhere.
+        prefer: Allowed words by name in the creative's scene, such as ``surface``.
+    """
+
+    when: Mapping[str, Condition]
+    prefer: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How a variant chooses among its eligible creatives.
 
     Args:
-        choose: The policy's name; ``uniform`` until others are built.
+        choose: The policy's name, one of :data:`PolicyName`.
         floor: The least share of traffic that is drawn uniformly, 0 … 1.
+        rules: In their order, where ``choose`` is ``rules``.
     """
 
-    choose: str = "uniform"
+    choose: PolicyName = "uniform"
     floor: float = 0.0
+    rules: tuple[PolicyRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ BEYOND_SCHEMA = {
     "forced_twice",
     "forced_into_nothing",
     "dimension_as_attribute",
+    "rules_missing",
+    "rules_without_effect",
 }
 """Broken files whose rule no JSON Schema can say: it joins several keys, or is a grammar."""
 
@@ -177,11 +179,11 @@ def test_cuped_reads_own_logs_or_attributes(written, meant):
 def test_what_is_not_built_says_so():
     """Keys of features to come are refused one by one, as not available, not as unknown."""
     text = FULL.replace(
-        "{choose: uniform, floor: 5%}", "{choose: thompson, frequency_cap: 4/7d, hours: all}"
+        "{choose: uniform, floor: 5%}", "{choose: recommender, frequency_cap: 4/7d, hours: all}"
     )
     errors = check_experiment(text, path=HERE).errors
     assert [error.message.split(" is not available yet")[0] for error in errors] == [
-        "policy.choose: thompson",
+        "policy.choose: recommender",
         "policy.frequency_cap",
         "policy.hours",
     ]
@@ -240,6 +242,35 @@ def test_a_variant_overrides_one_key_of_the_policy():
     text = MINIMAL.replace("b: {}", "b: {policy: {floor: 10%}}") + "policy: {floor: 5%}\n"
     experiment = parse_experiment(text, path=HERE)
     assert [variant.policy.floor for variant in experiment.variants] == [0.05, 0.1]
+
+
+def test_rules_are_read_in_their_order():
+    """A policy of rules says where what is preferred; a variant may say it for itself."""
+    rules = "[{when: {category: [beauty], country: [CN]}, prefer: {surface: [marble]}}, "
+    rules += "{prefer: {mood: [calm, warm], season: [any]}}]"
+    text = MINIMAL.replace("b: {}", f"b: {{policy: {{choose: rules, rules: {rules}}}}}")
+    experiment = parse_experiment(text, path=HERE)
+    assert experiment.variants[0].policy == words.Policy()
+    assert experiment.variants[1].policy.rules == (
+        words.PolicyRule({"category": ("beauty",), "country": ("CN",)}, {"surface": ("marble",)}),
+        words.PolicyRule({}, {"mood": ("calm", "warm"), "season": ("any",)}),
+    )
+    assert parse_experiment(write_experiment(experiment), path=HERE) == experiment
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("{choose: thompson, floor: 5%}", []),
+        ("{choose: uniform}", []),
+        ("{choose: thompson}", ["no_floor"]),
+        ("{choose: reward, floor: 0%}", ["no_floor"]),
+    ],
+)
+def test_a_policy_that_learns_wants_a_floor(policy, told):
+    """Without a floor a policy stops to learn about what it stops to show; that is told once."""
+    checked = check_experiment(MINIMAL + f"policy: {policy}\n", path=HERE)
+    assert [warning.code for warning in checked.warnings if "floor" in warning.code] == told
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
@@ -449,10 +480,30 @@ def _variants(draw):
             float(weight),
             control=name == control,
             creatives=draw(_CREATIVES | _GENERATED),
-            policy=words.Policy(floor=draw(st.sampled_from([0.0, 0.05, 0.1]))),
+            policy=draw(_POLICIES),
         )
         for name, weight in zip(names, weights, strict=True)
     )
+
+
+_POLICIES = st.builds(
+    words.Policy,
+    choose=st.sampled_from(["uniform", "thompson", "contextual", "reward"]),
+    floor=st.sampled_from([0.0, 0.05, 0.1]),
+) | st.builds(
+    words.Policy,
+    choose=st.just("rules"),
+    floor=st.sampled_from([0.0, 0.05]),
+    rules=st.lists(
+        st.builds(
+            words.PolicyRule,
+            when=st.sampled_from([{}, {"category": ("beauty/lip", "fashion")}]),
+            prefer=st.sampled_from([{"surface": ("marble",)}, {"mood": ("calm", "1", "no")}]),
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+)
 
 
 @st.composite

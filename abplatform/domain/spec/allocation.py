@@ -7,16 +7,16 @@ from typing import Any
 from abplatform.domain.experiment import (
     CreativeChoice,
     Layer,
-    Policy,
     RampStep,
     Variant,
 )
+from abplatform.domain.spec.policy import POLICY
 from abplatform.yaml_text.lists import ListOf, MapOf
 from abplatform.yaml_text.quantities import Duration, Number, Share
 from abplatform.yaml_text.shapes import Choice, Flag, Text
 from abplatform.yaml_text.tables import Field, Table
 
-__all__ = ["FORCED", "LAYER", "POLICY", "RAMP", "VARIANTS", "WORD"]
+__all__ = ["FORCED", "LAYER", "RAMP", "VARIANTS", "WORD"]
 
 WORD = Text(
     pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -35,25 +35,6 @@ LAYER = Table(
     fields=(
         Field("name", WORD, "Experiments of one layer never share a unit.", required=True),
         Field("share", Share(open_minimum=True), "How much of the layer this experiment takes."),
-    ),
-)
-
-_POLICY_LATER = "only uniform choice is built"
-POLICY = Table(
-    make=Policy,
-    build=lambda **values: values,  # what a variant says overrides what the experiment says
-    fields=(
-        Field(
-            "choose",
-            Choice(
-                {"uniform": "every eligible creative is equally likely"},
-                later=dict.fromkeys(("thompson", "contextual", "recommender"), _POLICY_LATER),
-            ),
-            "How a variant chooses among its creatives.",
-        ),
-        Field("floor", Share(), "The least share of traffic that is drawn uniformly."),
-        Field("frequency_cap", Text(), "How often one unit sees a creative.", later=_POLICY_LATER),
-        Field("hours", Text(), "When creatives are shown.", later=_POLICY_LATER),
     ),
 )
 

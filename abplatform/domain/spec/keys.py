@@ -5,7 +5,7 @@ from __future__ import annotations
 from abplatform.domain.experiment import (
     Experiment,
 )
-from abplatform.domain.spec.allocation import FORCED, LAYER, POLICY, RAMP, VARIANTS, WORD
+from abplatform.domain.spec.allocation import FORCED, LAYER, RAMP, VARIANTS, WORD
 from abplatform.domain.spec.measurement import (
     ANALYSIS,
     BREAKDOWNS,
@@ -14,6 +14,7 @@ from abplatform.domain.spec.measurement import (
     MEASURES,
     VERDICT,
 )
+from abplatform.domain.spec.policy import POLICY
 from abplatform.domain.spec.targeting import TARGETING
 from abplatform.yaml_text.shapes import Choice, Text
 from abplatform.yaml_text.tables import Field, Table

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from abplatform.domain.experiment import Analysis, CreativeChoice, Experiment, RampStep, Variant
+from abplatform.domain.experiment import (
+    Analysis,
+    CreativeChoice,
+    Experiment,
+    RampStep,
+    Variant,
+)
 from abplatform.domain.metrics import METRICS
+from abplatform.domain.spec.policy import policy_conflicts, policy_warnings
 from abplatform.errors import SpecError
 from abplatform.yaml_text import Node
 from abplatform.yaml_text.quantities import write_duration, write_share
@@ -32,6 +39,8 @@ def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
         found += _weights(root, values["variants"])
         found += _creatives(root, values["variants"])
         found += _forced(root.child("forced"), values) if values.get("forced") else ()
+    if "variants" in values and ("policy" in values or "policy" not in root.key_places):
+        found += policy_conflicts(root, values.get("policy", {}), values["variants"])
     if "ramp" in values:
         found += _ramp(root.child("ramp"), values["ramp"])
     if "metrics" in values:
@@ -48,6 +57,7 @@ def find_warnings(root: Node, experiment: Experiment) -> list[SpecError]:
         *_without_traffic(root, experiment),
         *_confounded(root, experiment),
         *_without_effect(root, experiment),
+        *policy_warnings(root, experiment),
     ]
     if experiment.primary.mde is None and _asks_for_mde(root, experiment):
         found.append(
@@ -266,7 +276,7 @@ def _differences(control: Variant, treatment: Variant) -> list[str]:
         things = [f"creatives.{it}" for it in names if getattr(ours, it) != getattr(theirs, it)]
     return things + [
         f"policy.{it}"
-        for it in ("choose", "floor")
+        for it in ("choose", "floor", "rules")
         if getattr(control.policy, it) != getattr(treatment.policy, it)
     ]
 

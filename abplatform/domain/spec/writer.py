@@ -24,8 +24,9 @@ def write_experiment(experiment: Experiment) -> str:
         for field in EXPERIMENT.fields
         if hasattr(experiment, field.name)
     }
-    policies = {variant.policy for variant in experiment.variants}
-    common = policies.pop() if len(policies) == 1 else Policy()
+    first = experiment.variants[0].policy
+    shared = all(variant.policy == first for variant in experiment.variants)
+    common = first if shared else Policy()
     if common != Policy():
         values["policy"] = common
     values["variants"] = {
