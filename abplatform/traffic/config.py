@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from abplatform.creatives import CATALOGUE_FILE, LINEAGE_FILE, read_catalogue, read_lineage
+from abplatform.domain import experiment as words
 from abplatform.domain.assignment import AssignmentPlan
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import CreativeChoice, Experiment, State, Variant
@@ -28,7 +29,8 @@ from abplatform.traffic.lineup import (
     rejected_in,
     stock_of,
 )
-from abplatform.traffic.policies import Policy, Uniform
+from abplatform.traffic.policies import Policy, make_policy
+from abplatform.traffic.policies.snapshots import CURRENT_FILE, Snapshot, read_current
 from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
 from abplatform.traffic.registry.replay import replay_halted, replay_reviews
 from abplatform.traffic.registry.withdrawals import replay_withdrawn
@@ -121,6 +123,7 @@ class ConfigReader:
         self._workspace = workspace
         self._gallery = _Kept(_read_gallery)
         self._catalogue = _Kept(_read_categories)
+        self._knowledge = _Kept(_read_knowledge)
 
     def read(self) -> Config:
         """Read everything that decides.
@@ -139,13 +142,14 @@ class ConfigReader:
         started = {key: one for key, one in known.items() if one.phases and one.state in _SERVED}
         gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
         shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
+        know = self._knowledge.of(workspace.snapshots, workspace.snapshots / CURRENT_FILE)
         reviews = replay_reviews(rows)
         withdrawn = replay_withdrawn(rows).among(gallery.creatives.values())
         excluded = {**rejected_in(reviews), **dict.fromkeys(withdrawn, "withdrawn")}
         return Config(
-            version=_version(workspace, known, rows, gallery, shop),
+            version=_version(workspace, known, rows, gallery, shop, know=know),
             experiments={
-                key: _serve(workspace, one, gallery, reviews, excluded)
+                key: _serve(workspace, one, gallery, reviews, excluded, know=know)
                 for key, one in started.items()
             },
             layers=_layers(one.experiment for one in started.values()),
@@ -155,7 +159,8 @@ class ConfigReader:
             categories=shop.categories,
             products=shop.products,
             halted=replay_halted(rows),
-            problems=tuple(map(str, [*problems, *shop.problems])),
+            scores=know.current[1].rewards if know.current else {},
+            problems=tuple(map(str, [*problems, *shop.problems, *know.problems])),
         )
 
 
@@ -223,6 +228,30 @@ def _read_gallery(root: Path) -> _Gallery:
     return _Gallery(lineage, baseline_stock(lineage.values()), digest)
 
 
+@dataclass(slots=True)
+class _Knowledge:
+    """What policies rest on, and those made of it so far, with all that they remember."""
+
+    current: tuple[str, Snapshot] | None
+    problems: tuple[AbplatformError, ...] = ()
+    made: dict[tuple[str, str], Policy] = field(default_factory=dict)
+
+    def policy(self, asked: words.Policy, gallery: _Gallery) -> Policy:
+        """Return what chooses within a variant."""
+        name = (repr(asked), gallery.digest if asked.rules else "")
+        if name not in self.made:
+            self.made[name] = make_policy(asked, self.current, gallery.creatives)
+        return self.made[name]
+
+
+def _read_knowledge(folder: Path) -> _Knowledge:
+    """Read the snapshot in force; without one, and with a broken one, nothing is known."""
+    try:
+        return _Knowledge(read_current(folder))
+    except AbplatformError as error:
+        return _Knowledge(None, (error,))
+
+
 @dataclass(frozen=True, slots=True)
 class _Shop:
     """Product to category and back, and what is wrong with the catalogue."""
@@ -259,6 +288,8 @@ def _serve(
     gallery: _Gallery,
     reviews: Mapping[str, Review],
     excluded: Mapping[str, str],
+    *,
+    know: _Knowledge,
 ) -> ServedExperiment:
     experiment = registered.experiment
     began = registered.started_at or registered.phases[0].starts_at
@@ -281,7 +312,9 @@ def _serve(
         spec_sha256=registered.spec_sha256,
         stocks=stocks,
         excluded=excluded,
-        policies={variant.name: Uniform() for variant in experiment.variants},
+        policies={
+            variant.name: know.policy(variant.policy, gallery) for variant in experiment.variants
+        },
         floors={variant.name: variant.policy.floor for variant in experiment.variants},
     )
 
@@ -306,12 +339,15 @@ def _version(
     rows: Sequence[JournalRow],
     gallery: _Gallery,
     shop: _Shop,
+    *,
+    know: _Knowledge,
 ) -> str:
     inputs = {
         "journal": rows[-1].sha256 if rows else None,
         "specs": {key: one.spec_sha256 for key, one in known.items()},
         "creatives": gallery.digest,
         "categories": shop.digest,
+        "snapshot": know.current[0] if know.current else None,
         "holdout": workspace.settings.holdout,
     }
     return hashlib.sha256(msgspec.json.encode(inputs, order="sorted")).hexdigest()[:12]
