@@ -18,11 +18,13 @@ class ShownCreative(Struct, frozen=True, kw_only=True):
 
     Args:
         id: Its content hash, or a name of the caller's own for a default.
+        product_id: The product that it advertises.
         url: Where the picture is.
         text: The ad's text, if it has one.
     """
 
     id: str
+    product_id: str | None = None
     url: str | None = None
     text: str | None = None
 

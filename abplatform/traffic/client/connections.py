@@ -53,7 +53,7 @@ class Connections:
     """Connections to one service; threads and forked processes may share the object.
 
     Args:
-        url: Such as ``http://127.0.0.1:8300``; a path is put before every request's.
+        url: Such as ``http://127.0.0.1:8080``; a path is put before every request's.
         token: Sent as a bearer token.
 
     Raises:
