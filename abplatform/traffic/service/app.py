@@ -11,7 +11,7 @@ from typing import Final
 from abplatform.traffic.service.access import Rate
 from abplatform.traffic.service.calls import Call, Receive, Refused, Reply, Scope, Send
 from abplatform.traffic.service.deciding import assignments, decide_many, decide_one
-from abplatform.traffic.service.health import alive, metrics, ready, show_gauges
+from abplatform.traffic.service.health import alive, description, docs, metrics, ready, show_gauges
 from abplatform.traffic.service.metrics import Metrics
 from abplatform.traffic.service.parts import Parts
 from abplatform.traffic.service.pictures import picture
@@ -54,6 +54,8 @@ ROUTES: Final = (
     Route("GET", "/healthz", alive),
     Route("GET", "/readyz", ready),
     Route("GET", "/metrics", metrics),
+    Route("GET", "/openapi.json", description),
+    Route("GET", "/docs", docs),
 )
 
 _BY_PATH: Final = {route.path: route for route in ROUTES}

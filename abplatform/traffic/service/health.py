@@ -7,9 +7,10 @@ from typing import Final
 
 from abplatform.errors import AbplatformError
 from abplatform.traffic.service.calls import Call, Reply, json_reply
+from abplatform.traffic.service.openapi import describe, page
 from abplatform.traffic.service.parts import Parts
 
-__all__ = ["alive", "metrics", "ready", "show_gauges"]
+__all__ = ["alive", "description", "docs", "metrics", "ready", "show_gauges"]
 
 _OLDEST_LOOK_SECONDS: Final = 5.0
 
@@ -17,6 +18,16 @@ _OLDEST_LOOK_SECONDS: Final = 5.0
 async def alive(_parts: Parts, _call: Call) -> Reply:
     """Say that the process answers."""
     return json_reply({"status": "ok"})
+
+
+async def description(_parts: Parts, _call: Call) -> Reply:
+    """Describe the API as data."""
+    return json_reply(describe())
+
+
+async def docs(_parts: Parts, _call: Call) -> Reply:
+    """Describe the API to people."""
+    return Reply(200, page().encode(), b"text/html; charset=utf-8")
 
 
 async def ready(parts: Parts, call: Call) -> Reply:

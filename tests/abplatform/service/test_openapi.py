@@ -1,0 +1,54 @@
+"""The OpenAPI document describes what the service really does."""
+
+import json
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from abplatform.traffic.service.app import ROUTES
+from abplatform.traffic.service.openapi import describe
+
+
+def test_the_document_names_every_route(common):
+    """Each route of the service is described, but for the description itself, and no other."""
+    described = {
+        (method.upper(), path.partition("{")[0])
+        for path, methods in describe()["paths"].items()
+        for method in methods
+    }
+    routes = {(route.method, route.path) for route in ROUTES}
+    assert routes - described == {("GET", "/openapi.json"), ("GET", "/docs")}
+    assert described <= routes
+
+
+def test_the_service_answers_as_the_document_says(common):
+    """Whatever Schemathesis sends, right or wrong, is answered as described and never by a 5xx."""
+    schema = schemathesis.openapi.from_url(f"{common.url}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == len(ROUTES) - 2
+    for operation in operations:
+
+        @settings(
+            max_examples=30,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy())
+        def send(case):
+            case.call_and_validate(timeout=10)
+
+        send()
+
+
+def test_the_page_needs_nothing_from_elsewhere(common):
+    """The docs page shows every path, and fetches no script, style or picture."""
+    status, body, headers = common.call("/docs")
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    text = body.decode()
+    assert all(path in text for path in json.loads(common.call("/openapi.json")[1])["paths"])
+    assert "src=" not in text
+    assert "http://" not in text
+    assert "https://" not in text
