@@ -70,7 +70,7 @@ def read_history(
             elsewhere.
     """
     cuped = experiment.analysis.cuped
-    before = run.started_at or first_at
+    before = run.exposed_since or run.started_at or first_at
     if cuped is None:
         return None
     names: tuple[str, ...] = ("clicks", "impressions")

@@ -39,9 +39,11 @@ class Run:
 
     Args:
         now: The workspace's clock.
-        started_at: When it started; None if it never did or was assigned elsewhere.
+        started_at: From when on units are compared; None if it never started or was assigned
+            elsewhere.
+        exposed_since: When it started, before it was re-weighted.
         ended_at: When it was stopped; None while it runs.
-        phases: Its stretches of one allocation, from the journal.
+        phases: The phases whose units are compared, from the journal.
         plan: What the start fixed of the plan; empty where nothing was kept.
         looks: The looks taken so far, from the journal.
         calendar: Days unlike others as abp.yaml says now.
@@ -56,6 +58,7 @@ class Run:
 
     now: datetime
     started_at: datetime | None = None
+    exposed_since: datetime | None = None
     ended_at: datetime | None = None
     phases: tuple[Phase, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
@@ -74,9 +77,10 @@ class Run:
         """Return how a registered experiment ran, as the journal knows it."""
         return cls(
             now=now,
-            started_at=registered.started_at,
+            started_at=registered.compared_since or registered.started_at,
+            exposed_since=registered.started_at,
             ended_at=registered.ended_at,
-            phases=registered.phases,
+            phases=registered.compared_phases,
             plan=registered.plan,
             looks=registered.looks,
             calendar=registered.calendar,

@@ -39,6 +39,7 @@ from abplatform.analysis.scorecard.notes import (
     note_no_traffic,
     note_plan,
     note_rates,
+    note_reweighted,
     note_samples,
 )
 from abplatform.analysis.scorecard.novelty import note_novelty, view_novelty
@@ -120,6 +121,7 @@ def measure_units(
             *note_unknown(read_unknown(warehouse, scope)),
             *note_mismatches(warehouse, scope, run),
             *note_rates(listed_metrics(experiment), run.rates, run.rates_now),
+            *note_reweighted(run, zone),
             *note_split(srm, run),
             *note_calendar(calendar, run),
             *note_part_week(experiment, run, zone),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from abplatform.analysis.scorecard.lifts import Compared
+from abplatform.analysis.scorecard.looks import Run
 from abplatform.analysis.scorecard.record import Look, Warned
 from abplatform.analysis.scorecard.taken import TakenLook
 from abplatform.domain.experiment import Experiment
@@ -26,6 +28,7 @@ __all__ = [
     "note_outside",
     "note_plan",
     "note_rates",
+    "note_reweighted",
     "note_samples",
     "note_silent",
     "report_sources",
@@ -154,6 +157,18 @@ def note_rates(metrics: Iterable[Metric], fixed: Rates | None, now: Rates | None
         return []
     text = f"money is counted in {fixed.currency} by the rates of the start: {'; '.join(moved)}"
     return [Warned("rates_of_the_start", text)]
+
+
+def note_reweighted(run: Run, zone: ZoneInfo) -> list[Warned]:
+    """Say since when units are compared, where that is not the start."""
+    since = run.started_at
+    if since is None or run.exposed_since is None or since == run.exposed_since:
+        return []
+    text = (
+        f"units have had the weights of now since {since.astimezone(zone):%Y-%m-%d %H:%M}: the "
+        "comparison begins there, and alpha that earlier looks spent stays spent"
+    )
+    return [Warned("earlier_weights", text)]
 
 
 def note_later() -> list[Warned]:

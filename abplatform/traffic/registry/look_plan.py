@@ -15,13 +15,22 @@ from zoneinfo import ZoneInfo
 from abplatform.domain.experiment import Analysis, Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.traffic.registry.look_days import LookDay, look_days
+from abplatform.traffic.registry.lookbook import RecordedLook
 from abplatform.traffic.registry.special_days import extend_for_calendar
 from abplatform.workspace import CalendarStretch
 
 if TYPE_CHECKING:
     from abplatform.stats.sequential.plan import Plan
 
-__all__ = ["day_number", "extend", "make_plan", "plan_at_start", "plan_facts", "read_plan"]
+__all__ = [
+    "day_number",
+    "extend",
+    "make_plan",
+    "plan_at_start",
+    "plan_facts",
+    "read_plan",
+    "unspent_alpha",
+]
 
 
 def extend(
@@ -40,18 +49,52 @@ def extend(
 
 
 def plan_at_start(
-    experiment: Experiment, at: datetime, calendar: Sequence[CalendarStretch], zone: ZoneInfo
+    experiment: Experiment,
+    at: datetime,
+    calendar: Sequence[CalendarStretch],
+    zone: ZoneInfo,
+    *,
+    unspent: float = 1.0,
 ) -> Plan:
-    """Return the plan that starting an experiment fixes.
+    """Return the plan that starting an experiment, or beginning its comparison anew, fixes.
 
     Args:
         experiment: As its YAML says.
-        at: From when on units are assigned.
+        at: From when on units are compared.
         calendar: As abp.yaml has it now.
         zone: Where a workspace day ends.
+        unspent: The share of alpha that earlier looks have left, 0 … 1; see :func:`unspent_alpha`.
     """
     days = look_days(extend(experiment.analysis, at, calendar, zone), at, zone)
-    return make_plan(experiment, days, at.astimezone(zone).date())
+    return make_plan(experiment, days, at.astimezone(zone).date(), unspent=unspent)
+
+
+def unspent_alpha(
+    experiment: Experiment, plan: Mapping[str, Any], looks: Sequence[RecordedLook]
+) -> float:
+    """Return the share of alpha that is left for a comparison that begins anew, 0 … 1.
+
+    What looks have spent stays spent, so that whoever begins anew as often as they like errs no
+    more often than alpha says (the union bound). A sequential plan has spent what its last look
+    says; a confidence sequence spends without end, so that one that was looked at leaves half; a
+    fixed plan spends at its one look.
+
+    Args:
+        experiment: As it ran until now.
+        plan: What its last beginning fixed, as JSON data.
+        looks: Those that were taken since.
+    """
+    share = experiment.analysis.alpha / len(experiment.treatments)
+    if plan["kind"] == "fixed":
+        share = experiment.analysis.alpha
+    left: float = plan["alpha"] / share
+    if not looks:
+        return left
+    if plan["kind"] == "anytime":
+        return left / 2
+    rows = [found["row"] for look in looks for found in look.treatments.values()]
+    spent = max((row["alpha_spent"] or 0.0 for row in rows), default=0.0)
+    return max(0.0, left - spent / share)
 
 
 def day_number(day: date, first_day: date) -> int:
@@ -59,7 +102,9 @@ def day_number(day: date, first_day: date) -> int:
     return (day - first_day).days + 1
 
 
-def make_plan(experiment: Experiment, days: Sequence[LookDay], first_day: date) -> Plan:
+def make_plan(
+    experiment: Experiment, days: Sequence[LookDay], first_day: date, *, unspent: float = 1.0
+) -> Plan:
     """Return the plan of each treatment's contrast with the control.
 
     Several treatments share alpha: each contrast of a sequential or anytime test has an equal part
@@ -69,6 +114,7 @@ def make_plan(experiment: Experiment, days: Sequence[LookDay], first_day: date) 
         experiment: Names the test, alpha and the smallest lift worth having.
         days: The planned looks.
         first_day: The first workspace day.
+        unspent: The share of alpha that is left, 0 … 1.
     """
     # The service reads registries, too, and needs no numbers.
     from abplatform.stats.sequential.plan import anytime_plan, fixed_plan, sequential_plan
@@ -78,12 +124,13 @@ def make_plan(experiment: Experiment, days: Sequence[LookDay], first_day: date) 
         # What a return is known to follows from costs that nobody knows yet: time is the clock.
         mde = None
     numbers = [day_number(day.day, first_day) for day in days]
-    share = analysis.alpha / len(experiment.treatments)
+    alpha = analysis.alpha * unspent
+    share = alpha / len(experiment.treatments)
     if analysis.test == "sequential":
         return sequential_plan(alpha=share, days=numbers, mde=mde)
     if analysis.test == "anytime":
         return anytime_plan(alpha=share, days=numbers, mde=mde)
-    return fixed_plan(alpha=analysis.alpha, day=numbers[-1], mde=mde)
+    return fixed_plan(alpha=alpha, day=numbers[-1], mde=mde)
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:

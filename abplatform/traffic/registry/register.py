@@ -192,6 +192,7 @@ class Register:
                 experiment=experiment,
                 state=past.state,
                 started_at=past.started_at,
+                compared_since=past.compared_since,
                 ended_at=past.ended_at,
                 phases=past.phases,
                 spec_sha256=spec.sha256,

@@ -18,13 +18,14 @@ from typing import Any, Literal
 
 from abplatform.creatives import Selector
 from abplatform.domain.assignment import reweighted_ranges, share_range
-from abplatform.domain.experiment import RampStep, State, Verdict
+from abplatform.domain.experiment import Experiment, Phase, RampStep, State, Verdict
 from abplatform.errors import RegistryError, SpecError
 from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Pen
 from abplatform.traffic.registry.edits import Difference
 from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
-from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts
+from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts, unspent_alpha
+from abplatform.traffic.registry.lookbook import SETS_LOOKS_ASIDE
 from abplatform.traffic.registry.money import fix_rates, rates_facts
 from abplatform.traffic.registry.ramps import next_phase, next_step, present_step
 from abplatform.traffic.registry.register import Register, refuse_external
@@ -200,6 +201,7 @@ class Registry(Register):
                 "differences": [one.told for one in applied],
                 "resolved": {**past.resolved, **(resolved or {})},
                 "phase": phase_facts(phase),
+                **self._begin_anew(past, file.experiment, phase),
             }
             self._write(pen, "apply", key, at=at, who=who, detail=detail)
         return applied
@@ -296,6 +298,35 @@ class Registry(Register):
     def unhalt(self, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Let experiments run on after :meth:`halt`, each as it stands."""
         self._write_switch("unhalt", at, who, reason)
+
+    def _begin_anew(self, past: Past, experiment: Experiment, phase: Phase) -> dict[str, Any]:
+        """Fix the plan of a comparison that begins with a phase; nothing where nobody moves.
+
+        Units that were dealt to variants by other shares came at other times, so that a trend of
+        the rate would pass for a lift, if both stretches were compared as one.
+
+        Raises:
+            RegistryError: A look has decided, so that there is nothing left to compare.
+        """
+        if dict(phase.variants) == dict(past.phases[-1].variants):
+            return {}
+        rows = [found["row"] for look in past.looks for found in look.treatments.values()]
+        if any(row["crossed"] or row["last"] for row in rows):
+            raise RegistryError(
+                f"{experiment.key} has been decided by a look; other weights would begin anew",
+                remedy=f"stop it, and give the new plan its own key: `abp stop {experiment.key}`",
+            )
+        settings = self.workspace.settings
+        unspent = 1.0
+        if past.plan:
+            unspent = unspent_alpha(self._started(past).experiment, past.plan, past.looks)
+        calendar, zone = settings.calendar, settings.time_zone
+        plan = plan_at_start(experiment, phase.starts_at, calendar, zone, unspent=unspent)
+        return {
+            "calendar": calendar_facts(calendar),
+            "plan": plan_facts(plan),
+            SETS_LOOKS_ASIDE: True,
+        }
 
     def _write_switch(self, action: str, at: datetime, who: str, reason: str | None) -> None:
         with self.journal.pen() as pen:

@@ -43,6 +43,8 @@ class RegisteredExperiment:
         state: Where it stands. An experiment whose units are assigned elsewhere needs no start: it
             counts as running until it is decided.
         started_at: From when on it assigns, or None.
+        compared_since: From when on units are compared: the start, or the moment from which on
+            variants have had the weights of now. None where nothing started.
         ended_at: When it was stopped, or None.
         phases: Its allocations in order of time.
         spec_sha256: sha256 of its YAML's bytes.
@@ -75,6 +77,7 @@ class RegisteredExperiment:
     remedies: Remedies = field(default_factory=Remedies)
     rates: Rates | None = None
     rates_now: Rates | None = None
+    compared_since: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -100,9 +103,15 @@ class RegisteredExperiment:
             self.experiment,
             started_at=self.started_at,
             ended_at=self.ended_at,
-            phases=self.phases,
+            phases=self.compared_phases,
             rates=self.rates,
         )
+
+    @property
+    def compared_phases(self) -> tuple[Phase, ...]:
+        """The phases whose units are compared: since then nobody was dealt anew."""
+        since = self.compared_since
+        return tuple(one for one in self.phases if since is None or one.starts_at >= since)
 
     @property
     def traffic(self) -> float:
@@ -139,6 +148,7 @@ class Past:
         state: Where it stands.
         changed_at: When it last changed.
         started_at: From when on it assigns, or None.
+        compared_since: From when on units are compared; see :class:`RegisteredExperiment`.
         ended_at: When it was stopped, or None.
         phases: Its allocations in order of time.
         layer: The layer in which it holds its slots.
@@ -154,6 +164,7 @@ class Past:
     state: State
     changed_at: datetime
     started_at: datetime | None = None
+    compared_since: datetime | None = None
     ended_at: datetime | None = None
     phases: tuple[Phase, ...] = ()
     layer: str = ""
@@ -274,6 +285,7 @@ def _start(past: Past, row: JournalRow) -> Past:
         past,
         state=State.RUNNING,
         started_at=row.at,
+        compared_since=row.at,
         phases=_open(past, row),
         layer=row.detail["layer"],
         spec_sha256=row.detail["spec_sha256"],
@@ -289,8 +301,16 @@ def _run(past: Past, row: JournalRow) -> Past:
 
 
 def _reopen(past: Past, row: JournalRow) -> Past:
+    spec, resolved = row.detail["spec_sha256"], row.detail["resolved"]
+    opened = replace(_run(past, row), spec_sha256=spec, resolved=resolved)
+    if "plan" not in row.detail:
+        return opened
     return replace(
-        _run(past, row), spec_sha256=row.detail["spec_sha256"], resolved=row.detail["resolved"]
+        opened,
+        compared_since=row.at,
+        plan=row.detail["plan"],
+        calendar=read_calendar(row.detail["calendar"]),
+        looks=(),
     )
 
 

@@ -1,0 +1,170 @@
+"""Other weights in mid-run: the comparison begins anew, and alpha that was spent stays spent."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency
+
+from abplatform.domain.assignment import assign
+from abplatform.logs.landing import Landing
+from abplatform.logs.load import ingest
+from abplatform.loop.measure import judge_experiment, open_store
+from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry.look_plan import plan_at_start, unspent_alpha
+from abplatform.workspace import Workspace
+
+START = datetime(2026, 9, 1, tzinfo=UTC)
+CHANGE = START + timedelta(days=5)
+SPEC = """\
+key: lamps
+variants:
+  baseline: {control: true, weight: 90}
+  generated: {weight: 10}
+metrics: {primary: {metric: ctr, mde: 15%}}
+analysis: {min_runtime: 2d, max_runtime: 14d}
+"""
+
+
+def at(root, moment):
+    return Workspace(root, clock=lambda: moment)
+
+
+def reweigh(root, first, second, moment):
+    path = root / "experiments" / "lamps.yaml"
+    text = path.read_text()
+    for before, after in (("control: true, weight: 90", f"control: true, weight: {first}"),):
+        text = text.replace(before, after)
+    path.write_text(text.replace("generated: {weight: 10}", f"generated: {{weight: {second}}}"))
+    return Registry(at(root, moment)).apply("lamps", at=moment, who="growth")
+
+
+def traffic(root, days, *, rate, users=1_200, seed=1):
+    """Every user comes once a day and sees what the platform deals; both variants click alike."""
+    rng = np.random.default_rng(seed)
+    registry = Registry(at(root, START))
+    for day in days:
+        plan = registry.plan("lamps", START + timedelta(days=day, hours=9))
+        for user in range(users):
+            ts = START + timedelta(days=day, hours=9, seconds=user)
+            names = {"experiment": "lamps", "variant": assign(plan, f"u{user}").variant}
+            names |= {"unit_id": f"u{user}", "creative_id": "c", "product_id": "p"}
+            event_id = f"i{day}-{user}"
+            yield wire("impression", event_id, ts, category="home", **names)
+            if rng.random() < rate:
+                clicked = ts + timedelta(seconds=30)
+                yield wire("click", f"c{event_id}", clicked, impression_id=event_id)
+
+
+def wire(event_type, event_id, ts, **fields):
+    event = {"schema": 1, "event_type": event_type, "event_id": event_id, "ts": ts.isoformat()}
+    return json.dumps(event | fields).encode()
+
+
+def look(root, moment, lines=()):
+    workspace = at(root, moment)
+    with Landing(workspace) as landing:
+        landing.append("app", lines)
+    registry = Registry(workspace)
+    ingest(workspace, {key: one.facts for key, one in registry.experiments().items()})
+    with open_store(workspace, "test") as warehouse:
+        return judge_experiment(workspace, warehouse, registry.find("lamps"), lineage={})
+
+
+def overall(scorecard):
+    return next(one for one in scorecard.lifts if one.metric == "ctr" and one.category is None)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "lamps.yaml").write_text(SPEC)
+    Registry(at(tmp_path, START)).start("lamps", at=START, who="growth")
+    return tmp_path
+
+
+def test_a_trend_does_not_pass_for_a_lift(shop):
+    """In an A/A test whose rate falls while 90/10 becomes 50/50, no lift is seen.
+
+    The two stretches taken as one show a lift far outside of what chance can do.
+    """
+    early = list(traffic(shop, range(5), rate=0.4))
+    reweigh(shop, 50, 50, CHANGE)
+    late = list(traffic(shop, range(5, 10), rate=0.1, seed=2))
+    scorecard = look(shop, START + timedelta(days=40), [*early, *late])
+    found = overall(scorecard)
+    assert found.ci_low < 0 < found.ci_high
+    assert found.n_control + found.n_treatment == 5 * 1_200
+    assert "earlier_weights" in {note.code for note in scorecard.warnings}
+    assert scorecard.srm.verdict == "ok"
+    counts = {"baseline": [0, 0], "generated": [0, 0]}
+    variant = {}
+    for event in map(json.loads, [*early, *late]):
+        if event["event_type"] == "impression":
+            variant[event["event_id"]] = event["variant"]
+            counts[event["variant"]][0] += 1
+        else:
+            counts[variant[event["impression_id"]]][1] += 1
+    table = [[k, n - k] for n, k in counts.values()]
+    assert chi2_contingency(table).pvalue < 1e-6
+
+
+def test_units_that_moved_are_compared_where_they_stand_now(shop):
+    """A unit that was dealt to another variant by earlier weights does not count as mixed."""
+    early = list(traffic(shop, range(5), rate=0.4))
+    reweigh(shop, 50, 50, CHANGE)
+    late = list(traffic(shop, range(5, 8), rate=0.4, seed=2))
+    scorecard = look(shop, START + timedelta(days=40), [*early, *late])
+    assert "mixed_units" not in {note.code for note in scorecard.warnings}
+    assert scorecard.units == 1_200
+
+
+def test_earlier_looks_are_set_aside_and_what_they_spent_stays_spent(shop):
+    """After a re-weighting looks count from 1, and their plan has what of alpha is left."""
+    began = Registry(at(shop, START)).find("lamps")
+    look(shop, START + timedelta(days=9), traffic(shop, range(4), rate=0.4))
+    looked = Registry(at(shop, START)).find("lamps")
+    spent = max(
+        found["row"]["alpha_spent"] for one in looked.looks for found in one.treatments.values()
+    )
+    assert looked.looks
+    assert spent > 0
+    reweigh(shop, 50, 50, START + timedelta(days=9))
+    anew = Registry(at(shop, START)).find("lamps")
+    assert anew.looks == ()
+    assert anew.plan["alpha"] == pytest.approx(began.plan["alpha"] - spent, rel=1e-9)
+    assert (anew.started_at, anew.compared_since) == (START, START + timedelta(days=9))
+
+
+def test_what_moves_nobody_is_compared_throughout(shop):
+    """Targeting, creatives or a larger share open a phase without beginning anew."""
+    path = shop / "experiments" / "lamps.yaml"
+    before = Registry(at(shop, START)).find("lamps")
+    path.write_text(path.read_text() + "targeting: {country: [CN]}\n")
+    Registry(at(shop, CHANGE)).apply("lamps", at=CHANGE, who="growth")
+    after = Registry(at(shop, CHANGE)).find("lamps")
+    assert len(after.phases) == len(after.compared_phases) == 2
+    assert (after.plan, after.compared_since) == (before.plan, START)
+
+
+@pytest.mark.parametrize(
+    ("test", "looks", "left"),
+    [("sequential", 0, 1.0), ("anytime", 0, 1.0), ("anytime", 1, 0.5), ("fixed", 0, 1.0)],
+)
+def test_what_is_left_of_alpha(shop, test, looks, left):
+    """A plan that nobody looked at has spent nothing; a watched confidence sequence leaves half."""
+    path = shop / "experiments" / "lamps.yaml"
+    text = (
+        path.read_text().replace("key: lamps", "key: other").replace("{min", f"{{test: {test}, min")
+    )
+    (shop / "experiments" / "other.yaml").write_text(text)
+    registry = Registry(at(shop, START))
+    one = registry.start("other", at=START, who="growth")
+    taken = Registry(at(shop, START)).find("lamps").looks
+    taken = (*taken, *[object()] * looks)
+    assert unspent_alpha(one.experiment, one.plan, taken) == pytest.approx(left)
+    zone = registry.workspace.settings.time_zone
+    again = plan_at_start(one.experiment, CHANGE, (), zone, unspent=left)
+    assert again.alpha == pytest.approx(one.plan["alpha"] * left)
