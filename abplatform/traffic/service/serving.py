@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import signal
 import socket
 from typing import Final
 
@@ -76,6 +77,9 @@ def serve(workspace: Workspace, taken: socket.socket) -> None:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=75,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn drains, then sends itself the signal again; being told to stop is no failure.
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[taken])
 
 

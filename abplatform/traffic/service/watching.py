@@ -130,6 +130,7 @@ class Watcher:
     def _read(self) -> None:
         before = self.now.config
         try:
+            _check_journal(before, self._workspace.journal)
             config = self._reader.read()
         except (AbplatformError, OSError, ValueError) as error:
             self._failed_at = time.monotonic()
@@ -151,6 +152,14 @@ class Watcher:
             _LOG.error("the last good %s stays: %s", part, error)
         self.failures += 1
         self._trouble[part] = str(error)
+
+
+def _check_journal(before: Config, journal: Path) -> None:
+    """Refuse to take a folder that has vanished for a workspace in which nothing runs."""
+    if before.experiments and not journal.is_dir():
+        raise WorkspaceError(
+            "the journal is gone", path=journal, remedy="put the folder back from a backup"
+        )
 
 
 def _check_access(before: Access, after: Access, path: Path) -> None:

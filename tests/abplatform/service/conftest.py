@@ -103,8 +103,8 @@ class Server:
         """Send a signal and wait; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        with self.process.stdout:
-            return self.process.wait(timeout=20)
+        self.process.stdout.close()
+        return self.process.wait(timeout=20)
 
 
 @pytest.fixture
