@@ -99,6 +99,73 @@ def test_creatives_are_reviewed(abp, products, tmp_path):
     assert "off brand" in abp("creatives", "list", "--product", rows[0]["product_id"])[1]
 
 
+def test_creatives_are_withdrawn(abp, products, tmp_path):
+    """By id, product, scene family or phrases: listed with the reason, and never drawn again."""
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    abp("generate", "--per-product", 1)
+    rows = json.loads(abp("creatives", "list", "--json")[1])
+    plain, drawn = (row for row in rows if row["product_id"] == rows[0]["product_id"])
+    code, out, _ = abp("creatives", "withdraw", drawn["creative_id"][:8], "--reason", "cracked")
+    assert (code, f"{drawn['creative_id'][:12]} of" in out) == (0, True)
+    words = ("creatives", "withdraw", drawn["creative_id"], "--reason", "cracked")
+    assert "already withdrawn; nothing changed" in abp(*words)[1]
+    listed = json.loads(abp("creatives", "list", "--state", "withdrawn", "--json")[1])
+    assert [(row["creative_id"], row["reason"]) for row in listed] == [
+        (drawn["creative_id"], "cracked")
+    ]
+    product = ("--product", plain["product_id"], "--reason", "recalled", "--by", "eve", "--json")
+    answer = json.loads(abp("creatives", "withdraw", *product)[1])
+    assert {row["creative_id"] for row in answer["creatives"]} == {
+        plain["creative_id"],
+        drawn["creative_id"],
+    }
+    assert (answer["already"], answer["phases"]) == (False, [])
+    made = json.loads(abp("generate", "--per-product", 1, "--seed", 5, "--json")[1])
+    assert {row["product_id"] for row in made["creatives"]} == {rows[-1]["product_id"]}
+    assert {tuple(slot["reasons"]) for slot in made["refused_creatives"]} == {("withdrawn",)}
+    for scene in ("silk", "neon light, water surface"):
+        code, out, _ = abp("creatives", "withdraw", "--scene", scene, "--reason", "off brand")
+        assert code == 0
+
+
+def test_a_withdrawn_creative_is_not_approved(abp, products, tmp_path):
+    """Naming one among others approves none of them."""
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    abp("generate", "--generator", "baseline")
+    first, second = (
+        row["creative_id"] for row in json.loads(abp("creatives", "list", "--json")[1])
+    )
+    abp("creatives", "withdraw", second, "--reason", "cracked")
+    code, _, err = abp("creatives", "approve", first, second)
+    assert code == 1
+    assert f"{second[:12]} is withdrawn" in err
+    states = {row["state"] for row in json.loads(abp("creatives", "list", "--json")[1])}
+    assert states == {"pending", "withdrawn"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "name creatives, or one of --product"),
+        (["aaaaaaaa", "--product", "p"], 2, "name creatives, or one of --product"),
+        (["abc"], 1, "too short to name a creative"),
+        (["aaaaaaaa"], 1, "names no creatives"),
+        (["--product", "no such thing"], 1, "there is no product 'no such thing'"),
+        (["--scene", "silkk"], 1, "Did you mean the family 'silk'"),
+        (["--scene", "nylon light"], 1, "no light that a renderer knows"),
+        (["--checkpoint", "aaaaaaaa"], 1, "names no checkpoints"),
+    ],
+)
+def test_an_unclear_withdrawal_is_refused(abp, tmp_path, words, code, told):
+    """What names nothing, two things or nothing known changes nothing and says what to do."""
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    draw_catalogue(tmp_path / "catalog", products=1)
+    ended, _, err = abp("creatives", "withdraw", *words, "--reason", "cracked")
+    assert (ended, told in err) == (code, True), err
+    assert not (tmp_path / "data" / "journal").exists()
+    assert abp("creatives", "withdraw", "aaaaaaaa")[0] == 2
+
+
 @pytest.mark.parametrize("name", ["abc", "ffffffffff"])
 def test_an_unclear_id_is_refused(abp, products, tmp_path, name):
     """An id that is too short or names nothing changes nothing."""

@@ -1,13 +1,22 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from abplatform.creatives import append_lineage, read_cutout, read_lineage, read_master
+from abplatform.creatives import (
+    Selector,
+    Withdrawn,
+    append_lineage,
+    perceptual_hash,
+    read_cutout,
+    read_lineage,
+    read_master,
+)
 from generators.generate import generate_creatives
 from generators.inspector import Inspection
-from generators.scene import scene_from_text
+from generators.scene import VOCABULARY, scene_from_text
 from generators.sheet import contact_page, contact_sheet
 
 
@@ -120,6 +129,55 @@ def test_what_the_inspector_refuses_is_reported(ready, tmp_path, monkeypatch):
     assert not read_lineage(tmp_path)
     plain = draw(ready[:1], tmp_path, generator="baseline")
     assert plain.lineages[0].inspector["usable"] is False
+
+
+def test_what_is_withdrawn_is_not_drawn_again(drawn, ready, tmp_path):
+    """A withdrawn creative's place is taken by one that does not look like it, or stays empty."""
+    root, _, made = drawn
+    first = made.lineages[0]
+    mine = [row for row in made.lineages if row.product_id == first.product_id]
+    looks = {first.product_id: (first.perceptual_hash,)}
+    withdrawn = Withdrawn(frozenset([first.creative_id]), (), looks)
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    run = draw(ready[:1], copy, per_product=2, withdrawn=withdrawn)
+    assert len(run.lineages) + len(run.refused) == 2
+    assert mine[1] in run.lineages
+    for row in run.lineages:
+        assert not withdrawn.refuses(row)
+        assert row.perceptual_hash == perceptual_hash(read_master(copy, row.creative_id))
+    again = draw(ready[:1], copy, per_product=2, withdrawn=withdrawn)
+    assert again.lineages == run.lineages
+    assert draw(ready[:1], tmp_path / "fresh", per_product=2).lineages[0] == first
+
+
+def test_a_withdrawn_baseline_leaves_its_place_empty(drawn, ready, tmp_path):
+    """A baseline has no other scene: the slot says `withdrawn`, and no file is written."""
+    _, plain, _ = drawn
+    look = plain.lineages[0].perceptual_hash
+    for withdrawn in (
+        Withdrawn(looks={plain.lineages[0].product_id: (look,)}),
+        Withdrawn(selectors=(Selector("product", (plain.lineages[0].product_id,)),)),
+    ):
+        run = draw(ready[:1], tmp_path, generator="baseline", withdrawn=withdrawn)
+        assert [slot.reasons for slot in run.refused] == [("withdrawn",)]
+        assert not list(tmp_path.iterdir())
+
+
+def test_withdrawn_scenes_are_passed_over(ready, tmp_path):
+    """With a word withdrawn the slots are filled by other scenes; with all words by none."""
+    free = draw(ready[:3], tmp_path / "free")
+    words = tuple({row.scene["backdrop"] for row in free.lineages})
+    run = draw(
+        ready[:3],
+        tmp_path / "held",
+        withdrawn=Withdrawn(selectors=(Selector("scene", scene={"backdrop": words}),)),
+    )
+    assert len(run.lineages) == 3
+    assert not {row.scene["backdrop"] for row in run.lineages} & set(words)
+    every = Selector("scene", scene={"backdrop": VOCABULARY["backdrop"]})
+    none = draw(ready[:1], tmp_path / "none", withdrawn=Withdrawn(selectors=(every,)))
+    assert [slot.reasons for slot in none.refused] == [("withdrawn",)]
 
 
 @pytest.mark.slow

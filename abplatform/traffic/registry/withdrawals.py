@@ -178,8 +178,9 @@ def _append(pen: Pen, order: Order, meant: tuple[_Meant, ...]) -> None:
     """Write what the journal does not hold yet."""
     held = {one for row in replay_withdrawals(pen.rows) for one in row.meant}
     known, selector = replay_withdrawn(pen.rows), order.selector
-    fresh = [one for one in meant if one not in held]
-    if not fresh and (selector.kind == "creatives" or selector in known.selectors):
+    is_known = selector.kind == "creatives" or selector in known.selectors
+    fresh = [one for one in meant if not is_known or one not in held]
+    if is_known and not fresh:
         return
     names = {one.creative_id for one in fresh} - known.creatives
     detail = {

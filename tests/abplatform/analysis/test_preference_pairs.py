@@ -8,7 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from abplatform.analysis.pairs import PAIR_SCHEMA, Shelf, keep_pairs, preference_pairs, week_of
+from abplatform.analysis.pairs import (
+    PAIR_SCHEMA,
+    Shelf,
+    drop_withdrawn,
+    keep_pairs,
+    preference_pairs,
+    week_of,
+)
 from abplatform.analysis.scorecard import Question
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.catalog import Category, Lineage, Placement, Product
@@ -204,6 +211,24 @@ def test_titles_pictures_and_texts_come_from_the_shelf(show, make, draw):
     titles = dict(pairs.select("product_id", "title").iter_rows())
     assert titles == {"p0": "Lipstick", "p1": None}
     assert pairs.filter(product_id="p0")["attributes"].unique().to_list() == ['{"colour": "röt"}']
+
+
+def test_a_withdrawn_creative_only_loses(show, make, draw, tmp_path):
+    """Pairs that it won are left out, those that it lost stay as they were, kept files too."""
+    with show(draw(users=400, lift=2.0)) as warehouse:
+        pairs = preference_pairs(warehouse, make(), week="2026-W36")
+        name = pairs["chosen_creative"][0]
+        loser = pairs.filter(pl.col("chosen_creative") == name)["rejected_creative"][0]
+        shelf = Shelf(withdrawn={name, loser})
+        left = preference_pairs(warehouse, make(), week="2026-W36", shelf=shelf)
+    assert 0 < len(left) < len(pairs)
+    expected = pairs.filter(~pl.col("chosen_creative").is_in([name, loser]))
+    assert left.equals(expected)
+    path = tmp_path / "2026-W36.parquet"
+    keep_pairs(path, pairs, experiment="e")
+    assert drop_withdrawn([path], {"unknown"}) == 0
+    assert drop_withdrawn([path], {name, loser}) == len(pairs) - len(left)
+    assert pl.read_parquet(path).equals(expected)
 
 
 def test_a_file_keeps_what_other_experiments_wrote(show, make, draw, tmp_path):
