@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from abplatform.cli.options import json_option, name_person, print_json, workspace_option
-from abplatform.errors import CatalogueError
+from abplatform.errors import AbplatformError, CatalogueError
 from abplatform.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def withdraw(
     given = [kind for kind, value in named if value]
     if len(given) != 1:
         raise click.UsageError("name creatives, or one of --product, --scene and --checkpoint")
-    from abplatform.traffic.config import build_config
     from abplatform.traffic.registry import Registry
 
     workspace = open_workspace(folder)
@@ -77,7 +76,7 @@ def withdraw(
         at=workspace.clock(),
         who=name_person(who),
         reason=reason,
-        showing=lambda names: build_config(workspace).showing(names),
+        showing=lambda names: _showing(workspace, names),
     )
     every = registry.withdrawals()
     answer = _answer(selector, every, begun=every[earlier:])
@@ -85,6 +84,19 @@ def withdraw(
         print_json(answer)
     else:
         _tell(answer)
+
+
+def _showing(workspace: Workspace, names: Collection[str]) -> tuple[str, ...]:
+    """The experiments that may show a creative; what is broken elsewhere stops no withdrawal."""
+    from abplatform.traffic.config import build_config
+
+    try:
+        return build_config(workspace).showing(names)
+    except AbplatformError as error:
+        click.echo(
+            f"warning: no phase begins, for nobody can tell what is shown: {error}", err=True
+        )
+        return ()
 
 
 def _select(workspace: Workspace, named: dict[str, Any], kind: str) -> Selector:

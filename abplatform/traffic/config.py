@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -32,7 +32,7 @@ from abplatform.traffic.lineup import (
 from abplatform.traffic.policies import Policy, make_policy
 from abplatform.traffic.policies.snapshots import CURRENT_FILE, Snapshot, read_current
 from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
-from abplatform.traffic.registry.replay import replay_halted, replay_reviews
+from abplatform.traffic.registry.replay import replay, replay_halted, replay_reviews
 from abplatform.traffic.registry.withdrawals import replay_withdrawn
 from abplatform.workspace import Workspace
 
@@ -163,6 +163,39 @@ class ConfigReader:
             problems=tuple(map(str, [*problems, *shop.problems, *know.problems])),
         )
 
+    def heed(self, config: Config) -> Config:
+        """Return a config that cannot be read anew with all that people switched off since.
+
+        A spec that is gone, or a lineage that cannot be read, keeps no withdrawal, rejection,
+        pause, stop or halt from being obeyed: these need the journal alone.
+
+        Args:
+            config: The last good one.
+
+        Raises:
+            RegistryError: The journal is broken.
+        """
+        rows = Registry(self._workspace).rows()
+        withdrawn = replay_withdrawn(rows).among(config.creatives.values())
+        gone = {
+            **rejected_in(replay_reviews(rows)),
+            **dict.fromkeys(withdrawn, "withdrawn"),
+        }
+        running = {key for key, past in replay(rows).items() if past.state is State.RUNNING}
+        heeded = replace(
+            config,
+            excluded={**config.excluded, **gone},
+            halted=config.halted or replay_halted(rows),
+            experiments={
+                key: _switch_off(one, gone, running=one.plan.running and key in running)
+                for key, one in config.experiments.items()
+            },
+        )
+        if heeded == config:
+            return config
+        seed = f"{config.version} {rows[-1].sha256}"
+        return replace(heeded, version=hashlib.sha256(seed.encode()).hexdigest()[:12])
+
 
 def _may_show(served: ServedExperiment, asked: frozenset[str], baselines: Collection[str]) -> bool:
     """Whether a variant has one of the creatives, or falls back on a baseline among them."""
@@ -173,6 +206,13 @@ def _may_show(served: ServedExperiment, asked: frozenset[str], baselines: Collec
         if any(product_id not in stock for product_id in baselines):
             return True
     return False
+
+
+def _switch_off(
+    served: ServedExperiment, gone: Mapping[str, str], *, running: bool
+) -> ServedExperiment:
+    excluded = {**served.excluded, **gone}
+    return replace(served, excluded=excluded, plan=replace(served.plan, running=running))
 
 
 _SERVED = frozenset({State.RUNNING, State.PAUSED})

@@ -135,6 +135,7 @@ class Watcher:
         except (AbplatformError, OSError, ValueError) as error:
             self._failed_at = time.monotonic()
             self._fail("config", error)
+            self._heed(before)
             return
         self._failed_at = None
         self._trouble.pop("config", None)
@@ -146,6 +147,17 @@ class Watcher:
         document = assignments_document(config)
         tag = entity_tag(document).encode()
         self.now = InForce(config, self.now.service, self.now.access, document, tag)
+
+    def _heed(self, before: Config) -> None:
+        """Obey what people switched off, though the config cannot be read anew."""
+        try:
+            config = self._reader.heed(before)
+        except (AbplatformError, OSError, ValueError):
+            return  # the journal itself is broken, which has been told
+        if config is not before:
+            document = assignments_document(config)
+            tag = entity_tag(document).encode()
+            self.now = replace(self.now, config=config, document=document, tag=tag)
 
     def _fail(self, part: str, error: Exception) -> None:
         if self._trouble.get(part) != str(error):
