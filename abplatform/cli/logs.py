@@ -18,6 +18,7 @@ from abplatform.cli.options import (
     read_moment,
     workspace_option,
 )
+from abplatform.cli.policy_snapshots import renew_snapshot
 
 if TYPE_CHECKING:
     from abplatform.logs.facts import ExperimentFacts
@@ -162,6 +163,7 @@ def ingest(
             accept_loss=accept_loss,
             advance=advance,
         )
+    renew_snapshot(workspace)
     _tell(receipt, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.options import print_json, progress
+from abplatform.cli.policy_snapshots import renew_snapshot
 
 if TYPE_CHECKING:
     from abplatform.logs.facts import ExperimentFacts
@@ -36,6 +37,7 @@ def pull_sources(
             pulls.append(pull)
             if not as_json:
                 _show(pull)
+    renew_snapshot(workspace)
     silent = silent_sources(workspace)
     if as_json:
         print_json({"sources": [_to_json(pull, silent.get(pull.source)) for pull in pulls]})

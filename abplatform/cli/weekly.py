@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.policy_snapshots import renew_snapshot
 from abplatform.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def weekly(
         click.echo(f"{parsed} in {workspace.root}, {traffic} traffic")
     with progress(f"week {parsed}") as advance:
         turn = run_week(workspace, parsed, hands, advance=advance, watch=watch)
+    renew_snapshot(workspace)
     if as_json:
         print_json(turn.to_json())
     elif turn.waiting:

@@ -1,0 +1,116 @@
+"""Snapshots for policies, renewed after logs have come in: where store and policies meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from abplatform.errors import AbplatformError
+
+if TYPE_CHECKING:
+    from abplatform.traffic.policies.learning import Counted
+    from abplatform.traffic.policies.snapshots import Snapshot
+    from abplatform.workspace import Workspace
+
+__all__ = ["renew_snapshot"]
+
+KIND = "reward"
+
+
+def renew_snapshot(workspace: Workspace) -> str | None:
+    """Put what is known now in force, if a running experiment's policy rests on it.
+
+    What goes wrong is told and stops nothing: policies go on with what they knew.
+
+    Args:
+        workspace: Whose running experiments.
+
+    Returns:
+        The sha256 of the snapshot in force; None where no policy needs one, or none can be made.
+    """
+    from abplatform.domain.experiment import LEARNING_POLICIES, State
+    from abplatform.traffic.registry import Registry
+
+    try:
+        known = Registry(workspace).usable()[0]
+        served = {
+            key: {variant.policy.choose for variant in one.experiment.variants}
+            for key, one in known.items()
+            if one.state in {State.RUNNING, State.PAUSED} and one.phases
+        }
+        asked = frozenset().union(*served.values())
+        if not asked & LEARNING_POLICIES:
+            return None
+        return _renew(workspace, sorted(served), scores="reward" in asked)
+    except AbplatformError as error:
+        click.echo(f"error: policies learn nothing new: {error}", err=True)
+        return None
+
+
+def _renew(workspace: Workspace, experiments: list[str], *, scores: bool) -> str:
+    from abplatform.cli.cases import open_store
+    from abplatform.logs.store.answering import data_version
+    from abplatform.traffic.policies.learning import learn
+    from abplatform.traffic.policies.snapshots import EMPTY_SNAPSHOT, keep_snapshot, read_current
+
+    try:
+        before = read_current(workspace.snapshots)
+    except AbplatformError:  # a new one takes its place
+        before = None
+    former = before[1] if before else EMPTY_SNAPSHOT
+    with open_store(workspace, "policies: snapshot") as store:
+        frame = store.warehouse.query("policies/counts", experiments=experiments)
+        version = data_version(store.warehouse)
+    checkpoint, rewards = former.checkpoint, former.rewards
+    if scores:
+        checkpoint, rewards = _rewards(workspace, former)
+    snapshot = learn(
+        [_counted(row) for row in frame.iter_rows(named=True)],
+        checkpoint=checkpoint,
+        rewards=rewards,
+    )
+    at = workspace.clock()
+    return keep_snapshot(workspace.snapshots, snapshot, data_version=version, at=at)
+
+
+def _counted(row: Mapping[str, object]) -> Counted:
+    from abplatform.traffic.policies.contextual import CONTEXT_DIMENSIONS
+    from abplatform.traffic.policies.learning import Counted
+
+    context = tuple(None if (it := row[name]) is None else str(it) for name in CONTEXT_DIMENSIONS)
+    category = row["category"]
+    return Counted(
+        creative_id=str(row["creative_id"]),
+        category=None if category is None else str(category),
+        context=context,
+        n=int(str(row["n"])),
+        k=int(str(row["k"])),
+    )
+
+
+def _rewards(workspace: Workspace, former: Snapshot) -> tuple[str | None, dict[str, float]]:
+    """Score every creative that the champion has not scored yet; without a champion, none."""
+    from abplatform import checkpoints
+    from abplatform.creatives import read_catalogue, read_lineage, read_master
+
+    champion = checkpoints.aliases(workspace.checkpoints).get(KIND, {}).get(checkpoints.CHAMPION)
+    if champion is None:
+        return None, {}
+    scored = dict(former.rewards) if former.checkpoint == champion else {}
+    products = {one.product_id: one for one in read_catalogue(workspace.catalog).products}
+    fresh = {
+        name: made
+        for name, made in read_lineage(workspace.creatives).items()
+        if name not in scored and made.product_id in products
+    }
+    if fresh:
+        from reward.score import RewardScorer
+
+        found = checkpoints.load_checkpoint(workspace.checkpoints, champion, kind=KIND)
+        scorer = RewardScorer.of(found)
+        for name, made in fresh.items():
+            pixels = read_master(workspace.creatives, name)
+            scored[name] = scorer.score(pixels, products[made.product_id])
+    return champion, scored

@@ -1,0 +1,300 @@
+"""What policies know: made of counts, kept under its hash, renewed when logs come in."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from abplatform.cli.logs import ingest
+from abplatform.cli.policy_snapshots import renew_snapshot
+from abplatform.creatives import append_lineage
+from abplatform.domain.catalog import Lineage, Placement
+from abplatform.errors import StoreError
+from abplatform.traffic.config import ConfigReader, build_config
+from abplatform.traffic.decisions import Request, RequestContext, decide
+from abplatform.traffic.policies.contextual import Contextual
+from abplatform.traffic.policies.learning import Counted, learn
+from abplatform.traffic.policies.snapshots import (
+    CURRENT_FILE,
+    Seen,
+    Snapshot,
+    keep_snapshot,
+    read_current,
+    read_snapshot,
+)
+from abplatform.traffic.registry import Registry
+from abplatform.workspace import open_workspace
+
+MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def counted(creative, category="home/light", channel=None, *, n, k):
+    return Counted(creative, category, (channel, None, None), n, k)
+
+
+def test_the_same_counts_in_any_order_have_the_same_name(tmp_path):
+    """A snapshot is named by what it says; who made it when and in which order adds nothing."""
+    rows = [
+        counted(f"c{number}", f"home/{number % 3}", channel, n=900 + number, k=number)
+        for number in range(12)
+        for channel in ("app", "web", None)
+    ]
+    names = set()
+    for order in (rows, rows[::-1], [*rows[5:], *rows[:5]]):
+        snapshot = learn(order, checkpoint="a" * 64, rewards={"c1": 0.1234567})
+        names.add(keep_snapshot(tmp_path, snapshot, data_version="v", at=MONDAY))
+    assert len(names) == 1
+    (name,) = names
+    assert read_current(tmp_path) == (name, snapshot)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", CURRENT_FILE]
+
+
+def test_the_current_one_stays_while_nothing_changes(tmp_path):
+    """Keeping the same knowledge again leaves every file as it is; new knowledge replaces it."""
+    one, two = (Snapshot(creatives={"a": Seen("x", 10, k)}) for k in (1, 2))
+    first = keep_snapshot(tmp_path, one, data_version="v1", at=MONDAY)
+    told = (tmp_path / CURRENT_FILE).read_bytes()
+    keep_snapshot(tmp_path, one, data_version="v2", at=MONDAY + timedelta(days=1))
+    assert (tmp_path / CURRENT_FILE).read_bytes() == told
+    second = keep_snapshot(tmp_path, two, data_version="v3", at=MONDAY)
+    assert read_current(tmp_path) == (second, two)
+    assert read_snapshot(tmp_path, first) == one  # what earlier decisions rested on
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "pointer"])
+def test_changed_bytes_are_refused(tmp_path, damage):
+    """A snapshot whose bytes are not those of its name is an error with the file and a remedy."""
+    name = keep_snapshot(tmp_path, Snapshot(), data_version="v", at=MONDAY)
+    file = tmp_path / (CURRENT_FILE if damage == "pointer" else f"{name}.json")
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-3] if damage in {"cut", "pointer"} else content + b" ")
+    with pytest.raises(StoreError) as caught:
+        read_current(tmp_path)
+    assert caught.value.path == file
+    assert "abp ingest" in caught.value.remedy
+    # Keeping one again mends all of it.
+    keep_snapshot(tmp_path, Snapshot(), data_version="v", at=MONDAY)
+    assert read_current(tmp_path) == (name, Snapshot())
+
+
+def test_a_prior_is_what_the_category_does():
+    """The prior's mean is the category's rate, and it weighs as much as creatives are alike."""
+    rng = np.random.default_rng(8)
+    prior = (40.0, 1960.0)
+    alike = [
+        counted(f"a{number}", "home/alike", n=20_000, k=int(rng.binomial(20_000, rate)))
+        for number, rate in enumerate(rng.beta(*prior, 400))
+    ]
+    unlike = [
+        counted(f"u{number}", "home/unlike", n=20_000, k=int(rng.binomial(20_000, rate)))
+        for number, rate in enumerate(rng.beta(4, 196, 400))
+    ]
+    priors = learn(alike + unlike).priors
+    assert priors["home/alike"].clicks == pytest.approx(40, rel=0.2)
+    assert priors["home/unlike"].clicks == pytest.approx(4, rel=0.2)
+    for one in (priors["home/alike"], priors["home/unlike"], priors["home"], priors[""]):
+        assert one.clicks / (one.clicks + one.misses) == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_prior_is_never_without_weight_nor_of_too_much():
+    """Equal, single and unclicked creatives have priors between one click and a hundred."""
+    for rows in (
+        [counted(f"c{number}", n=10**6, k=10**4) for number in range(9)],
+        [counted("c", n=50, k=50)],
+        [counted(f"c{number}", n=10, k=0) for number in range(9)],
+        [counted(f"c{number}", n=100, k=100 * (number % 2)) for number in range(9)],
+    ):
+        for prior in learn(rows).priors.values():
+            assert 1 <= prior.clicks <= 100
+            assert prior.misses >= 1
+
+
+def test_predictions_find_who_is_best_where():
+    """With crossed tastes, the regression predicts true rates within a fifth in each channel."""
+    rng = np.random.default_rng(4)
+    true = {
+        ("a", "app"): 0.030,
+        ("a", "web"): 0.020,
+        ("b", "app"): 0.020,
+        ("b", "web"): 0.030,
+    }
+    rows = [
+        counted(name, "x", channel, n=60_000, k=int(rng.binomial(60_000, rate)))
+        for (name, channel), rate in true.items()
+    ]
+    policy = Contextual(learn(rows), "s")
+    for (name, channel), rate in true.items():
+        found = policy.predict({"category": "x", "channel": channel}, name)
+        assert found == pytest.approx(rate, rel=0.2)
+    for channel, best in (("app", 0), ("web", 1)):
+        chances = policy.distribution({"category": "x", "channel": channel}, ("a", "b"))
+        assert chances[best] > 0.9
+
+
+def test_nothing_seen_is_known_to_be_nothing():
+    """Without a row there are no creatives, and the overall prior alone."""
+    snapshot = learn([])
+    assert snapshot.creatives == {}
+    assert list(snapshot.priors) == [""]
+
+
+YAML = """key: lamps
+variants:
+  baseline: {control: true, creatives: {source: baseline}}
+  generated: {creatives: {source: generated, per_product: 2}, policy: {choose: %s, floor: 10%%}}
+metrics: {primary: ctr}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "abp.yaml").write_text("time_zone: UTC\n")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "catalog").mkdir()
+    rows = "product_id,image,title,category\np1,p1.png,Lamp,home/light\n"
+    (tmp_path / "catalog" / "products.csv").write_text(rows)
+    found = open_workspace(tmp_path)
+    place = Placement(0, 0, 1, 1)
+    lineage = [
+        Lineage(name, "p1", source, "i", "c", place, {}, "", 0, "r/1", {}, {}, week=week)
+        for name, source, week in [
+            ("plain", "baseline", None),
+            ("good", "generated", "2026-W45"),
+            ("poor", "generated", "2026-W45"),
+        ]
+    ]
+    append_lineage(found.creatives, lineage)
+    return found
+
+
+def start(workspace, choose):
+    (workspace.experiments / "lamps.yaml").write_text(YAML % choose)
+    Registry(workspace).start("lamps", at=MONDAY, who="t")
+
+
+def land(workspace, tmp_path, clicks, *, name="log", bots=()):
+    """Bring in ten impressions a creative, of which some are clicked."""
+    lines = []
+    for creative, clicked in clicks.items():
+        variant = "baseline" if creative == "plain" else "generated"
+        for number in range(10):
+            event_id = f"{name}-{creative}-{number}"
+            ts = (MONDAY + timedelta(hours=number)).isoformat()
+            shown = {
+                "event_type": "impression",
+                "event_id": event_id,
+                "ts": ts,
+                "experiment": "lamps",
+                "variant": variant,
+                "unit_id": f"u-{event_id}",
+                "creative_id": creative,
+                "product_id": "p1",
+                "category": "home/light",
+                "channel": "app",
+            }
+            if number in bots:
+                shown["user_agent"] = "Googlebot/2.1"
+            if number == 9:
+                shown["reason"] = "forced"
+            lines.append({"schema": 1, **shown})
+            if number < clicked:
+                click = {"event_type": "click", "event_id": f"k-{event_id}", "ts": ts}
+                lines.append({"schema": 1, **click, "impression_id": event_id})
+    file = tmp_path / f"{name}.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    done = CliRunner().invoke(
+        ingest, [str(file), "--json", "-w", str(workspace.root)], catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def ask(config):
+    request = Request(
+        unit_id="u",
+        experiment="lamps",
+        force={"lamps": "generated"},
+        context=RequestContext(product_ids=["p1"], channel="app"),
+    )
+    return decide(config, request, decision_id="d", at=MONDAY)
+
+
+def test_ingest_renews_what_a_running_policy_knows(workspace, tmp_path):
+    """After logs have come in, decisions rest on them: assigned people only, and clicks of them."""
+    start(workspace, "thompson")
+    reader = ConfigReader(workspace)
+    before = reader.read()
+    assert ask(before).probabilities == pytest.approx((0.5, 0.5))
+    receipt = land(workspace, tmp_path, {"plain": 1, "good": 7, "poor": 1}, bots=(0, 8))
+    assert receipt["accepted"] == 30 + 9
+    name, known = read_current(workspace.snapshots)
+    assert known.creatives == {
+        "plain": Seen("home/light", 7, 0),
+        "good": Seen("home/light", 7, 6),
+        "poor": Seen("home/light", 7, 0),
+    }
+    after = reader.read()
+    assert after.version != before.version
+    record = ask(after)
+    assert record.policy.snapshot == name
+    chances = dict(zip(record.eligible, record.probabilities, strict=True))
+    assert chances["good"] > 0.9
+    assert min(chances.values()) >= 0.05  # half of the floor
+    # The policy of an unchanged snapshot is the same object: it keeps what it remembers.
+    served = [
+        config.experiments["lamps"].policies["generated"] for config in (after, reader.read())
+    ]
+    assert served[0] is served[1]
+
+
+def test_nothing_new_keeps_the_name(workspace, tmp_path):
+    """The same logs again, or an ingest of nothing, leave the snapshot in force."""
+    start(workspace, "contextual")
+    clicks = {"plain": 1, "good": 7, "poor": 1}
+    land(workspace, tmp_path, clicks)
+    content = (workspace.snapshots / CURRENT_FILE).read_bytes()
+    land(workspace, tmp_path, clicks)
+    assert renew_snapshot(workspace) == read_current(workspace.snapshots)[0]
+    assert (workspace.snapshots / CURRENT_FILE).read_bytes() == content
+    land(workspace, tmp_path, {"good": 1}, name="more")
+    assert (workspace.snapshots / CURRENT_FILE).read_bytes() != content
+
+
+@pytest.mark.parametrize("choose", ["uniform", "rules, rules: [{prefer: {mood: [calm]}}]"])
+def test_policies_that_learn_nothing_make_no_snapshot(workspace, tmp_path, choose):
+    """Where no running experiment's policy rests on a snapshot, none is made."""
+    start(workspace, choose)
+    land(workspace, tmp_path, {"good": 1})
+    assert read_current(workspace.snapshots) is None
+
+
+def test_a_broken_snapshot_stops_no_decision(workspace, tmp_path):
+    """A snapshot with other bytes is named in the config's problems; decisions go on uniformly."""
+    start(workspace, "thompson")
+    land(workspace, tmp_path, {"good": 7, "poor": 1})
+    name, _ = read_current(workspace.snapshots)
+    path = workspace.snapshots / f"{name}.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    config = build_config(workspace)
+    assert any(str(path) in problem for problem in config.problems)
+    record = ask(config)
+    assert record.action == "show"
+    assert record.policy.snapshot is None
+    assert record.probabilities == pytest.approx((0.5, 0.5))
+    # The next ingest mends it.
+    land(workspace, tmp_path, {"good": 7, "poor": 1})
+    assert read_current(workspace.snapshots)[0] == name
+
+
+def test_reward_policy_without_a_champion_is_uniform(workspace, tmp_path):
+    """Before there is a champion nobody has scored anything: all are equally likely."""
+    start(workspace, "reward")
+    land(workspace, tmp_path, {"good": 7, "poor": 1})
+    record = ask(build_config(workspace))
+    assert record.probabilities == pytest.approx((0.5, 0.5))
+    assert record.policy.snapshot == read_current(workspace.snapshots)[0]
