@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "srm": ("srm", "Check an experiment for sample ratio mismatch."),
     "report": ("analysis", "Write an experiment's report."),
     "pairs": ("analysis", "Write preference pairs from an experiment."),
+    "ope": ("ope", "Say what another policy would have earned."),
     "generate": ("creatives", "Draw creatives for products."),
     "creatives": ("creatives", "List and review creatives."),
     "reward": ("reward", "Train, evaluate, score, promote and roll back reward models."),

@@ -1,4 +1,4 @@
-"""Which of several rates is the highest: exact probabilities where each rate has a Beta posterior.
+"""Which of several rates is the highest, the second highest …: exactly, for Beta posteriors.
 
     P(i is best) = ∫ f_i(x) ∏_{j≠i} F_j(x) dx,   rates x_j ~ Beta(a_j, b_j), independent
 
@@ -30,7 +30,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LEAST_PARAMETER", "best_probabilities"]
+__all__ = ["LEAST_PARAMETER", "best_probabilities", "rank_probabilities"]
 
 Vector = npt.NDArray[np.float64]
 
@@ -59,31 +59,63 @@ def best_probabilities(a: Sequence[float] | Vector, b: Sequence[float] | Vector)
         ValueError: Nothing to compare, sizes that differ, or a parameter below
             :data:`LEAST_PARAMETER` or not finite.
     """
+    probabilities: Vector = rank_probabilities(a, b, ranks=1)[:, 0]
+    return probabilities
+
+
+def rank_probabilities(
+    a: Sequence[float] | Vector, b: Sequence[float] | Vector, *, ranks: int
+) -> Vector:
+    """Return for each of K independent rates the probability of every rank, the highest first.
+
+    Whoever shows the best ones of one draw in order shows creative i in place r with probability
+
+        P(rank of i = r) = ∫ f_i(x) P(exactly r - 1 of the others exceed x) dx
+
+    Args:
+        a: First parameters of the Beta distributions.
+        b: Second parameters.
+        ranks: How many ranks, 1 … K.
+
+    Returns:
+        Probabilities of shape (K, ranks); every column sums to 1.
+
+    Raises:
+        ValueError: Nothing to compare, sizes that differ, a rank beyond the last, or a parameter
+            below :data:`LEAST_PARAMETER` or not finite.
+    """
     alpha, beta = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     parameters = np.concatenate([alpha, beta])
     if alpha.shape != beta.shape or alpha.ndim != 1 or not alpha.size:
         message = f"needs as many a as b, one or more, not {alpha.shape} and {beta.shape}"
         raise ValueError(message)
+    if not 1 <= ranks <= alpha.size:
+        message = f"of {alpha.size} rates there are as many ranks, not {ranks}"
+        raise ValueError(message)
     if not np.all(np.isfinite(parameters)) or parameters.min() < LEAST_PARAMETER:
         message = f"parameters must be finite and at least {LEAST_PARAMETER}"
         raise ValueError(message)
     if alpha.size == 1:
-        return np.ones(1)
-    z, weights = _nodes(alpha, beta)
+        return np.ones((1, 1))
+    z, weights = _nodes(alpha, beta, ranks)
     below = _distributions(z, alpha, beta)
     densities = _densities(z, alpha, beta)
-    mass: Vector = (densities * _products_of_others(below)) @ weights
-    probabilities: Vector = mass / mass.sum()
+    if ranks == 1:
+        mass = ((densities * _products_of_others(below)) @ weights)[:, np.newaxis]
+    else:
+        above = _distributions(-z, beta, alpha)
+        mass = np.einsum("kn,rkn,n->kr", densities, _exceeding(below, above, ranks), weights)
+    probabilities: Vector = mass / mass.sum(axis=0)
     return probabilities
 
 
-def _nodes(alpha: Vector, beta: Vector) -> tuple[Vector, Vector]:
+def _nodes(alpha: Vector, beta: Vector, ranks: int) -> tuple[Vector, Vector]:
     """Return where the integrand is taken, on the logit scale, and with what weight."""
     from scipy.special import polygamma
 
     low, high = _ends(alpha, beta, _TAIL), -_ends(beta, alpha, _TAIL)
     sigma = np.sqrt(polygamma(1, alpha) + polygamma(1, beta))  # of the logit, exactly
-    edges = [float(low.max())]
+    edges = [float(np.sort(low)[-ranks])]
     last = float(high.max())
     marks = np.unique(np.concatenate([low, high]))
     while edges[-1] < last:
@@ -168,3 +200,36 @@ def _products_of_others(rows: Vector) -> Vector:
     before: Vector = np.cumprod(np.vstack([ones, rows[:-1]]), axis=0, dtype=np.float64)
     after: Vector = np.cumprod(np.vstack([ones, rows[:0:-1]]), axis=0, dtype=np.float64)[::-1]
     return before * after
+
+
+def _exceeding(below: Vector, above: Vector, ranks: int) -> Vector:
+    """Return for each row how likely exactly 0 … ranks - 1 of the others exceed the node.
+
+    Args:
+        below: F_j, shape (K, nodes).
+        above: 1 - F_j.
+        ranks: How many.
+
+    Returns:
+        Shape (ranks, K, nodes).
+    """
+    size, nodes = below.shape
+    nobody = np.zeros((ranks, nodes))
+    nobody[0] = 1.0
+    found = np.empty((ranks, size, nodes))
+    before = [nobody]
+    for j in range(size - 1):
+        before.append(_joined(before[-1], below[j], above[j]))
+    after = nobody
+    for j in range(size - 1, -1, -1):
+        for count in range(ranks):
+            found[count, j] = sum(before[j][i] * after[count - i] for i in range(count + 1))
+        after = _joined(after, below[j], above[j])
+    return found
+
+
+def _joined(counts: Vector, below: Vector, above: Vector) -> Vector:
+    """Return how likely 0, 1, … exceed the node once another rate is among them."""
+    joined = counts * below
+    joined[1:] += counts[:-1] * above
+    return joined

@@ -1,5 +1,6 @@
 from fractions import Fraction
 from functools import reduce
+from itertools import combinations
 from math import comb, factorial
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abplatform.stats.best import best_probabilities
+from abplatform.stats.best import best_probabilities, rank_probabilities
 
 PARAMETER = st.floats(0.05, 1e6)
 
@@ -128,3 +129,47 @@ def test_refuses_what_is_no_posterior(a, b):
 def test_one_rate_is_the_best():
     """A rate without rivals is the highest for certain."""
     assert best_probabilities([3.0], [4.0]).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "posteriors",
+    [
+        [(2, 30), (3, 25)],
+        [(1, 2), (3, 4), (2, 2)],
+        [(20, 1), (15, 2), (1, 1)],
+        [(1, 20), (2, 30), (5, 40), (1, 1)],
+    ],
+)
+def test_every_rank_agrees_with_exact_fractions(posteriors):
+    """Each place's probabilities are those of fractions, summed over who stands above."""
+    densities = [density(a, b) for a, b in posteriors]
+    below = [integrated(polynomial) for polynomial in densities]
+    above = [[1 - polynomial[0], *(-term for term in polynomial[1:])] for polynomial in below]
+    size = len(posteriors)
+    found = rank_probabilities(*zip(*posteriors, strict=True), ranks=size)
+    for i, own in enumerate(densities):
+        others = [j for j in range(size) if j != i]
+        for rank in range(size):
+            exact = Fraction(0)
+            for better in combinations(others, rank):
+                sides = [above[j] if j in better else below[j] for j in others]
+                exact += sum(integrated(reduce(multiplied, sides, own)))
+            assert found[i, rank] == pytest.approx(float(exact), abs=1e-11)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(PARAMETER, PARAMETER), min_size=2, max_size=6))
+def test_every_rate_has_one_rank(posteriors):
+    """Over all ranks a rate's probabilities sum to 1, as a rank's do over all rates."""
+    a, b = (np.array(side) for side in zip(*posteriors, strict=True))
+    found = rank_probabilities(a, b, ranks=len(a))
+    assert found.sum(axis=0) == pytest.approx(np.ones(len(a)), abs=1e-12)
+    assert found.sum(axis=1) == pytest.approx(np.ones(len(a)), abs=1e-8)
+    assert found[:, 0] == pytest.approx(best_probabilities(a, b), abs=1e-12)
+
+
+def test_there_is_no_rank_beyond_the_last():
+    """A rank below 1 or above K is refused."""
+    for ranks in (0, 3):
+        with pytest.raises(ValueError, match="as many ranks"):
+            rank_probabilities([1.0, 1.0], [1.0, 1.0], ranks=ranks)
