@@ -62,6 +62,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     halted: bool = False
+    pseudonyms: str | None = None
     layers: dict[str, tuple[str, ...]] = {}
     experiments: tuple[_Entry, ...]
 
@@ -90,24 +91,30 @@ class Assignments:
         experiments: Key to experiment; those that were started and are not over.
         layers: Layer to its experiments in order of start.
         halted: Whether a person has switched all experiments off; then no plan is running.
+        pseudonyms: The fingerprint of the key whose pseudonyms stand for units, None where units
+            are what they are called.
     """
 
     version: str
     experiments: Mapping[str, Assignable] = field(default_factory=dict)
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     halted: bool = False
+    pseudonyms: str | None = None
 
 
-def assignments_document(config: Config) -> bytes:
+def assignments_document(config: Config, *, pseudonyms: str | None = None) -> bytes:
     """Return the document: canonical JSON, so that equal plans are equal bytes.
 
     Args:
         config: All that decides; creatives, policies and scores are left out. The document names
             the units that are forced.
+        pseudonyms: The fingerprint of the workspace's key, where it has one; what is assigned
+            then, and forced, are pseudonyms.
     """
     document = _Document(
         version=config.version,
         halted=config.halted,
+        pseudonyms=pseudonyms,
         layers=dict(config.layers),
         experiments=tuple(_written(one) for one in config.experiments.values()),
     )
@@ -144,6 +151,7 @@ def read_assignments(document: bytes, *, origin: str = "the document") -> Assign
         },
         layers=read.layers,
         halted=read.halted,
+        pseudonyms=read.pseudonyms,
     )
 
 

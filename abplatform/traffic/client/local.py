@@ -17,9 +17,11 @@ from typing import Final, Literal, Self
 
 from abplatform.domain.assignment import Assignment, assign
 from abplatform.domain.targeting import Context
-from abplatform.errors import AbplatformError
-from abplatform.traffic.assignments import Assignments, read_assignments
-from abplatform.traffic.client.sources import Source, source_of
+from abplatform.errors import AbplatformError, ServiceError
+from abplatform.logs.privacy import Pseudonyms, pseudonyms_of
+from abplatform.traffic.assignments import Assignable, Assignments, read_assignments
+from abplatform.traffic.client.sources import FileSource, FolderSource, ServiceSource, Source
+from abplatform.workspace import open_workspace
 
 __all__ = ["LocalClient", "News"]
 
@@ -40,12 +42,14 @@ class LocalClient:
     Args:
         place: A service's address, a workspace's folder, or a file with the document.
         token: The bearer token, where the service wants one.
+        key_file: The key of the workspace's pseudonyms, where it has one and the place is not the
+            workspace itself. Units are given, and told back, by their own names.
         refresh_seconds: How long after a change of any kind the old plans may still be used.
         tell: Called in the background when there is news.
 
     Raises:
-        WorkspaceError: The place is a folder, but no workspace.
-        ServiceError: The place is an address, but not of HTTP.
+        WorkspaceError: The place is a folder, but no workspace that can be used.
+        ServiceError: The place is an address, but not of HTTP; or the key cannot be read.
     """
 
     def __init__(
@@ -53,10 +57,11 @@ class LocalClient:
         place: str | Path,
         *,
         token: str | None = None,
+        key_file: str | Path | None = None,
         refresh_seconds: float = 1.0,
         tell: Callable[[News], None] = lambda _: None,
     ) -> None:
-        self._source: Source = source_of(place, token=token)
+        self._source, self._pseudonyms = _source_of(place, token, key_file)
         self._refresh_seconds = refresh_seconds
         self.tell = tell
         self.problem: str | None = None
@@ -83,7 +88,25 @@ class LocalClient:
             ValueError: The unit's id holds a lone surrogate, so it has no UTF-8 form.
         """
         found = self.assignments.experiments.get(experiment)
-        return None if found is None else assign(found.plan, unit_id, context)
+        return None if found is None else self.assign_in(found, unit_id, context)
+
+    def assign_in(
+        self, found: Assignable, unit_id: str, context: Context | None = None
+    ) -> Assignment:
+        """Return one unit's variant in an experiment that was found in :attr:`assignments`.
+
+        Args:
+            found: The experiment.
+            unit_id: The unit.
+            context: As for :meth:`assign`.
+
+        Raises:
+            ValueError: As for :meth:`assign`.
+        """
+        if self._assignments.pseudonyms is None or self._pseudonyms is None:
+            return assign(found.plan, unit_id, context)
+        given = assign(found.plan, self._pseudonyms.stored(unit_id), context)
+        return given._replace(unit_id=unit_id)
 
     def assign_in_layer(
         self, layer: str, unit_id: str, context: Context | None = None
@@ -103,7 +126,7 @@ class LocalClient:
         """
         now = self.assignments
         for key in now.layers.get(layer, ()):
-            given = assign(now.experiments[key].plan, unit_id, context)
+            given = self.assign_in(now.experiments[key], unit_id, context)
             if given.reason != "layer":
                 return key, given
         return None
@@ -133,7 +156,9 @@ class LocalClient:
         """
         document = self._source.fetch(self._tag)
         if document is not None:
-            self._assignments = read_assignments(document.content, origin=self._source.name)
+            fresh = read_assignments(document.content, origin=self._source.name)
+            _check_key(fresh, self._pseudonyms, self._source.name)
+            self._assignments = fresh
             self._tag = document.tag
         self._fetched_at = time.monotonic()
         recovered, self.problem = self.problem is not None, None
@@ -177,3 +202,39 @@ class LocalClient:
                 _log.warning("plans stay as they are: %s", error)
                 self.tell("stale")
             self.problem = str(error)
+
+
+def _source_of(
+    place: str | Path, token: str | None, key_file: str | Path | None
+) -> tuple[Source, Pseudonyms | None]:
+    """Return what reads the document from a place, and what makes pseudonyms."""
+    key = None if key_file is None else _key_of(Path(key_file))
+    if isinstance(place, str) and "://" in place:
+        return ServiceSource(place, token=token), key
+    path = Path(place)
+    if not path.is_dir():
+        return FileSource(path), key
+    workspace = open_workspace(path)
+    return FolderSource(workspace), pseudonyms_of(workspace)
+
+
+def _key_of(path: Path) -> Pseudonyms:
+    try:
+        return Pseudonyms(path.read_bytes().strip())
+    except OSError as error:
+        raise ServiceError(
+            f"the key of the pseudonyms cannot be read: {error.strerror}",
+            path=path,
+            remedy="give the file that abp.yaml's privacy.pseudonyms.key_file names",
+        ) from None
+
+
+def _check_key(plans: Assignments, key: Pseudonyms | None, origin: str) -> None:
+    """Refuse plans for pseudonyms that cannot be made: units would get other variants."""
+    if plans.pseudonyms is not None and (key is None or key.fingerprint != plans.pseudonyms):
+        raise ServiceError(
+            "units are pseudonyms there, "
+            + ("and this is another key" if key else "and no key was given"),
+            path=origin,
+            remedy="give key_file= as abp.yaml names it, or ask the service by Client",
+        )

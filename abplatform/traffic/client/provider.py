@@ -13,7 +13,7 @@ from typing import Final, NoReturn, TypeVar
 
 import msgspec
 
-from abplatform.domain.assignment import Assignment, assign
+from abplatform.domain.assignment import Assignment
 from abplatform.domain.targeting import DIMENSIONS, Context
 from abplatform.errors import NotInstalled
 from abplatform.traffic.assignments import Assignable
@@ -173,7 +173,7 @@ class AbpProvider(AbstractProvider):
             raise TargetingKeyMissingError(message)
         try:
             unit_id = evaluation_context.targeting_key
-            return found, assign(found.plan, unit_id, _flat(evaluation_context))
+            return found, self._local.assign_in(found, unit_id, _flat(evaluation_context))
         except ValueError as error:
             raise InvalidContextError(str(error)) from None
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from abplatform.errors import ServiceError
+from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.assignments import assignments_document, entity_tag
 from abplatform.traffic.client.connections import Connections
 from abplatform.traffic.config import ConfigReader
-from abplatform.workspace import Workspace, open_workspace
+from abplatform.workspace import Workspace
 
-__all__ = ["Document", "FileSource", "FolderSource", "ServiceSource", "Source", "source_of"]
+__all__ = ["Document", "FileSource", "FolderSource", "ServiceSource", "Source"]
 
 _NOT_MODIFIED: Final = 304
 
@@ -101,11 +102,15 @@ class FolderSource:
 
     Args:
         workspace: Its experiments and journal are read; its settings are as they were.
+
+    Raises:
+        WorkspaceError: Its key for pseudonyms cannot be used.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.name = str(workspace.root)
         self._reader = ConfigReader(workspace)
+        self._pseudonyms = pseudonyms_of(workspace)
 
     def fetch(self, known: str | None) -> Document | None:
         """Read the workspace.
@@ -113,7 +118,9 @@ class FolderSource:
         Raises:
             AbplatformError: The journal or a kept spec is broken.
         """
-        content = assignments_document(self._reader.read())
+        key = self._pseudonyms
+        named = key.fingerprint if key else None
+        content = assignments_document(self._reader.read(), pseudonyms=named)
         tag = entity_tag(content)
         return None if tag == known else Document(tag, content)
 
@@ -151,20 +158,3 @@ class FileSource:
 
     def close(self) -> None:
         """Nothing is kept open."""
-
-
-def source_of(place: str | Path, *, token: str | None = None) -> Source:
-    """Return what reads the document from a place.
-
-    Args:
-        place: A service's address, a workspace's folder, or a file with the document.
-        token: For a service.
-
-    Raises:
-        WorkspaceError: It is a folder, but no workspace.
-        ServiceError: It is an address, but not of HTTP.
-    """
-    if isinstance(place, str) and "://" in place:
-        return ServiceSource(place, token=token)
-    path = Path(place)
-    return FolderSource(open_workspace(path)) if path.is_dir() else FileSource(path)

@@ -7,6 +7,7 @@ import pytest
 
 from abplatform.domain.assignment import assign
 from abplatform.errors import ServiceError, WorkspaceError
+from abplatform.logs.privacy import Pseudonyms
 from abplatform.traffic.assignments import assignments_document, entity_tag
 from abplatform.traffic.client import LocalClient
 from abplatform.traffic.config import build_config
@@ -145,3 +146,36 @@ def test_a_forked_worker_follows_too(document):
     """A web server's worker that was forked after the client was made refreshes by itself."""
     run = subprocess.run([sys.executable, "-c", FORKING, document], check=False)
     assert run.returncode == 0
+
+
+def test_pseudonyms_are_what_is_hashed(workspace, tmp_path):
+    """With a workspace's key a unit has the variant of its pseudonym, under its own name."""
+    key = tmp_path / "abp.key"
+    key.write_text("5e" * 32)
+    (tmp_path / "abp.yaml").write_text("privacy: {pseudonyms: {key_file: abp.key}}\n")
+    pseudonyms, config = Pseudonyms(key.read_bytes()), build_config(workspace)
+    plan = config.experiments["lamps"].plan
+    plans = tmp_path / "plans.json"
+    plans.write_bytes(assignments_document(config, pseudonyms=pseudonyms.fingerprint))
+    raw = [assign(plan, unit, KNOWN).variant for unit in UNITS]
+    stored = [assign(plan, pseudonyms.stored(unit), KNOWN).variant for unit in UNITS]
+    for place, key_file in ((workspace.root, None), (plans, key)):
+        with LocalClient(place, key_file=key_file) as client:
+            given = [client.assign("lamps", unit, KNOWN) for unit in UNITS]
+        assert [one.unit_id for one in given] == UNITS
+        assert [one.variant for one in given] == stored != raw
+
+
+def test_plans_for_pseudonyms_need_their_key(workspace, tmp_path):
+    """Without the key, or with another one, there are no plans rather than wrong ones."""
+    right, wrong, plans = tmp_path / "right.key", tmp_path / "wrong.key", tmp_path / "plans.json"
+    right.write_text("5e" * 32)
+    wrong.write_text("77" * 32)
+    named = Pseudonyms(right.read_bytes()).fingerprint
+    plans.write_bytes(assignments_document(build_config(workspace), pseudonyms=named))
+    for key_file, said in ((None, "no key was given"), (wrong, "this is another key")):
+        with LocalClient(plans, key_file=key_file) as client:
+            assert client.assign("lamps", "u", KNOWN) is None
+            assert said in client.problem
+    with pytest.raises(ServiceError, match=r"none\.key: the key of the pseudonyms cannot be read"):
+        LocalClient(plans, key_file=tmp_path / "none.key")
