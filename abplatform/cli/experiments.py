@@ -1,12 +1,11 @@
-"""``abp start, pause, ramp, stop, status, history, assign``: experiments and who gets what."""
+"""``abp start, pause, ramp, stop, status, history``: experiments and their states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -28,14 +27,11 @@ from abplatform.cli.options import (
     read_moment,
     workspace_option,
 )
-from abplatform.domain.assignment import Assignment
-from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.experiment import State
-from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.registry import Registry, resolve_aliases
 from abplatform.workspace import Workspace, open_workspace
 
-__all__ = ["assign", "history", "pause", "ramp", "start", "status", "stop"]
+__all__ = ["history", "pause", "ramp", "start", "status", "stop"]
 
 by_option = click.option("--by", "who", default=None, help="Who decides; default $USER.")
 at_option = click.option(
@@ -208,90 +204,8 @@ def history(*, key: str | None, html_path: Path | None, folder: Path | None, as_
     print_table(("row", "at", "who", "action", "detail", "sha256"), lines)
 
 
-@click.command()
-@key_argument
-@click.argument("units", metavar="UNIT...", nargs=-1, required=True)
-@click.option(
-    "--context",
-    "context_pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="What is known about the request, such as country=CN; without any, targeting is left out.",
-)
-@click.option("--at", "at_text", metavar="TIME", default=None, help="The moment; default now.")
-@click.option(
-    "--stored", is_flag=True, help="UNITs are pseudonyms already, as logs and tables hold them."
-)
-@workspace_option
-@json_option
-def assign(
-    *,
-    key: str,
-    units: tuple[str, ...],
-    context_pairs: tuple[str, ...],
-    at_text: str | None,
-    stored: bool,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
-    """Show which variant units get, or why they get none; a draft previews its first phase.
-
-    Where units are stored as pseudonyms, assignment goes by those; UNITs are the raw ids.
-    """
-    context = _context(context_pairs)
-    registry = Registry(open_workspace(folder))
-    plan = registry.plan(key, _moment(at_text, registry.workspace))
-    found = registry.find(key)
-    pseudonyms = None if stored else pseudonyms_of(registry.workspace)
-    names = [pseudonyms.stored(unit) for unit in units] if pseudonyms else units
-    try:
-        assigned = [assign_unit(plan, name, context) for name in names]
-    except UnicodeEncodeError as error:
-        raise click.UsageError(f"unit {error.object!r} is no valid text") from None
-    if as_json:
-        rows = zip(units, assigned, strict=True)
-        print_json([_assignment_row(one, unit) for unit, one in rows])
-        return
-    if found.state is State.DRAFT:
-        click.echo(f"{key} is a draft; this previews its first phase")
-    print_table(
-        ("unit", "variant", "reason", "bucket", "layer bucket", "phase"),
-        (
-            (
-                unit,
-                one.variant or "-",
-                one.reason,
-                str(one.bucket),
-                str(one.layer_bucket),
-                str(one.phase),
-            )
-            for unit, one in zip(units, assigned, strict=True)
-        ),
-    )
-
-
 def _moment(text: str | None, workspace: Workspace) -> datetime:
     return workspace.clock() if text is None else read_moment(text, workspace, "--at")
-
-
-def _context(pairs: Iterable[str]) -> Mapping[str, str] | None:
-    split = [pair.partition("=") for pair in pairs]
-    for name, sign, _ in split:
-        if not (name and sign):
-            raise click.BadParameter(f"{name!r} is not NAME=VALUE", param_hint="--context")
-    return {name: value for name, _, value in split} or None
-
-
-def _assignment_row(one: Assignment, unit: str) -> dict[str, Any]:
-    return {
-        "unit_id": unit,
-        **({"stored_id": one.unit_id} if one.unit_id != unit else {}),
-        "variant": one.variant,
-        "reason": one.reason,
-        "bucket": one.bucket,
-        "layer_bucket": one.layer_bucket,
-        "phase": one.phase,
-    }
 
 
 def _show_change(registry: Registry, key: str, done: str, *, as_json: bool) -> None:

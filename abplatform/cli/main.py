@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "experiments",
         "Show the journal of an experiment, or what all have taught.",
     ),
-    "assign": ("experiments", "Show which variant units get."),
+    "assign": ("assigning", "Show which variant units get."),
     "ingest": ("logs", "Take in impression and click logs."),
     "backfill": ("backfill", "Let late events in."),
     "analyze": ("analysis", "Compute an experiment's scorecard."),

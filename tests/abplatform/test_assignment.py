@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -11,15 +13,18 @@ import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, chisquare
 
 from abplatform.domain.assignment import (
     BUCKETS,
     AssignmentPlan,
+    Reason,
     assign,
     assign_many,
     bucket,
     bucket_ranges,
     buckets,
+    explain,
     reweighted_ranges,
     share_range,
     unit_hash,
@@ -64,11 +69,10 @@ def test_published_buckets_hold():
         assert unit_slice(row["unit_id"]) == row["unit_slice"]
 
 
-@pytest.mark.parametrize("case", VECTORS["assignments"], ids=lambda case: case["about"])
-def test_published_assignments_hold(case):
-    """Every published assignment, with its reason, comes out of its published allocation."""
+def plan_of_case(case):
+    """A published allocation as a plan."""
     phase = case["phase"]
-    plan = AssignmentPlan(
+    return AssignmentPlan(
         case["experiment"],
         case["layer"],
         Phase(
@@ -83,12 +87,48 @@ def test_published_assignments_hold(case):
             },
             weights={},
         ),
+        running=case["running"],
         holdout=case["holdout"],
+        targeting={
+            name: tuple(told)
+            if isinstance(told, list)
+            else NumberRange(**told)
+            if isinstance(told, dict)
+            else told
+            for name, told in case["targeting"].items()
+        },
+        forced=case["forced"],
     )
+
+
+@pytest.mark.parametrize("case", VECTORS["assignments"], ids=lambda case: case["about"])
+def test_published_assignments_hold(case):
+    """Every published answer comes out of its allocation: asked alone, in a vector, explained."""
+    plan = plan_of_case(case)
+    names = (*plan.phase.variants, None)
     for row in case["units"]:
-        given = assign(plan, row["unit_id"])
+        unit, context = row["unit_id"], row.get("context")
+        given = assign(plan, unit, context)
         assert [given.variant, given.reason] == [row["variant"], row["reason"]]
         assert (given.bucket, given.layer_bucket) == (row["bucket"], row["layer_bucket"])
+        assert names[assign_many(plan, [unit], context)[0]] == row["variant"]
+        assert answer_of(explain(plan, unit, context)) == (row["variant"], row["reason"])
+
+
+def test_published_assignments_show_every_reason():
+    """The vectors hold each reason there is, and variants of several ranges."""
+    cases = VECTORS["assignments"]
+    reasons = {row["reason"] for case in cases for row in case["units"]}
+    assert reasons == set(get_args(Reason))
+    assert any(len(held) > 1 for case in cases for held in case["phase"]["variants"].values())
+
+
+def answer_of(walk):
+    """What the steps of an explanation come to: variant and reason."""
+    last = [step for step in walk if step.asked][-1]
+    if last.outcome == "decides":
+        return last.variant, "assigned" if last.name == "variant" else "forced"
+    return None, "not_running" if last.name == "running" else last.name
 
 
 def test_hand_checkable_vectors():
@@ -154,25 +194,42 @@ def test_impossible_weights_are_refused(bad):
         bucket_ranges(bad)
 
 
+CONTEXTS = st.sampled_from([None, {}, {"age": 17}, {"age": 18}, {"age": "18"}])
+
+
 @settings(max_examples=30)
 @given(
-    weights,
+    st.lists(weights, min_size=1, max_size=3),
     st.lists(st.integers(0, BUCKETS), min_size=2, max_size=6, unique=True).map(sorted),
-    st.floats(0, 1),
-    st.floats(0, 0.5),
+    st.tuples(st.floats(0, 1), st.floats(0, 0.5)),
     st.booleans(),
+    CONTEXTS,
 )
-def test_assign_and_assign_many_agree(by_variant, cuts, traffic, holdout, running):
-    """Under any allocation the vector gives what each unit gets alone."""
-    slots = list(zip(cuts[::2], cuts[1::2], strict=False))
+def test_one_many_and_the_explanation_agree(by_variant, cuts, shares, running, context):
+    """Under any allocation a unit gets the same alone, in a vector, and explained step by step."""
+    names = tuple(by_variant[-1])
     plan = plan_of(
-        variants=by_variant, slots=slots, traffic=traffic, holdout=holdout, running=running
+        variants=by_variant[0],
+        slots=list(zip(cuts[::2], cuts[1::2], strict=False)),
+        traffic=shares[0],
+        holdout=shares[1],
+        running=running,
+        targeting={"age": NumberRange(min=18)},
+        forced={"user-1": names[0], "user-2": "nobody", "": names[-1]},
     )
-    names = tuple(by_variant)
-    some = UNITS[:300]
-    alone = [assign(plan, unit).variant for unit in some]
-    together = [None if index < 0 else names[index] for index in assign_many(plan, some)]
-    assert together == alone
+    ranges = plan.phase.variants
+    for changed in by_variant[1:]:
+        ranges = reweighted_ranges(ranges, changed)
+    plan = replace(plan, phase=replace(plan.phase, variants=ranges))
+    some = ["", *UNITS[:100]]
+    alone = [assign(plan, unit, context) for unit in some]
+    together = assign_many(plan, some, context)
+    assert [(*names, None)[index] for index in together] == [one.variant for one in alone]
+    for one in alone:
+        walk = explain(plan, one.unit_id, context)
+        assert answer_of(walk) == (one.variant, one.reason)
+        hashed = {step.name: step.bucket for step in walk}
+        assert (hashed["variant"], hashed["layer"]) == (one.bucket, one.layer_bucket)
 
 
 def test_weights_become_shares():
@@ -183,14 +240,22 @@ def test_weights_become_shares():
         assert abs(count - 20_000 * share) < 4 * (20_000 * share * (1 - share)) ** 0.5
 
 
-def test_ramping_up_keeps_everyone():
-    """More traffic only adds units; whoever was in keeps the variant."""
-    low, high = (
-        assign_many(plan_of(variants={"a": 50.0, "b": 50.0}, traffic=traffic), UNITS)
-        for traffic in (0.05, 0.4)
-    )
-    assert 0 < (low >= 0).sum() < (high >= 0).sum()
-    assert (high[low >= 0] == low[low >= 0]).all()
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=5).map(sorted), st.floats(0, 0.9))
+def test_ramping_up_keeps_everyone(shares, holdout):
+    """Along any rising ramp units only join; whoever is in keeps the variant."""
+    two, some = {"a": 50.0, "b": 50.0}, UNITS[:2000]
+    steps = [
+        assign_many(plan_of(variants=two, traffic=share, holdout=holdout), some) for share in shares
+    ]
+    for low, high in pairwise(steps):
+        assert (high[low >= 0] == low[low >= 0]).all()
+
+
+def test_more_traffic_reaches_more_units():
+    """A share of traffic is the share of units that are in, within four standard errors."""
+    for share in (0.05, 0.4):
+        exposed = assign_many(plan_of(variants={"a": 1.0}, traffic=share), UNITS) >= 0
+        assert abs(exposed.sum() - 20_000 * share) < 4 * (20_000 * share * (1 - share)) ** 0.5
 
 
 def test_first_exclusion_is_the_reason():
@@ -308,14 +373,29 @@ def test_nobody_is_forced_into_what_does_not_run():
     assert assign_many(plan, ["qa"]).tolist() == [-1]
 
 
-def test_experiments_are_independent():
-    """Two experiments' variants, and exposure and variant, share nothing but chance."""
-    first, second, exposure = (
-        buckets(UNITS, salt) >= 2**31 for salt in ("experiment:a", "experiment:b", "ramp:a")
-    )
-    for left, right in ((first, second), (first, exposure)):
-        both = int((left & right).sum())
-        assert abs(both - 5_000) < 4 * (20_000 * 0.25 * 0.75) ** 0.5
+def test_a_million_units_fall_independently():
+    """Slot, ramp, holdout and variants of two experiments: by chi-square no pair tells the other.
+
+    Ten pairs of salts in eight by eight fields, at a level of 1e-4 for each.
+    """
+    million = pl.Series(np.arange(1_000_000)).cast(pl.String)
+    salts = ("holdout:global", "layer:feed", "ramp:a", "experiment:a", "experiment:b")
+    eighths = [buckets(million, salt) // (BUCKETS // 8) for salt in salts]
+    for left, right in combinations(eighths, 2):
+        table = np.bincount(left * 8 + right, minlength=64).reshape(8, 8)
+        assert chi2_contingency(table).pvalue > 1e-4
+    for one in eighths:
+        assert chisquare(np.bincount(one, minlength=8)).pvalue > 1e-4
+
+
+def test_a_layer_shares_no_unit():
+    """Experiments in one layer take disjoint units, and all its shares together everybody."""
+    slots = [(0, BUCKETS // 3), (BUCKETS // 3, BUCKETS // 2), (BUCKETS // 2, BUCKETS)]
+    owned = [
+        assign_many(replace(plan_of(variants={"a": 1.0}, slots=[slot]), experiment_key=key), UNITS)
+        for key, slot in zip("abc", slots, strict=True)
+    ]
+    assert (sum((own >= 0).astype(int) for own in owned) == 1).all()
 
 
 def test_phase_with_a_gap_is_an_error():

@@ -180,6 +180,43 @@ def test_assign_refuses_what_it_cannot_answer(abp, text, said):
     assert "experiments" in err
 
 
+def test_assign_explains_itself(abp):
+    """`--explain` tells every step with salt, bucket and bounds, in JSON and in words alike."""
+    Path("experiments/beauty.yaml").write_text(
+        SPEC + "targeting: {attributes: {age: {min: 18}}}\nforced: {gen: [qa-1]}\n"
+    )
+    units = ["qa-1", *(f"user-{number}" for number in range(12))]
+    words = ("assign", "beauty", *units, "--explain", "--context", "age=17")
+    rows = json.loads(abp(*words, "--json")[1])
+    text = abp(*words)[1]
+    names = ["forced", "holdout", "layer", "targeting", "ramp", "running", "variant"]
+    for row in rows:
+        assert [step["step"] for step in row["steps"]] == names
+        asked = [step for step in row["steps"] if step["asked"]]
+        assert [step["outcome"] for step in asked[:-1]] == ["passes"] * (len(asked) - 1)
+        assert asked[-1]["step"] == row["reason"]
+        assert f"{row['unit_id']}: {row['variant'] or 'no variant'}, {row['reason']}" in text
+        assert all(step["why"] in text for step in row["steps"])
+        (layer,) = (step for step in row["steps"] if step["step"] == "layer")
+        assert (layer["salt"], layer["bucket"]) == ("layer:feed", row["layer_bucket"])
+        ((low, high),) = layer["ranges"]
+        assert (layer["outcome"] == "passes") == (low <= row["layer_bucket"] < high)
+    assert rows[0]["variant"] == "gen"
+    assert {row["reason"] for row in rows} == {"forced", "layer", "targeting"}
+
+
+@pytest.mark.parametrize(
+    ("given", "admitted"), [("30", True), ("17", False), ("old", False), ('"30"', False)]
+)
+def test_context_has_types(abp, given, admitted):
+    """An attribute is read as JSON reads it: 30 is a number, "30" in quotes is none."""
+    targeting = "targeting: {attributes: {age: {min: 18}}}\n"
+    Path("experiments/beauty.yaml").write_text(SPEC + targeting)
+    units = [f"user-{number}" for number in range(20)]
+    out = abp("assign", "beauty", *units, "--json", "--context", f"age={given}")[1]
+    assert ("targeting" not in {row["reason"] for row in json.loads(out)}) == admitted
+
+
 def test_overbooked_layer_on_the_command_line(abp):
     """Starting what a layer has no room for exits 1, naming file, line and who is there."""
     abp("start", "beauty")

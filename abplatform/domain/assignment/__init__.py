@@ -6,6 +6,7 @@ these four choices are independent of each other and of every other experiment's
 ranges of buckets; ramp and holdout take the low end, so that a unit that is in stays in.
 """
 
+from abplatform.domain.assignment.explain import Step, explain
 from abplatform.domain.assignment.hashing import (
     BUCKETS,
     SLICES,
@@ -27,11 +28,13 @@ __all__ = [
     "Assignment",
     "AssignmentPlan",
     "Reason",
+    "Step",
     "assign",
     "assign_many",
     "bucket",
     "bucket_ranges",
     "buckets",
+    "explain",
     "reweighted_ranges",
     "share_range",
     "unit_hash",

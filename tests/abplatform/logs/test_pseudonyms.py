@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abplatform.cli.experiments import assign
+from abplatform.cli.assigning import assign
 from abplatform.domain.assignment import assign as assign_unit
 from abplatform.domain.events import EventRejected, decode_event
 from abplatform.errors import IngestError, MappingError, WorkspaceError
@@ -275,6 +275,7 @@ def test_assign_takes_raw_ids_and_goes_by_stored_ones(tmp_path):
     (tmp_path / "abp.key").write_text(KEY)
     (tmp_path / "experiments" / "lamps.yaml").write_text(
         "key: lamps\nvariants: {a: {control: true}, b: {}}\nmetrics: {primary: ctr}\n"
+        "forced: {b: [qa-1]}\n"
     )
 
     def call(*words):
@@ -290,6 +291,10 @@ def test_assign_takes_raw_ids_and_goes_by_stored_ones(tmp_path):
     assert (row["variant"], row["bucket"]) == (expected.variant, expected.bucket)
     (same,) = call(stored, "--stored")
     assert (same["variant"], same["bucket"]) == (expected.variant, expected.bucket)
+    forced = Pseudonyms(KEY.encode()).stored("qa-1")
+    for words in (["qa-1"], [forced, "--stored"]):
+        (row,) = call(*words)
+        assert (row["variant"], row["reason"]) == ("b", "forced")
 
 
 plain_values = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5)

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from abplatform.domain.assignment import bucket
+from abplatform.domain.assignment import bucket, buckets
 from abplatform.errors import StoreError
 from abplatform.logs.store.answering import data_version_of
 from abplatform.logs.store.tables import TABLES, read_query
@@ -32,6 +32,21 @@ def test_unit_bucket_equals_the_platforms_own_hash(workspace):
     assert all(value == bucket(unit, salt) for unit, salt, value in found)
     assert len(found) == 500
     assert nothing == [(None,)]
+
+
+def test_a_million_buckets_are_the_same_in_sql(workspace):
+    """Over a million ids SQL and Python give the same buckets, every one."""
+    salt = "experiment:beauty"
+    query = """
+        SELECT 'user-' || i AS unit, unit_bucket(unit, 'experiment:beauty') AS bucket
+        FROM range(1000000) AS numbers(i)
+    """
+    with workspace.lock("test"), Warehouse.open(workspace) as warehouse:
+        found = warehouse._connection.sql(query).pl()
+    assert len(found) == 1_000_000
+    assert (found["bucket"].to_numpy() == buckets(found["unit"], salt)).all()
+    sample = found.sample(2000, seed=1).iter_rows()
+    assert all(value == bucket(unit, salt) for unit, value in sample)
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
