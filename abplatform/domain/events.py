@@ -69,6 +69,7 @@ REASONS: Final[Mapping[str, str]] = {
 """Why a line may be quarantined, as stable words with their meaning."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=1024)]
+Short = Annotated[str, Meta(min_length=1, max_length=64)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 Micros = Annotated[int, Meta(ge=-(10**15), le=10**15)]
@@ -131,6 +132,8 @@ class Exposure(_Fact, frozen=True, gc=False, kw_only=True):
         assignments: One a layer; or ``experiment`` and ``variant``, short for exactly one.
         reason: Why the unit stands there; only ``assigned`` ones are compared.
         explored: Whether the creative was drawn from the policy's floor.
+        stratum: Exposures of one stratum had the same eligible creatives with the same
+            probabilities, so that within it creatives can be compared as if drawn by lot.
         attributes: Context and pre-period totals, flat.
     """
 
@@ -145,6 +148,7 @@ class Exposure(_Fact, frozen=True, gc=False, kw_only=True):
     segment: Name | None = None
     propensity: Share | None = None
     explored: bool | None = None
+    stratum: Short | None = None
     user_agent: Text | None = None
     attributes: Attributes | None = None
 

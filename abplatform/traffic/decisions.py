@@ -273,6 +273,7 @@ def impression_of(record: DecisionRecord) -> Impression | None:
         segment=record.segment,
         propensity=record.propensity,
         explored=record.explored or None,
+        stratum=record.stratum,
         reason=record.reason if record.reason in known else "fallback",  # type: ignore[arg-type]
         attributes=record.attributes or None,
     )

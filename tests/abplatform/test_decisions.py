@@ -224,6 +224,7 @@ def test_impression_is_the_same_however_often_it_is_made():
     assert not lines
     assert (event.decision_id, event.creative_id) == (record.decision_id, record.creative_id)
     assert event.all_assignments == record.assignments
+    assert (event.stratum, event.propensity) == (record.stratum, record.propensity)
 
 
 def test_decision_ids_ascend_with_time():

@@ -63,7 +63,7 @@ _EXPOSURE: Final[_Layout] = {
     **_texts("country", "segment"),
     "propensity": pl.Float64,
     "explored": pl.Boolean,
-    **_texts("reason", "user_agent"),
+    **_texts("stratum", "reason", "user_agent"),
     "known_bot": pl.Boolean,
     "attributes": pl.String,
 }

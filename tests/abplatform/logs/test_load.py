@@ -303,7 +303,7 @@ def test_every_column_is_content_or_tells_where_an_event_stands():
         }
     shown = {"ordinal", "experiment", "variant", "day", "unit_id", "creative_id", "product_id"}
     shown |= {"category", "decision_id", "channel", "placement", "position", "country", "segment"}
-    shown |= {"propensity", "explored", "reason", "user_agent", "attributes"}
+    shown |= {"propensity", "explored", "stratum", "reason", "user_agent", "attributes"}
     counts = {"impressions", "clicks", "conversions", "value_micros", "cost_micros", "revision"}
     report = {"experiment", "variant", "category", "product_id", "creative_id", "day", "event_key"}
     paid = {"paid_micros", "currency"}

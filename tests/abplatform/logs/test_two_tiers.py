@@ -44,7 +44,10 @@ IMPRESSION = {
 }
 KINDS = [
     IMPRESSION,
-    IMPRESSION | {"position": 3, "propensity": 0.25, "explored": True, "reason": "forced"},
+    IMPRESSION
+    | {"position": 3, "propensity": 0.25, "explored": True, "stratum": "a1", "reason": "forced"},
+    IMPRESSION | {"stratum": "x" * 65},
+    IMPRESSION | {"stratum": ""},
     IMPRESSION | {"attributes": {"views": 3, "ctr": 0.5, "new": True, "city": None}},
     {key: value for key, value in IMPRESSION.items() if key not in {"experiment", "variant"}}
     | {

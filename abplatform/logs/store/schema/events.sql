@@ -15,7 +15,9 @@ CREATE TABLE impressions (
     unit_id VARCHAR, unit_slice INTEGER,
     creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
     decision_id VARCHAR, channel VARCHAR, placement VARCHAR, position INTEGER,
-    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
+    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN,
+    stratum VARCHAR,               -- decisions of one have the same creatives and propensities
+    reason VARCHAR,
     user_agent VARCHAR, known_bot BOOLEAN,
     attributes VARCHAR,            -- the flat map as JSON; its numbers are in covariates too
     marked BOOLEAN                 -- whether it has a row in exposure_outcomes; null when not
@@ -30,7 +32,9 @@ CREATE TABLE decisions (
     unit_id VARCHAR, unit_slice INTEGER,
     creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
     decision_id VARCHAR, channel VARCHAR, placement VARCHAR, position INTEGER,
-    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN, reason VARCHAR,
+    country VARCHAR, segment VARCHAR, propensity DOUBLE, explored BOOLEAN,
+    stratum VARCHAR,               -- decisions of one have the same creatives and propensities
+    reason VARCHAR,
     user_agent VARCHAR, known_bot BOOLEAN,
     attributes VARCHAR,
     action VARCHAR,
