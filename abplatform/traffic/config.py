@@ -20,6 +20,7 @@ from abplatform.domain.assignment import AssignmentPlan
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import CreativeChoice, Experiment, State, Variant
 from abplatform.errors import AbplatformError
+from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.journal import JournalRow
 from abplatform.traffic.lineup import (
     Stock,
@@ -346,8 +347,12 @@ def _serve(
             if variant.creatives is not None and variant.creatives.source == "generated"
         ]
         excluded = {**pending_in(drawn, reviews), **excluded}
+    plan = plan_of(registered, workspace.clock(), workspace.settings.holdout)
+    if plan.forced and (pseudonyms := pseudonyms_of(workspace)):
+        forced = {pseudonyms.stored(unit): variant for unit, variant in plan.forced.items()}
+        plan = replace(plan, forced=forced)
     return ServedExperiment(
-        plan=plan_of(registered, workspace.clock(), workspace.settings.holdout),
+        plan=plan,
         control=experiment.control.name,
         spec_sha256=registered.spec_sha256,
         stocks=stocks,

@@ -94,7 +94,7 @@ class Collector:
             self._waiting.put(delivery)
         return delivery.done
 
-    def append_soon(self, source: str, lines: Sequence[bytes]) -> int:
+    def append_soon(self, source: str, lines: Sequence[bytes], *, stored: bool = False) -> int:
         """Hand lines to the operating system at once; the disk has them within 50 ms.
 
         They survive a kill of this process when it returns, and a power cut a moment later. It
@@ -103,6 +103,8 @@ class Collector:
         Args:
             source: Where they come from.
             lines: Each without its newline.
+            stored: Whether their units stand there as they are stored, as pseudonyms where the
+                workspace has them; such lines keep every field.
 
         Returns:
             How many lines there were.
@@ -112,7 +114,7 @@ class Collector:
             DiskFull: Too little space is left.
             StoreError: The disk fails, or the collector is closed.
         """
-        return self._soon.append(source, lines)
+        return self._soon.append(source, lines, stored=stored)
 
     @property
     def alive(self) -> bool:

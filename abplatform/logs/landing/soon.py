@@ -60,7 +60,7 @@ class SoonLanding:
         """Whether lines are still taken and synced."""
         return self._syncer.is_alive() and not self._closing.is_set()
 
-    def append(self, source: str, lines: Sequence[bytes]) -> int:
+    def append(self, source: str, lines: Sequence[bytes], *, stored: bool) -> int:
         """Write lines; see :meth:`abplatform.logs.landing.Collector.append_soon`."""
         check_source(source)
         check_lines(lines)
@@ -69,6 +69,8 @@ class SoonLanding:
                 raise StoreError("the collector is closed", remedy="open another one")
             self._check_space()
             guard = self._guard.current()
+            if guard and stored:
+                guard = guard.for_stored
             try:
                 self._write(source, [guard.line(line) for line in lines] if guard else lines)
             except OSError as error:

@@ -83,6 +83,11 @@ class Guard:
             return FORGOTTEN_LINE
         return raw if passed is row else msgspec.json.encode(passed)
 
+    @property
+    def for_stored(self) -> Guard | None:
+        """What passes lines whose units are as they are stored: only forgotten ones are held."""
+        return Guard(None, self.tombstones) if self.tombstones else None
+
     def fields(self, row: dict[str, Any]) -> dict[str, Any] | None:
         """Return a wire event's fields as they may be kept; None where its unit was forgotten."""
         if self.pseudonyms is not None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.service.access import Rate
 from abplatform.traffic.service.calls import Call, Receive, Refused, Reply, Scope, Send
 from abplatform.traffic.service.deciding import assignments, decide_many, decide_one
@@ -125,7 +126,7 @@ def make_app(workspace: Workspace) -> App:
         workspace: What is served.
 
     Raises:
-        WorkspaceError: A token's environment variable is not set, or the key cannot be used.
+        WorkspaceError: A token's environment variable is not set, or a key cannot be used.
     """
     watcher = Watcher(workspace)
     window = workspace.settings.service.click_window
@@ -138,6 +139,7 @@ def make_app(workspace: Workspace) -> App:
             rate=Rate(),
             clicks=ClicksTaken(workspace, CLICKS, window),
             metrics=Metrics(),
+            pseudonyms=pseudonyms_of(workspace),
         )
     )
 

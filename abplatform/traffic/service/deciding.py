@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
+from abplatform.logs.privacy import Pseudonyms
 from abplatform.traffic.config import EMPTY, Config
 from abplatform.traffic.decisions import DecisionRecord, Request, decide, new_decision_id
 from abplatform.traffic.service.answers import Answer, address_of, answer
@@ -72,6 +74,12 @@ async def assignments(parts: Parts, call: Call) -> Reply:
     """Return what clients need to assign by themselves; 304 when they have it already."""
     now = parts.watcher.now
     parts.admit(call, now)
+    if parts.pseudonyms is not None:
+        raise Refused(
+            409,
+            "pseudonyms",
+            "units are assigned by their pseudonyms, which only the service can make: ask it",
+        )
     headers = [(b"etag", now.tag), (b"cache-control", b"no-cache")]
     if call.headers.get(b"if-none-match") == now.tag:
         return Reply(304, b"", None, headers)
@@ -96,11 +104,25 @@ def _decide_all(
 ) -> list[Answer]:
     """Decide, hand the records to the operating system, then answer."""
     at = parts.workspace.clock()
-    records = [_decided(now.config, request, at) for request in requests]
+    stored = [_as_stored(request, parts.pseudonyms) for request in requests]
+    records = [_decided(now.config, request, at) for request in stored]
     parts.recorder.append_soon(SERVICE, [line for _, line in records])
     for record, _ in records:
         parts.metrics.decided(record.reason)
     return [answer(record, now, parts.signer, address) for record, _ in records]
+
+
+def _as_stored(request: Request, pseudonyms: Pseudonyms | None) -> Request:
+    """Return a request that holds its unit's id as it is stored; buckets are made of that."""
+    if pseudonyms is None:
+        return request
+    raw, stored = request.unit_id, pseudonyms.stored(request.unit_id)
+    context = request.context
+    if raw in context.attributes.values():
+        told = {name: stored if one == raw else one for name, one in context.attributes.items()}
+        context = replace(context, attributes=told)
+    request_id = stored if request.request_id == raw else request.request_id
+    return replace(request, unit_id=stored, request_id=request_id, context=context)
 
 
 def _decided(config: Config, request: Request, at: datetime) -> tuple[DecisionRecord, bytes]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from abplatform.logs.privacy import Pseudonyms
 from abplatform.traffic.service.access import Rate
 from abplatform.traffic.service.calls import Call, Refused
 from abplatform.traffic.service.metrics import Metrics
@@ -32,6 +33,7 @@ class Parts:
         rate: Limits callers.
         clicks: Knows replays.
         metrics: Counts.
+        pseudonyms: Makes stored ids of units' ids; None where they are stored as they come.
     """
 
     workspace: Workspace
@@ -41,6 +43,7 @@ class Parts:
     rate: Rate
     clicks: ClicksTaken
     metrics: Metrics
+    pseudonyms: Pseudonyms | None = None
 
     def admit(self, call: Call, now: InForce) -> str:
         """Return who calls.

@@ -62,13 +62,17 @@ class Recorder:
     def append_soon(self, source: str, lines: Sequence[bytes]) -> bool:
         """Hand lines to the operating system.
 
+        Args:
+            source: Under which they land.
+            lines: Made by the service itself: their units are as they are stored.
+
         Returns:
             Whether it has them; if not, they wait in memory.
         """
         collector = self._collector
         if collector is not None and not self._spool:
             try:
-                collector.append_soon(source, lines)
+                collector.append_soon(source, lines, stored=True)
             except (AbplatformError, OSError) as error:
                 self._say(str(error))
             else:
@@ -150,7 +154,7 @@ class Recorder:
                 while self._spool and self._spool[0][0] == source and len(lines) < 1000:
                     lines.append(self._spool.popleft()[1])
             try:
-                self._collector.append_soon(source, lines)
+                self._collector.append_soon(source, lines, stored=True)
             except (AbplatformError, OSError) as error:
                 self._say(str(error))
                 with self._lock:
