@@ -8,6 +8,7 @@ from abplatform.domain.assignment import BUCKETS, assign, assign_many, bucket, s
 from abplatform.domain.experiment import BucketRange, Layer, State, Verdict
 from abplatform.domain.spec import parse_experiment
 from abplatform.errors import RegistryError, SpecError
+from abplatform.traffic.config import build_config
 from abplatform.traffic.registry import Registry, resolve_aliases
 from abplatform.traffic.registry.slots import free_ranges, take_slots, width
 from abplatform.workspace import Settings, Workspace
@@ -481,6 +482,27 @@ def test_holdout_comes_from_the_settings(tmp_path):
     registry.workspace.experiments.mkdir()
     draft(registry)
     assert assign(registry.plan("beauty"), "u").reason == "holdout"
+
+
+def test_a_changed_holdout_takes_nobody_away(tmp_path):
+    """What abp.yaml held out at the start holds for as long as the experiment runs, and re-runs."""
+    small, large = (
+        Registry(Workspace(tmp_path, Settings(holdout=share), clock=lambda: MONDAY))
+        for share in (0.1, 0.4)
+    )
+    small.workspace.experiments.mkdir()
+    for key in ("early", "late"):
+        draft(small, key, share="20%")
+    small.start("early", at=MONDAY, who="owner")
+    units = [f"user-{number}" for number in range(500)]
+    before = assign_many(small.plan("early"), units)
+    assert small.plan("early") == large.plan("early")
+    large.pause("early", at=hours(1), who="owner")
+    large.resume("early", at=hours(2), who="owner")
+    assert (assign_many(large.plan("early", hours(3)), units) == before).all()
+    large.start("late", at=hours(3), who="owner")
+    assert small.plan("late", hours(4)).holdout == 0.4
+    assert build_config(large.workspace).experiments["early"].plan.holdout == 0.1
 
 
 def test_aliases_are_resolved_at_the_start(registry):

@@ -366,23 +366,37 @@ def test_what_is_seldom_meant_is_warned_of(lines, codes):
     [
         ("{creatives: {source: generated}}", None),
         (
-            "{creatives: {source: generated}, policy: {floor: 5%}}",
-            "creatives and policy.floor",
+            "{creatives: {source: generated}, policy: {choose: thompson, floor: 5%}}",
+            "creatives and policy.choose",
         ),
+        ("{creatives: {source: baseline}, policy: {choose: thompson, floor: 5%}}", None),
+        ("{creatives: {source: generated}, policy: {floor: 5%}}", None),
         ("{creatives: {source: baseline, per_product: 2}}", None),
         (
-            "{creatives: {source: baseline, per_product: 2}, policy: {floor: 5%}}",
-            "creatives.per_product and policy.floor",
+            "{creatives: {source: baseline, per_product: 2}, policy: {choose: reward, floor: 5%}}",
+            "creatives.per_product and policy.choose",
         ),
     ],
 )
 def test_variants_that_differ_in_two_things_are_warned_of(variant, things):
-    """A lift that would mix two causes is named, with both of them."""
+    """A lift that would mix two causes is named, with both; a floor goes with its policy."""
     text = MINIMAL.replace("{control: true}", "{control: true, creatives: {source: baseline}}")
     text = text.replace("b: {}", f"b: {variant}") + "analysis: {test: fixed}\n"
     warnings = check_experiment(text, path=HERE).warnings
     assert [warning.code for warning in warnings] == (["confounded"] if things else [])
     assert all(things in warning.message for warning in warnings)
+
+
+def test_two_policies_of_one_name_may_differ_in_two_things():
+    """Where both choose alike, a floor and the rules are things of their own."""
+    rules = "choose: rules, rules: [{prefer: {surface: [%s]}}]"
+    text = MINIMAL.replace(
+        "{a: {control: true}, b: {}}",
+        f"{{a: {{control: true, policy: {{{rules % 'marble'}, floor: 5%}}}},"
+        f" b: {{policy: {{{rules % 'sand'}, floor: 10%}}}}}}",
+    )
+    (warning,) = check_experiment(text + "analysis: {test: fixed}\n", path=HERE).warnings
+    assert "would mix policy.rules and policy.floor" in warning.message
 
 
 def test_a_variant_without_weight_is_warned_of():

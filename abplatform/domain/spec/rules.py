@@ -10,6 +10,7 @@ from abplatform.domain.experiment import (
     Analysis,
     CreativeChoice,
     Experiment,
+    Policy,
     RampStep,
     Variant,
 )
@@ -274,11 +275,18 @@ def _differences(control: Variant, treatment: Variant) -> list[str]:
     else:
         names = ("generator", "checkpoint", "per_product")
         things = [f"creatives.{it}" for it in names if getattr(ours, it) != getattr(theirs, it)]
-    return things + [
-        f"policy.{it}"
-        for it in ("choose", "floor", "rules")
-        if getattr(control.policy, it) != getattr(treatment.policy, it)
-    ]
+    return things + _policy_differences(control.policy, treatment.policy)
+
+
+def _policy_differences(ours: Policy, theirs: Policy) -> list[str]:
+    """Name what differs: a change of `choose` counts once, with the rules that follow from it.
+
+    A floor says nothing where creatives are drawn uniformly anyway.
+    """
+    names = ["choose"] if ours.choose != theirs.choose else ["rules"]
+    if "uniform" not in {ours.choose, theirs.choose}:
+        names.append("floor")
+    return [f"policy.{it}" for it in names if getattr(ours, it) != getattr(theirs, it)]
 
 
 def _without_effect(root: Node, experiment: Experiment) -> Iterator[SpecError]:

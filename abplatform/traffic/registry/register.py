@@ -203,6 +203,7 @@ class Register:
                 looks=past.looks,
                 calendar=settings.calendar,
                 calendar_at_start=past.calendar,
+                holdout_at_start=past.holdout,
                 remedies=remedies.get(key, Remedies()),
                 rates=rates.get(key),
                 rates_now=now,
@@ -301,7 +302,8 @@ def plan_of(registered: RegisteredExperiment, moment: datetime, holdout: float) 
     Args:
         registered: An experiment with at least one phase.
         moment: Before the first phase it is that one, not running.
-        holdout: The share of units that no experiment touches, 0 … 1.
+        holdout: The share of units that no experiment touches, 0 … 1, by abp.yaml now; what it
+            said when the experiment started wins.
     """
     begun = [phase for phase in registered.phases if phase.starts_at <= moment]
     phase = begun[-1] if begun else registered.phases[0]
@@ -311,7 +313,7 @@ def plan_of(registered: RegisteredExperiment, moment: datetime, holdout: float) 
         layer_name=registered.experiment.own_layer.name,
         phase=phase,
         running=running and bool(begun),
-        holdout=holdout,
+        holdout=holdout if registered.holdout_at_start is None else registered.holdout_at_start,
         targeting=registered.experiment.targeting,
         forced={
             unit: variant

@@ -85,6 +85,7 @@ class Registry(Register):
                 "spec_file": str(file.path.relative_to(self.workspace.root)),
                 "layer": file.experiment.own_layer.name,
                 "resolved": dict(resolved or {}),
+                "holdout": settings.holdout,
                 "calendar": calendar_facts(settings.calendar),
                 "money": rates_facts(Rates.of(settings.currency, settings.rates)),
                 "plan": plan_facts(plan),

@@ -57,6 +57,8 @@ class RegisteredExperiment:
         calendar_at_start: As it said at the start; None where nothing was started, or by a version
             that did not keep it.
         remedies: What people did about its split.
+        holdout_at_start: The share of units that it leaves alone, 0 … 1, as abp.yaml said at the
+            start: a later change of it takes nobody away. None where that was not kept.
         rates: What money is worth in it, as the journal fixes it; None while nothing is fixed.
         rates_now: What money is worth by abp.yaml now; None where nobody asked.
     """
@@ -78,6 +80,7 @@ class RegisteredExperiment:
     rates: Rates | None = None
     rates_now: Rates | None = None
     compared_since: datetime | None = None
+    holdout_at_start: float | None = None
 
     @property
     def key(self) -> str:
@@ -159,6 +162,7 @@ class Past:
         plan: What the start fixed of the sequential plan, as JSON data.
         looks: What was looked at so far, in order.
         calendar: Days unlike others as abp.yaml said at the start; None if that was not kept.
+        holdout: Share of units held out, as abp.yaml said at the start; None if not kept.
     """
 
     state: State
@@ -175,6 +179,7 @@ class Past:
     plan: Mapping[str, Any] = field(default_factory=dict)
     looks: tuple[RecordedLook, ...] = ()
     calendar: tuple[CalendarStretch, ...] | None = None
+    holdout: float | None = None
 
 
 def phase_facts(phase: Phase) -> dict[str, Any]:
@@ -293,6 +298,7 @@ def _start(past: Past, row: JournalRow) -> Past:
         resolved=row.detail["resolved"],
         plan=row.detail.get("plan", {}),
         calendar=read_calendar(row.detail["calendar"]) if "calendar" in row.detail else None,
+        holdout=row.detail.get("holdout"),
     )
 
 
