@@ -19,16 +19,18 @@ __all__ = ["renew_snapshot"]
 KIND = "reward"
 
 
-def renew_snapshot(workspace: Workspace) -> str | None:
+def renew_snapshot(workspace: Workspace, *, score: bool = False) -> str | None:
     """Put what is known now in force, if a running experiment's policy rests on it.
 
     What goes wrong is told and stops nothing: policies go on with what they knew.
 
     Args:
         workspace: Whose running experiments.
+        score: Whether the champion shall score creatives also where no policy asks for scores, so
+            that every decision can tell them.
 
     Returns:
-        The sha256 of the snapshot in force; None where no policy needs one, or none can be made.
+        The sha256 of the snapshot in force; None where nobody needs one, or none can be made.
     """
     from abplatform.domain.experiment import LEARNING_POLICIES, State
     from abplatform.traffic.registry import Registry
@@ -41,15 +43,16 @@ def renew_snapshot(workspace: Workspace) -> str | None:
             if one.state in {State.RUNNING, State.PAUSED} and one.phases
         }
         asked = frozenset().union(*served.values())
-        if not asked & LEARNING_POLICIES:
+        judged = served and score and _champion(workspace) is not None
+        if not asked & LEARNING_POLICIES and not judged:
             return None
-        return _renew(workspace, sorted(served), scores="reward" in asked)
+        return _renew(workspace, sorted(served), score=score or "reward" in asked)
     except AbplatformError as error:
         click.echo(f"error: policies learn nothing new: {error}", err=True)
         return None
 
 
-def _renew(workspace: Workspace, experiments: list[str], *, scores: bool) -> str:
+def _renew(workspace: Workspace, experiments: list[str], *, score: bool) -> str:
     from abplatform.cli.cases import open_store
     from abplatform.logs.store.answering import data_version
     from abplatform.traffic.policies.learning import learn
@@ -64,7 +67,7 @@ def _renew(workspace: Workspace, experiments: list[str], *, scores: bool) -> str
         frame = store.warehouse.query("policies/counts", experiments=experiments)
         version = data_version(store.warehouse)
     checkpoint, rewards = former.checkpoint, former.rewards
-    if scores:
+    if score:
         checkpoint, rewards = _rewards(workspace, former)
     snapshot = learn(
         [_counted(row) for row in frame.iter_rows(named=True)],
@@ -95,7 +98,7 @@ def _rewards(workspace: Workspace, former: Snapshot) -> tuple[str | None, dict[s
     from abplatform import checkpoints
     from abplatform.creatives import read_catalogue, read_lineage, read_master
 
-    champion = checkpoints.aliases(workspace.checkpoints).get(KIND, {}).get(checkpoints.CHAMPION)
+    champion = _champion(workspace)
     if champion is None:
         return None, {}
     scored = dict(former.rewards) if former.checkpoint == champion else {}
@@ -114,3 +117,9 @@ def _rewards(workspace: Workspace, former: Snapshot) -> tuple[str | None, dict[s
             pixels = read_master(workspace.creatives, name)
             scored[name] = scorer.score(pixels, products[made.product_id])
     return champion, scored
+
+
+def _champion(workspace: Workspace) -> str | None:
+    from abplatform import checkpoints
+
+    return checkpoints.aliases(workspace.checkpoints).get(KIND, {}).get(checkpoints.CHAMPION)

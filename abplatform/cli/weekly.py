@@ -79,7 +79,7 @@ def weekly(
         click.echo(f"{parsed} in {workspace.root}, {traffic} traffic")
     with progress(f"week {parsed}") as advance:
         turn = run_week(workspace, parsed, hands, advance=advance, watch=watch)
-    renew_snapshot(workspace)
+    renew_snapshot(workspace, score=True)
     if as_json:
         print_json(turn.to_json())
     elif turn.waiting:

@@ -118,7 +118,13 @@ def test_a_skewed_posterior_keeps_its_steep_side():
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [([], []), ([1.0], [1.0, 2.0]), ([0.0, 1.0], [1.0, 1.0]), ([1.0, np.nan], [1.0, 1.0])],
+    [
+        ([], []),
+        ([1.0], [1.0, 2.0]),
+        ([0.0, 1.0], [1.0, 1.0]),
+        ([1.0, np.nan], [1.0, 1.0]),
+        ([1.0, 1e300], [1.0, 1.0]),
+    ],
 )
 def test_refuses_what_is_no_posterior(a, b):
     """Nothing, sizes that differ, and parameters that are no Beta's are refused in words."""
