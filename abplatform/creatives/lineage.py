@@ -8,13 +8,18 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
-from abplatform.domain.catalog import Lineage, Placement
+import msgspec
+
+from abplatform.domain.catalog import Lineage
 from abplatform.errors import CatalogueError
 
 __all__ = ["LINEAGE_FILE", "append_lineage", "read_lineage"]
 
 LINEAGE_FILE = "lineage.jsonl"
+
+_DECODER: Final = msgspec.json.Decoder(Lineage)
 
 
 def append_lineage(root: Path, rows: Iterable[Lineage]) -> int:
@@ -68,9 +73,8 @@ def _decode(text: bytes, path: Path) -> dict[str, Lineage]:
         if not row:
             continue
         try:
-            data = json.loads(row)
-            lineage = Lineage(**{**data, "placement": Placement(**data["placement"])})
-        except (ValueError, TypeError, KeyError) as error:
+            lineage = _DECODER.decode(row)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CatalogueError(
                 f"this lineage row cannot be read: {error}",
                 path=path,

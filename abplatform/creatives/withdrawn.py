@@ -96,7 +96,8 @@ class Withdrawn:
         """Return every withdrawn id: those that are known by name, and those that are caught."""
         if not self.selectors and not self.looks:
             return self.creatives
-        return self.creatives | {one.creative_id for one in creatives if self.refuses(one)}
+        others = (one for one in creatives if one.creative_id not in self.creatives)
+        return self.creatives | {one.creative_id for one in others if self.refuses(one)}
 
 
 NOTHING_WITHDRAWN = Withdrawn()

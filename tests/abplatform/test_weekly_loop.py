@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from abplatform.checkpoints import aliases
 from abplatform.cli.learning import Learn
 from abplatform.cli.marketplace import Faults, SimulateTraffic
-from abplatform.creatives import append_lineage, save_master
+from abplatform.cli.reward import read_source
+from abplatform.creatives import Selector, append_lineage, save_master
 from abplatform.domain.catalog import Category, Lineage, Placement, Product
 from abplatform.errors import RegistryError, WorkspaceLocked
 from abplatform.logs.landing import land_file
@@ -83,6 +85,8 @@ def draw(brief):
                 checkpoints={},
                 inspector={"usable": True, "match": True},
                 week=str(brief.week),
+                # Rectangles look alike; in these tests each shall be a picture of its own.
+                perceptual_hash=name[:16],
             )
             append_lineage(brief.workspace.creatives, [row])
             shown[source].setdefault(product.product_id, []).append(name)
@@ -274,6 +278,37 @@ def test_an_edited_running_spec_is_told_and_runs_on(tmp_path):
     told = turn.results["register"]["unapplied"]
     assert "abp apply scenes-2026w36" in told[0]
     assert len(Registry(workspace).find("scenes-2026w36").phases) == 1
+
+
+def test_what_is_withdrawn_is_neither_shown_nor_learned(tmp_path):
+    """Withdrawn in the midst of a turn it gets no impression; afterwards it wins no pair."""
+    workspace = make_workspace(tmp_path / "w")
+    drawn = {}
+    tuesday = datetime(2026, 9, 1, tzinfo=UTC)
+
+    def withdraw(name):
+        selector = Selector("creatives", (name,))
+        registry = Registry(workspace)
+        registry.withdraw(selector, at=tuesday, who="ada", reason="cracked")
+
+    def watch(name, finished):
+        if name == "generate" and finished:
+            drawn.update(finished.result["creatives"]["scenes-2026w36"]["generated"])
+        if name == "register" and finished:
+            withdraw(drawn["p0"][0])
+
+    hands = replace(small_hands(), **no_learning())
+    run_week(workspace, WEEK, hands, watch=watch)
+    sealed = [path.read_text() for path in (workspace.landing / "sealed").rglob("*.jsonl")]
+    assert any(drawn["p0"][1] in text for text in sealed)
+    assert not any(drawn["p0"][0] in text for text in sealed)
+    kept = pl.read_parquet(workspace.pairs / f"{WEEK}.parquet")
+    winner = kept["chosen_creative"][0]
+    withdraw(winner)
+    turn = run_week(workspace, WEEK, hands)
+    assert all(finished.resumed for finished in turn.steps)
+    left = pl.read_parquet(read_source(workspace).pairs[WEEK])
+    assert left.equals(kept.filter(pl.col("chosen_creative") != winner))
 
 
 def test_two_turns_at_once_are_refused(tmp_path):
