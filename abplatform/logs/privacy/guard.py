@@ -16,7 +16,12 @@ import msgspec
 
 from abplatform.domain.events import EVENT_TYPES, EventRejected, decode_event
 from abplatform.logs.privacy.pseudonyms import Pseudonyms, pseudonyms_of
-from abplatform.logs.privacy.tombstones import Tombstones, tombstones_of, tombstones_state
+from abplatform.logs.privacy.tombstones import (
+    Tombstones,
+    tombstones_of,
+    tombstones_path,
+    tombstones_state,
+)
 from abplatform.workspace import Workspace
 
 __all__ = ["FORGOTTEN_LINE", "WIRE_FIELDS", "Guard", "GuardWatch", "guard_of", "stand_in"]
@@ -148,6 +153,7 @@ class GuardWatch:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._tombstones = str(tombstones_path(workspace))
         self._pseudonyms: Pseudonyms | None = None
         self._read: tuple[int, int] | None = None
         self._guard: Guard | None = None
@@ -158,7 +164,7 @@ class GuardWatch:
         Raises:
             WorkspaceError: The key of the pseudonyms cannot be used.
         """
-        state = tombstones_state(self._workspace)
+        state = tombstones_state(self._tombstones)
         if state != self._read:
             self._pseudonyms = self._pseudonyms or pseudonyms_of(self._workspace)
             tombstones = tombstones_of(self._workspace)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from abplatform.durable import append_durably
 from abplatform.workspace import Workspace
 
-__all__ = ["Tombstones", "bury", "tombstones_of", "tombstones_state"]
+__all__ = ["Tombstones", "bury", "tombstones_of", "tombstones_path", "tombstones_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Tombstones:
 
 def tombstones_of(workspace: Workspace) -> Tombstones:
     """Return the units that a workspace has forgotten."""
-    path = _path(workspace)
+    path = tombstones_path(workspace)
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -63,10 +64,14 @@ def tombstones_of(workspace: Workspace) -> Tombstones:
     return Tombstones(salt, frozenset(digests))
 
 
-def tombstones_state(workspace: Workspace) -> tuple[int, int]:
-    """Return what changes whenever a unit is forgotten: size and time of the list, 0 without."""
+def tombstones_state(path: str) -> tuple[int, int]:
+    """Return what changes whenever a unit is forgotten: size and time of the list, 0 without.
+
+    Args:
+        path: Of :func:`tombstones_path`; as a text, since every decision asks.
+    """
     try:
-        about = _path(workspace).stat()
+        about = os.stat(path)  # noqa: PTH116  # half the time of Path.stat
     except FileNotFoundError:
         return 0, 0
     return about.st_size, about.st_mtime_ns
@@ -86,12 +91,15 @@ def bury(workspace: Workspace, unit_ids: Iterable[str]) -> None:
     digests = dict.fromkeys(_digest(salt, unit_id) for unit_id in unit_ids)
     rows += [{"unit": digest, "at": at} for digest in digests if digest not in known.digests]
     if rows:
-        append_durably(_path(workspace), (json.dumps(row).encode() + b"\n" for row in rows))
+        append_durably(
+            tombstones_path(workspace), (json.dumps(row).encode() + b"\n" for row in rows)
+        )
 
 
 def _digest(salt: bytes, unit_id: str) -> str:
     return hmac.digest(salt, unit_id.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
-def _path(workspace: Workspace) -> Path:
+def tombstones_path(workspace: Workspace) -> Path:
+    """Return where the list of forgotten units is."""
     return workspace.landing / "forgotten.jsonl"

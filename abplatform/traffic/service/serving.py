@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import signal
@@ -63,8 +64,12 @@ def serve(workspace: Workspace, taken: socket.socket) -> None:
         WorkspaceError: A token's environment variable is not set, or the key cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    app = make_app(workspace)
+    # What was built at the start lives on: the garbage collector need not walk over it.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
-        make_app(workspace),
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",
