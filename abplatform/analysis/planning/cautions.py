@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from abplatform.analysis.planning.forecast import Planning
 from abplatform.analysis.planning.outlook import HORIZON
+from abplatform.analysis.planning.past import COUNTED
 from abplatform.analysis.planning.words import headline, noun_of, say_count, say_lift
 from abplatform.analysis.scorecard import Warned
 from abplatform.stats.ratio import SMALL_SAMPLE_UNITS
@@ -26,6 +27,7 @@ def warnings_of(planning: Planning) -> list[Warned]:
         *_warn_of_runtime(planning),
         *_warn_of_weights(planning),
         *_warn_of_share(planning),
+        *_warn_of_targeting(planning),
         *_warn_of_log(planning),
         *_warn_of_events(planning),
         *_warn_of_cuped(planning),
@@ -105,6 +107,16 @@ def _warn_of_share(planning: Planning) -> Iterator[Warned]:
         "traffic_limited",
         f"layer share, ramp and holdout leave it {reach:.0%} of the traffic{sooner}",
     )
+
+
+def _warn_of_targeting(planning: Planning) -> Iterator[Warned]:
+    unseen = [name for name in planning.experiment.targeting if name not in COUNTED]
+    if unseen and planning.traffic.origin in {"experiment", "impressions"}:
+        yield Warned(
+            "targeting_unseen",
+            f"the log cannot tell whom targeting by {', '.join(unseen)} leaves out: fewer "
+            f"{noun_of(planning)} may come than this counts; --units-per-day says how many do",
+        )
 
 
 def _warn_of_log(planning: Planning) -> Iterator[Warned]:

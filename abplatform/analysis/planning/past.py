@@ -25,6 +25,7 @@ from abplatform.logs.facts import micros, to_micros
 from abplatform.logs.store.answering import Store
 
 __all__ = [
+    "COUNTED",
     "LEAST_EVENT_UNITS",
     "LEAST_UNITS",
     "Origin",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 Origin = Literal["own", "experiment", "impressions", "assumed"]
+
+COUNTED = ("category", "country")
+"""What of a targeting the past can be held against; of the rest logs keep too little."""
 
 LEAST_UNITS = 100
 """A log with fewer units tells nothing that one could plan with."""
@@ -277,13 +281,10 @@ def _steady_since(phases: tuple[Phase, ...]) -> datetime:
 def _admitted(experiment: Experiment) -> dict[str, str]:
     """Return what the targeting admits, as patterns; an empty pattern admits everything.
 
-    The past tells categories and countries; other conditions are taken as they come.
+    Only :data:`COUNTED` can be held against the past; a planning warns of other conditions.
     """
-    targeting = experiment.targeting
-    return {
-        "category": _pattern(targeting.get("category", ()), end="(/|$)"),
-        "country": _pattern(targeting.get("country", ()), end="$"),
-    }
+    ends = zip(COUNTED, ("(/|$)", "$"), strict=True)
+    return {name: _pattern(experiment.targeting.get(name, ()), end=end) for name, end in ends}
 
 
 def _pattern(allowed: Condition, *, end: str) -> str:

@@ -33,6 +33,7 @@ from abplatform.domain.experiment import (
     RampStep,
     Variant,
 )
+from abplatform.domain.targeting import NumberRange
 from abplatform.errors import AnalysisError
 from abplatform.stats.power import unit_variance
 from abplatform.stats.ratio import RatioSums
@@ -333,6 +334,18 @@ def test_a_draft_that_meets_the_calendar_lasts_whole_weeks(make, show, seen, run
         planning = plan_experiment(warehouse, mine, runs, run=draft, zone=UTC)
         plain = plan_experiment(warehouse, mine, runs, run=replace(draft, calendar=()), zone=UTC)
     assert (planning.task.max_days, plain.task.max_days) == (14, 10)
+
+
+def test_conditions_that_the_log_cannot_tell_are_named(plan, show, seen):
+    """A planning counts categories and countries; what else leaves units out it names."""
+    told = {"country": ("CN",), "age": NumberRange(min=18), "premium": True}
+    with show(seen) as warehouse:
+        unseen, counted = (
+            plan(warehouse, targeting=targeting) for targeting in (told, {"category": ("beauty",)})
+        )
+    (warning,) = (one for one in warnings_of(unseen) if one.code == "targeting_unseen")
+    assert "targeting by age, premium leaves out" in warning.message
+    assert "targeting_unseen" not in {one.code for one in warnings_of(counted)}
 
 
 def test_warnings_name_what_holds_it_back(plan, show, seen):
