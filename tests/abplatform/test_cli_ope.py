@@ -2,11 +2,28 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from abplatform.cli.main import main
+from abplatform.creatives import append_lineage, save_master
+from abplatform.domain.catalog import Lineage, Placement
+from abplatform.logs.landing import Landing
+from abplatform.traffic.config import build_config
+from abplatform.traffic.decisions import (
+    Request,
+    RequestContext,
+    decide,
+    impression_of,
+    new_decision_id,
+)
+from abplatform.traffic.policies.snapshots import Prior, Seen, Snapshot, keep_snapshot
+from abplatform.traffic.registry import Registry
+from abplatform.workspace import open_workspace
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 real = pytest.mark.skipif(not (SHARED / "obd").is_dir(), reason="the real sample is not at hand")
@@ -100,10 +117,11 @@ def test_refusals_exit_1_and_say_the_number(abp, workspace, tmp_path):
     [
         ("choose: thompson\nbeta: {a: [1, 0]}\n", "beliefs.yaml:2:"),
         ("choose: thompson\nbeta: {a: [1, 2, 3]}\n", "beliefs.yaml:2:"),
-        ("choose: thompson\nbetas: {a: [1, 2]}\n", "Perhaps you meant 'beta'"),
+        ("choose: thompson\nbetas: {a: [1, 2]}\n", "beliefs.yaml:2:1: unknown key 'betas'"),
         ("choose: thomson\nbeta: {a: [1, 2]}\n", "thompson"),
         ("choose: thompson\nbeta: {}\n", "beliefs.yaml:2:"),
-        ("choose: thompson\n", "beta"),
+        ("choose: thompson\n", "rests on a snapshot"),
+        ("choose: rules\n", "belong together"),
         ("", "beliefs.yaml"),
         ("[1, 2]\n", "beliefs.yaml"),
         ("choose: thompson\nbeta: {'9': [1, 2]}\n", "believes nothing about creative '0'"),
@@ -167,3 +185,119 @@ def test_the_quick_start_of_the_open_bandit_pipeline_is_reproduced(abp, tmp_path
     assert code == 1
     assert refused["effective_sample"] == pytest.approx(2.078, abs=0.001)
     assert refused["largest_weight"] == pytest.approx(0.694, abs=0.001)
+
+
+LAMPS = """key: lamps
+policy: {choose: thompson, floor: 20%}
+variants:
+  baseline: {control: true, weight: 1, creatives: {source: baseline}}
+  generated: {weight: 99, creatives: {source: generated, per_product: 3}}
+metrics: {primary: ctr}
+"""
+
+
+def make_creative(workspace, number):
+    shade = 60 * number
+    pixels = np.full((8, 8, 3), shade, np.uint8), np.full((8, 8, 4), shade, np.uint8)
+    name, *_ = save_master(workspace.creatives, *pixels)
+    source, place = ("generated" if number else "baseline"), Placement(0, 0, 1, 1)
+    return Lineage(name, "p1", source, "i", "c", place, {}, "", 0, "r/1", {}, {})
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """A shop that has made 1,500 decisions by Thompson sampling, each landed and shown."""
+    root = tmp_path_factory.mktemp("decided")
+    (root / "abp.yaml").write_text("min_free: 1%\n", encoding="utf-8")
+    workspace = open_workspace(root)
+    workspace.experiments.mkdir()
+    workspace.catalog.mkdir()
+    (workspace.experiments / "lamps.yaml").write_text(LAMPS, encoding="utf-8")
+    rows = "product_id,image,title,category\np1,p1.png,Lamp,home/light\n"
+    (workspace.catalog / "products.csv").write_text(rows, encoding="utf-8")
+    made = [make_creative(workspace, number) for number in range(4)]
+    append_lineage(workspace.creatives, made)
+    began = datetime.now(UTC) - timedelta(hours=2)
+    Registry(workspace).start("lamps", at=began, who="t")
+    # The fourth has not been seen yet: it gets the prior of its category.
+    seen = {one.creative_id: Seen("home", n=1000, k=20 + 4 * i) for i, one in enumerate(made[:3])}
+    prior = Prior(clicks=2.0, misses=80.0)
+    snapshot = Snapshot(creatives=seen, priors={"": prior, "home": prior})
+    keep_snapshot(workspace.snapshots, snapshot, data_version="", at=began)
+    config, rng = build_config(workspace), np.random.default_rng(6)
+    lines, asked = [], RequestContext(product_ids=["p1"], channel="app")
+    for number in range(1500):
+        at = began + timedelta(minutes=1, seconds=number)
+        request = Request(unit_id=f"u{number % 900}", experiment="lamps", context=asked)
+        record = decide(config, request, decision_id=new_decision_id(at), at=at)
+        shown = impression_of(record)
+        lines += [msgspec.json.encode(record), msgspec.json.encode(shown)]
+        if rng.random() < 0.1:
+            click = {"schema": 1, "event_type": "click", "event_id": f"c{number}"}
+            moment = (at + timedelta(seconds=1)).isoformat()
+            lines.append(
+                json.dumps(click | {"ts": moment, "impression_id": shown.event_id}).encode()
+            )
+    with Landing(workspace) as landing:
+        landing.append("service", lines)
+    return root
+
+
+def ask(abp, root, *words):
+    code, out, err = abp("ope", "lamps", "-w", root, "--variant", "generated", "--json", *words)
+    assert err == ""
+    told = json.loads(out)
+    return code, told, {gate["name"]: gate for gate in told["gates"]}
+
+
+def test_own_decisions_are_asked_again(abp, decided):
+    """Each record's probabilities come out of its policy and snapshot again, bit for bit."""
+    code, told, gates = ask(abp, decided, "--policy", "uniform")
+    assert code == 0
+    assert told["rows"] > 1300
+    assert told["units"] < told["rows"]
+    assert (gates["replay"]["passed"], gates["replay"]["value"]) == (True, 1.0)
+    assert f"{told['rows']:,} of {told['rows']:,} decisions" in gates["replay"]["sentence"]
+    assert told["values"][0]["value"] == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_policy_that_ran_is_its_own_target(abp, decided, tmp_path):
+    """With its floor the log's own policy has weights of 1, and a warning that it learned here."""
+    file = tmp_path / "policy.yaml"
+    file.write_text("choose: thompson\nfloor: 20%\n", encoding="utf-8")
+    code, told, gates = ask(abp, decided, "--policy", file)
+    assert code == 0
+    assert gates["mean_weight"]["value"] == pytest.approx(0, abs=1e-12)
+    assert told["values"][0]["value"] == pytest.approx(told["logged_rate"], rel=1e-12)
+    assert [warning["code"] for warning in told["warnings"]] == ["learned_from_it"]
+    _, bare, _ = ask(abp, decided, "--policy", "thompson")
+    assert bare["values"] != told["values"]
+
+
+def test_probabilities_that_do_not_come_again_are_refused(abp, decided, monkeypatch):
+    """A policy that answers by a hair differently than it did is refused by the replay gate."""
+    from abplatform.traffic.policies import thompson
+
+    real = thompson.Thompson.distribution
+
+    def nearly(self, context, eligible):
+        first, second, *rest = real(self, context, eligible)
+        return (first + 1e-12, second - 1e-12, *rest)
+
+    monkeypatch.setattr(thompson.Thompson, "distribution", nearly)
+    code, told, gates = ask(abp, decided, "--policy", "uniform")
+    assert (code, told["refused"], told["values"]) == (1, ["replay"], [])
+    assert gates["replay"]["value"] == 0
+
+
+def test_a_lost_snapshot_refuses_nothing_and_is_told(abp, decided, tmp_path):
+    """Where what a record rested on is gone, the replay gate says so and judges nothing."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(decided, copy)
+    shutil.rmtree(copy / "data" / "snapshots")
+    code, _, gates = ask(abp, copy, "--policy", "uniform")
+    assert code == 0
+    assert gates["replay"]["passed"] is None
+    assert "gone" in gates["replay"]["sentence"]

@@ -3,8 +3,10 @@
 ====================  ==============================================================================
 ``logged``            impressions with their probabilities, out of the store
 ``targets``           the policy that is asked about: one of the platform's, or a file's
+``places``            shelves and positions, and what the policy does there
 ``reward_model``      cross-fitted click rates for the estimators that use a model
 ``gates``             when the log cannot answer, and the number that says so
+``replay``            are the logged probabilities those of the policies that ran?
 ``evaluation``        all of it together
 ====================  ==============================================================================
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from abplatform.analysis.off_policy.gates import Gate, judge_weights
-from abplatform.analysis.off_policy.logged import CONTEXT, LoggedChoices, contexts_of
+from abplatform.analysis.off_policy.logged import LoggedChoices
+from abplatform.analysis.off_policy.places import Places
+from abplatform.analysis.off_policy.replay import replay_gate
 from abplatform.analysis.off_policy.reward_model import FOLDS, fit_clicks
 from abplatform.analysis.off_policy.targets import Target
+from abplatform.logs.decided import Situation
 from abplatform.stats.off_policy import (
     LoggedRows,
     PolicyValue,
@@ -21,16 +24,14 @@ from abplatform.stats.off_policy import (
     estimate_values,
 )
 from abplatform.stats.undetermined import Undetermined
+from abplatform.traffic.policies import Policy
 
 __all__ = ["OUTSIDE_AT_MOST", "Evaluation", "evaluate"]
 
 Vector = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 OUTSIDE_AT_MOST = 1e-9
 """The target's mass that the log need not support: what quadrature leaves."""
-
-_PLACE: Final = ["shelf", "position"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,12 @@ class Evaluation:
 
 
 def evaluate(
-    logged: LoggedChoices, target: Target, *, rng: np.random.Generator, runs: int = 2000
+    logged: LoggedChoices,
+    target: Target,
+    *,
+    rng: np.random.Generator,
+    runs: int = 2000,
+    as_it_was: Callable[[Situation], Policy | None] | None = None,
 ) -> Evaluation:
     """Say what the target policy would have earned per impression, or why that cannot be said.
 
@@ -81,6 +87,8 @@ def evaluate(
         target: The policy that is asked about.
         rng: Deals folds and draws the bootstrap.
         runs: The bootstrap's runs.
+        as_it_was: Gives the policy behind a decision record, None where that is gone; without it
+            no record is asked again.
 
     Raises:
         AnalysisError: The target cannot choose among the log's creatives.
@@ -90,11 +98,11 @@ def evaluate(
     gates: tuple[Gate, ...] = (known,)
     values: tuple[PolicyValue | Undetermined, ...] = ()
     if known.passed:
-        places = _Places.of(logged, target)
+        places = Places.of(logged, target)
         weights = places.chances / logged.propensities
         gates += judge_weights(diagnose_weights(weights, units))
-        gates += (_gate_of_support(places.outside),)
-        if all(gate.passed for gate in gates):
+        gates += (_gate_of_support(places.outside), _gate_of_replay(logged, as_it_was))
+        if all(gate.passed is not False for gate in gates):
             rows = _rows(logged, places, weights, rng)
             values = estimate_values(rows, rng=rng, runs=runs)
     return Evaluation(
@@ -107,103 +115,8 @@ def evaluate(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Places:
-    """The log's rows by place (a shelf and a position) and what the target does there.
-
-    Args:
-        cells: Each row's place and creative, 0 … C - 1.
-        creatives: Each cell's creative on its shelf, shape (C,).
-        chances: The target's probability of what each row shows.
-        distributions: Where the place's cells begin, and the probabilities of all of them; each
-            once.
-        which: Each row's distribution.
-    """
-
-    cells: Labels
-    creatives: Labels
-    chances: Vector
-    distributions: tuple[tuple[int, Vector], ...]
-    which: Labels
-
-    @classmethod
-    def of(cls, logged: LoggedChoices, target: Target) -> _Places:
-        """Ask the target about every place and context of the log."""
-        rows = logged.placed
-        shelves = _shelves(rows, target)
-        places = (
-            rows.select(_PLACE)
-            .unique(maintain_order=True)
-            .join(
-                shelves.group_by("shelf").agg(pl.len().alias("size")),
-                on="shelf",
-                maintain_order="left",
-            )
-        )
-        places = places.with_columns(start=pl.col("size").cum_sum() - pl.col("size"))
-        # A creative keeps its number over the places of its shelf.
-        creatives = places.join(shelves, on="shelf", maintain_order="left_right")["creative"]
-        asked = rows.select(*_PLACE, *CONTEXT).unique(maintain_order=True)
-        asked = asked.join(places, on=_PLACE, nulls_equal=True, maintain_order="left")
-        asked = asked.with_row_index("which")
-        found = _distributions(asked, shelves, target)
-        rows = rows.join(
-            asked.select("which", "start", *_PLACE, *CONTEXT),
-            on=[*_PLACE, *CONTEXT],
-            nulls_equal=True,
-            maintain_order="left",
-        ).join(shelves, on=["shelf", "creative_id"], maintain_order="left")
-        which = rows["which"].cast(pl.Int64).to_numpy()
-        on_shelf = rows["number"].to_numpy()
-        firsts = np.cumsum([0, *(len(chances) for _, chances in found)])
-        flat = np.concatenate([chances for _, chances in found])
-        cells = rows["start"].cast(pl.Int64).to_numpy() + on_shelf
-        return cls(cells, creatives.to_numpy(), flat[firsts[which] + on_shelf], found, which)
-
-    @property
-    def outside(self) -> float:
-        """The target's mean mass on what the log never shows in that place."""
-        seen = np.bincount(self.cells, minlength=len(self.creatives)) > 0
-        outside = [
-            float(chances[~seen[start : start + len(chances)]].sum())
-            for start, chances in self.distributions
-        ]
-        return float(np.array(outside)[self.which].mean())
-
-
-def _shelves(rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-    """Return ``shelf``, ``creative_id``, its ``number`` there, and ``creative``, one over all.
-
-    On a shelf is what the log shows of it. What the target adds is there where only one shelf is.
-    """
-    seen = rows.select("shelf", "creative_id").unique()
-    if seen["shelf"].n_unique() == 1:
-        shelf = seen["shelf"][0]
-        more = [{"shelf": shelf, "creative_id": name} for name in target.creatives]
-        seen = pl.concat([seen, pl.DataFrame(more, schema=seen.schema)]).unique()
-    number = pl.int_range(pl.len(), dtype=pl.Int64)
-    return seen.sort("shelf", "creative_id").with_columns(
-        number=number.over("shelf"), creative=number
-    )
-
-
-def _distributions(
-    asked: pl.DataFrame, shelves: pl.DataFrame, target: Target
-) -> tuple[tuple[int, Vector], ...]:
-    """Return where each place's cells begin, and the target's probabilities of all of them."""
-    names = {
-        str(shelf): tuple(part["creative_id"])
-        for (shelf,), part in shelves.group_by("shelf", maintain_order=True)
-    }
-    rows = zip(asked["shelf"], asked["position"], asked["start"], contexts_of(asked), strict=True)
-    return tuple(
-        (int(start), np.array(target.distribution(context, names[shelf], position)))
-        for shelf, position, start, context in rows
-    )
-
-
 def _rows(
-    logged: LoggedChoices, places: _Places, weights: Vector, rng: np.random.Generator
+    logged: LoggedChoices, places: Places, weights: Vector, rng: np.random.Generator
 ) -> LoggedRows:
     rewards = logged.rewards
     model = fit_clicks(rewards, places.cells, places.creatives, units=logged.units, rng=rng)
@@ -243,6 +156,18 @@ def _gate_of_support(outside: float) -> Gate:
         OUTSIDE_AT_MOST,
         f"{outside:.2%} of what the policy would show was never shown in that place",
     )
+
+
+def _gate_of_replay(
+    logged: LoggedChoices, as_it_was: Callable[[Situation], Policy | None] | None
+) -> Gate:
+    if logged.decided is None or as_it_was is None:
+        return replay_gate((), (), lambda _: None)
+    counts = logged.placed["situation"].drop_nulls().value_counts()
+    led_to = dict(counts.iter_rows())
+    situations = logged.decided.situations
+    often = [led_to.get(number, 0) for number in range(len(situations))]
+    return replay_gate(situations, often, as_it_was)
 
 
 def _value_to_json(value: PolicyValue | Undetermined) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,10 @@ import polars as pl
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.domain.targeting import Context
 from abplatform.errors import AnalysisError
+from abplatform.logs.decided import Decided
 from abplatform.logs.store.answering import Store
 
-__all__ = ["CONTEXT", "LoggedChoices", "contexts_of", "read_choices", "read_rate"]
+__all__ = ["CONTEXT", "LoggedChoices", "contexts_of", "read_choices", "read_rate", "set_name"]
 
 CONTEXT = ("category", "channel", "country", "placement", "segment", "attributes")
 """The columns of what a decision knew."""
@@ -30,17 +31,19 @@ class LoggedChoices:
     """Impressions in order of time.
 
     A shelf is what a policy chose from: the creatives of a product, or, where each product has a
-    single creative, the products of a category. Imported logs do not say what was eligible; then
-    it is every creative that the shelf ever showed.
+    single creative, the products of a category. Decision records say what was eligible, and then a
+    shelf is such a set; imported logs do not, and then it is every creative that the shelf showed.
 
     Args:
         frame: One row an impression: ``unit``, ``creative_id``, ``product_id``, ``category``,
             ``position``, ``propensity``, ``clicked``, and the context.
         by_unit: Whether rows belong to units; else every row stands alone.
+        decided: Records of the decisions behind the rows; None where there are none.
     """
 
     frame: pl.DataFrame
     by_unit: bool
+    decided: Decided | None = None
 
     @property
     def size(self) -> int:
@@ -66,10 +69,31 @@ class LoggedChoices:
 
     @cached_property
     def placed(self) -> pl.DataFrame:
-        """The frame with each row's ``shelf``."""
+        """The frame with each row's ``shelf``, and ``situation`` where there is a record."""
         single = self.frame.group_by("product_id").agg(pl.col("creative_id").n_unique())
         by_product = bool((single["creative_id"] > 1).any())
-        return self.frame.with_columns(shelf="product_id" if by_product else "category")
+        plain = pl.col("product_id" if by_product else "category")
+        if self.decided is None:
+            return self.frame.with_columns(shelf=plain, situation=pl.lit(None, pl.Int64))
+        sets = pl.DataFrame(
+            {"named": [set_name(one.eligible) for one in self.decided.situations]},
+            schema={"named": pl.String},
+        ).with_row_index("situation")
+        return (
+            self.frame.join(self.decided.frame, on="decision_id", how="left", maintain_order="left")
+            .join(
+                sets.with_columns(pl.col("situation").cast(pl.Int64)),
+                on="situation",
+                how="left",
+                maintain_order="left",
+            )
+            .with_columns(shelf=pl.coalesce("named", plain))
+        )
+
+
+def set_name(eligible: Iterable[str]) -> str:
+    """Return the shelf of a set of eligible creatives."""
+    return "\n".join(sorted(eligible))
 
 
 def contexts_of(frame: pl.DataFrame) -> list[Context]:

@@ -1,6 +1,6 @@
 """Policies that are asked about: the platform's own, or beliefs about click rates from a file.
 
-A file with beliefs:
+A file says what an experiment's ``policy`` may say, or it states beliefs:
 
     choose: thompson
     ranked: true            # position p shows the creative with the p-th highest draw
@@ -10,7 +10,7 @@ A file with beliefs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Protocol
 
 import numpy as np
 
+from abplatform.domain import experiment as words
+from abplatform.domain.spec.policy import POLICY
 from abplatform.domain.targeting import Context
 from abplatform.errors import AnalysisError, SpecError
 from abplatform.stats.best import LEAST_PARAMETER, best_probabilities, rank_probabilities
@@ -185,21 +187,39 @@ _FILE = Table(
 )  # fmt: skip
 
 
-def read_target(path: Path, *, draws: int | None = None, seed: int = 0) -> BelievedRates:
-    """Read a file of beliefs.
+def read_target(
+    path: Path,
+    make: Callable[[words.Policy], Policy],
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+) -> PolicyTarget | BelievedRates:
+    """Read a file with a policy as in an experiment's YAML, or one of beliefs.
 
     Args:
         path: The file.
-        draws: How often to draw; None for exact probabilities.
+        make: Turns what the YAML says into the policy.
+        draws: How often to draw from beliefs; None for exact probabilities.
         seed: Of the draws.
 
     Raises:
         SpecError: The file cannot be used; names line and column.
     """
     problems: list[SpecError] = []
-    values = _FILE.read(read(path), problems, name="")
+    root = read(path)
+    believes = isinstance(root.value, dict) and ("beta" in root.value or "ranked" in root.value)
+    values = (_FILE if believes else POLICY).read(root, problems, name="")
     if problems:
         raise in_one(problems)
+    if not believes:
+        asked = words.Policy(**values)
+        if bool(asked.rules) != (asked.choose == "rules"):
+            raise root.error(
+                "rules and `choose: rules` belong together",
+                code="bad_value",
+                remedy="write both or neither",
+            )
+        return PolicyTarget(make(asked), asked.floor)
     return BelievedRates(
         beta={str(name): (float(a), float(b)) for name, (a, b) in values["beta"].items()},
         ranked=values.get("ranked", False),

@@ -9,6 +9,7 @@ import pytest
 from abplatform.analysis.off_policy import BelievedRates, LoggedChoices, PolicyTarget, evaluate
 from abplatform.analysis.off_policy.reward_model import ClickModel, fit_clicks, pulled_rates
 from abplatform.errors import AnalysisError
+from abplatform.logs.decided import Decided, Situation
 from abplatform.traffic.policies import Uniform
 
 CREATIVES = ("a", "b", "c", "d")
@@ -246,3 +247,30 @@ def test_what_a_file_believes_nothing_about_is_named():
     for position in (None, 0, 2):
         with pytest.raises(AnalysisError, match="positions from 1 to 1"):
             target.distribution({}, ("a",), position)
+
+
+def decided_of(situation, size):
+    ids = [f"d{number}" for number in range(size)]
+    frame = pl.DataFrame({"decision_id": ids, "situation": [0] * size})
+    return ids, Decided((situation,), frame)
+
+
+@pytest.mark.parametrize(("chance", "passes"), [(0.0, False), (1e-6, True)])
+def test_a_record_says_what_was_possible(chance, passes):
+    """A creative that was eligible with a chance has support though never shown; without, none."""
+    known = Situation("uniform", None, 0.0, {}, ("a", "b", "c"), (0.5, 0.5 - chance, chance))
+    ids, decided = decided_of(known, 400)
+    log = choices_of(
+        {
+            "creative_id": ["a", "b"] * 200,
+            "propensity": [0.5, 0.5 - chance] * 200,
+            "clicked": [0, 1] * 200,
+            "decision_id": ids,
+        }
+    )
+    log = LoggedChoices(log.frame, by_unit=False, decided=decided)
+    target = Fixed({"a": 0.49, "b": 0.49, "c": 0.02})
+    found = evaluate(log, target, rng=np.random.default_rng(1), runs=100)
+    (support,) = [gate for gate in found.gates if gate.name == "support"]
+    assert support.passed is passes
+    assert support.value == pytest.approx(0 if passes else 0.02)
