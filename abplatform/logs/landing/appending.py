@@ -220,9 +220,15 @@ class OpenSegment:
         self.size += len(content)
 
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk.
+
+        Raises:
+            OSError: The disk fails, or somebody has removed the file.
+        """
         reach("landing.fsync")
         os.fsync(self.file.fileno())
+        if os.fstat(self.file.fileno()).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the file was removed", str(self.path))
         self.durable = self.size
 
     def give_up(self) -> None:

@@ -128,7 +128,8 @@ def make_app(workspace: Workspace) -> App:
     Raises:
         WorkspaceError: A token's environment variable is not set, or a key cannot be used.
     """
-    watcher = Watcher(workspace)
+    pseudonyms = pseudonyms_of(workspace)
+    watcher = Watcher(workspace, pseudonyms=pseudonyms.fingerprint if pseudonyms else None)
     window = workspace.settings.service.click_window
     return App(
         Parts(
@@ -139,7 +140,7 @@ def make_app(workspace: Workspace) -> App:
             rate=Rate(),
             clicks=ClicksTaken(workspace, CLICKS, window),
             metrics=Metrics(),
-            pseudonyms=pseudonyms_of(workspace),
+            pseudonyms=pseudonyms,
         )
     )
 

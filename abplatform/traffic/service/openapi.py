@@ -137,7 +137,6 @@ def _paths() -> dict[str, Any]:
                     "200": _json("The plans in force.", {"type": "object"}),
                     "304": {"description": "Unchanged since the ETag of `If-None-Match`."},
                     **_errors("401", "403"),
-                    "409": _json("Units are stored as pseudonyms.", _ref("Error")),
                 },
             }
         },

@@ -52,10 +52,12 @@ class Watcher:
 
     Args:
         workspace: Where the files are.
+        pseudonyms: The fingerprint of the key with which units become pseudonyms, or None.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, pseudonyms: str | None = None) -> None:
         self._workspace = workspace
+        self._fingerprint = pseudonyms
         self._reader = ConfigReader(workspace)
         self._settings_seen: Signature = _stat(workspace.root / SETTINGS_FILE)
         self._seen: Signature | None = None
@@ -67,7 +69,7 @@ class Watcher:
         self.failures = 0
         self.looked_at = time.monotonic()
         access = Access.of(workspace.settings.tokens)
-        document = assignments_document(EMPTY)
+        document = assignments_document(EMPTY, pseudonyms=self._fingerprint)
         tag = entity_tag(document).encode()
         self.now = InForce(EMPTY, workspace.settings.service, access, document, tag)
         self.look()
@@ -144,7 +146,7 @@ class Watcher:
             if problem not in before.problems:
                 _LOG.warning("left out: %s", problem)
         self.reloads += 1
-        document = assignments_document(config)
+        document = assignments_document(config, pseudonyms=self._fingerprint)
         tag = entity_tag(document).encode()
         self.now = InForce(config, self.now.service, self.now.access, document, tag)
 
@@ -155,7 +157,7 @@ class Watcher:
         except (AbplatformError, OSError, ValueError):
             return  # the journal itself is broken, which has been told
         if config is not before:
-            document = assignments_document(config)
+            document = assignments_document(config, pseudonyms=self._fingerprint)
             tag = entity_tag(document).encode()
             self.now = replace(self.now, config=config, document=document, tag=tag)
 

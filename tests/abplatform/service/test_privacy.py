@@ -44,4 +44,9 @@ def test_units_are_assigned_and_written_by_their_pseudonyms(secret_shop, serve):
     assert any("eligible" in row for row in rows)
     files = [path for path in secret_shop.landing.rglob("*") if path.is_file()]
     assert not [path for path in files if b"person-" in path.read_bytes()]
-    assert server.call("/v1/assignments")[0] == 409
+    document = server.json("/v1/assignments")[1]
+    assert document["pseudonyms"] == pseudonyms.fingerprint
+    assert document["experiments"][0]["forced"] == {
+        pseudonyms.stored("qa-1"): "generated",
+        pseudonyms.stored("qa-2"): "baseline",
+    }
