@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from abplatform.errors import AbplatformError
+from abplatform.errors import AbplatformError, CatalogueError, NotInstalled
 
 if TYPE_CHECKING:
     from abplatform.traffic.policies.learning import Counted
@@ -104,18 +104,25 @@ def _rewards(workspace: Workspace, former: Snapshot) -> tuple[str | None, dict[s
     scored = dict(former.rewards) if former.checkpoint == champion else {}
     products = {one.product_id: one for one in read_catalogue(workspace.catalog).products}
     fresh = {
-        name: made
+        name: products[made.product_id]
         for name, made in read_lineage(workspace.creatives).items()
         if name not in scored and made.product_id in products
     }
-    if fresh:
+    if not fresh:
+        return champion, scored
+    try:
         from reward.score import RewardScorer
-
-        found = checkpoints.load_checkpoint(workspace.checkpoints, champion, kind=KIND)
-        scorer = RewardScorer.of(found)
-        for name, made in fresh.items():
+    except ImportError:
+        raise NotInstalled("torch", extra="models") from None
+    found = checkpoints.load_checkpoint(workspace.checkpoints, champion, kind=KIND)
+    scorer = RewardScorer.of(found)
+    for name, product in fresh.items():
+        try:
             pixels = read_master(workspace.creatives, name)
-            scored[name] = scorer.score(pixels, products[made.product_id])
+        except CatalogueError as error:  # `abp doctor` tells of all; one lost picture stops nothing
+            click.echo(f"warning not_scored: {error}", err=True)
+            continue
+        scored[name] = scorer.score(pixels, product)
     return champion, scored
 
 

@@ -1,19 +1,23 @@
 """What policies know: made of counts, kept under its hash, renewed when logs come in."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from abplatform import checkpoints
 from abplatform.cli.logs import ingest
 from abplatform.cli.policy_snapshots import renew_snapshot
-from abplatform.creatives import append_lineage
+from abplatform.creatives import append_lineage, save_master
 from abplatform.domain.catalog import Lineage, Placement
+from abplatform.domain.experiment import Policy
 from abplatform.errors import StoreError
 from abplatform.traffic.config import ConfigReader, build_config
 from abplatform.traffic.decisions import Request, RequestContext, decide
+from abplatform.traffic.policies import choose, make_policy
 from abplatform.traffic.policies.contextual import Contextual
 from abplatform.traffic.policies.learning import Counted, learn
 from abplatform.traffic.policies.snapshots import (
@@ -298,3 +302,94 @@ def test_reward_policy_without_a_champion_is_uniform(workspace, tmp_path):
     record = ask(build_config(workspace))
     assert record.probabilities == pytest.approx((0.5, 0.5))
     assert record.policy.snapshot == read_current(workspace.snapshots)[0]
+
+
+def promote_model(workspace, tmp_path, seed):
+    """Make a small reward model of random weights the champion."""
+    import torch
+
+    from reward.model import RewardConfig, RewardModel
+    from reward.score import save_model
+    from reward.train import Trained
+
+    torch.manual_seed(seed)
+    config = RewardConfig(images=True, texts=False, categories=("home/light",), image_size=32)
+    folder = tmp_path / f"model-{seed}"
+    made = Trained(RewardModel(config).eval(), {})
+    saved = save_model(folder, made, metadata={}, created_at=MONDAY)
+    root = workspace.checkpoints
+    kept = checkpoints.save_checkpoint(
+        root, folder, kind="reward", metadata=saved.metadata, created_at=MONDAY
+    )
+    checkpoints.promote(root, "reward", kept.sha256, at=MONDAY)
+    return kept.sha256
+
+
+def draw(workspace, seed):
+    """Keep a picture of noise as a creative of this week."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    cutout = np.zeros((8, 8, 4), dtype=np.uint8)
+    name, small = save_master(workspace.creatives, pixels, cutout)
+    place = Placement(0, 0, 8, 8)
+    made = Lineage(name, "p1", "generated", "i", small, place, {}, "", seed, "r/1", {}, {})
+    append_lineage(workspace.creatives, [replace(made, week="2026-W45")])
+    return name
+
+
+def test_the_champion_scores_every_creative_once(workspace, tmp_path, capsys):
+    """New creatives are scored by the champion, old ones again only once it is another one.
+
+    A creative whose picture is lost is told of and has no score; decisions can tell the others'.
+    """
+    start(workspace, "reward")
+    first = promote_model(workspace, tmp_path, 1)
+    one = draw(workspace, 1)
+    renew_snapshot(workspace)
+    _, known = read_current(workspace.snapshots)
+    assert (known.checkpoint, list(known.rewards)) == (first, [one])
+    assert "not_scored" in capsys.readouterr().err
+    two = draw(workspace, 2)
+    renew_snapshot(workspace)
+    _, known_now = read_current(workspace.snapshots)
+    assert set(known_now.rewards) == {one, two}
+    assert known_now.rewards[one] == known.rewards[one]
+    second = promote_model(workspace, tmp_path, 2)
+    renew_snapshot(workspace)
+    _, later = read_current(workspace.snapshots)
+    assert later.checkpoint == second
+    assert later.rewards[one] != known.rewards[one]
+    assert build_config(workspace).scores == later.rewards
+
+
+def test_a_policy_learns_who_is_best_and_keeps_its_propensities_honest(tmp_path):
+    """Over ten days of snapshots Thompson turns to the best of four creatives.
+
+    Weighted by their propensities, the clicks still estimate every creative's own rate, although
+    they were seen by choice.
+    """
+    rates = {"a": 0.02, "b": 0.05, "c": 0.03, "d": 0.02}
+    names = tuple(rates)
+    rng = np.random.default_rng(17)
+    seen = {name: [0, 0] for name in names}
+    weighted, shares = dict.fromkeys(names, 0.0), []
+    days, visits = 10, 1_500
+    for day in range(days):
+        rows = [counted(name, "x", n=n, k=k) for name, (n, k) in seen.items()]
+        policy = make_policy(Policy("thompson"), ("s", learn(rows)), {})
+        shown = 0
+        for visit in range(visits):
+            choice = choose(
+                policy, {"category": "x"}, names, floor=0.2, decision_id=f"{day}-{visit}"
+            )
+            clicked = int(rng.random() < rates[choice.creative_id])
+            seen[choice.creative_id][0] += 1
+            seen[choice.creative_id][1] += clicked
+            weighted[choice.creative_id] += clicked / choice.propensity
+            shown += choice.creative_id == "b"
+        shares.append(shown / visits)
+    assert shares[0] == pytest.approx(0.25, abs=0.05)
+    assert shares[-1] > 0.7
+    for name, rate in rates.items():
+        # A propensity is at least 5 %, so a weighted click's variance is at most 20 times the rate.
+        error = (20 * rate / (days * visits)) ** 0.5
+        assert weighted[name] / (days * visits) == pytest.approx(rate, abs=4 * error)
