@@ -59,6 +59,28 @@ def test_service_and_local_client_agree(guarded):
     assert "HTTP 401" in strange.problem
 
 
+def test_pseudonyms_agree_too(shop, serve):
+    """Where units are pseudonyms, service and local client hash the same one."""
+    key = shop.root / "abp.key"
+    key.write_text("5e" * 32)
+    settings = shop.root / "abp.yaml"
+    said = "privacy: {pseudonyms: {key_file: abp.key}}"
+    settings.write_text(f"{settings.read_text()}{said}\n")
+    server = serve()
+    with (
+        Client(server.url, timeout_seconds=5) as client,
+        LocalClient(server.url, key_file=key) as local,
+        LocalClient(server.url) as without,
+    ):
+        served = [one.variant("lamps") for one in client.decide_batch(list(map(ask, UNITS)))]
+        assert served == [local.assign("lamps", unit, {}).variant for unit in UNITS]
+        assert without.assign("lamps", "u", {}) is None
+        assert "no key was given" in without.problem
+    landed = {event["unit_id"] for event in server.landed() if "unit_id" in event}
+    assert landed
+    assert landed.isdisjoint(UNITS)
+
+
 def test_events_reach_the_landing(shop, serve):
     """An acknowledged event is in the landing, and a rejected one is told by its place."""
     server = serve()
