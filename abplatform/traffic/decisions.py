@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 from msgspec import Meta, Struct
 
@@ -179,7 +178,9 @@ def new_decision_id(at: datetime) -> str:
     milliseconds = int(at.timestamp() * 1000) & (1 << 48) - 1
     luck = int.from_bytes(os.urandom(10), "big")
     high, low = luck >> 68, luck & (1 << 62) - 1
-    return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low))
+    number = milliseconds << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def decide(config: Config, request: Request, *, decision_id: str, at: datetime) -> DecisionRecord:
