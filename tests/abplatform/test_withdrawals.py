@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,11 +19,12 @@ from abplatform.creatives import (
 )
 from abplatform.domain.catalog import Lineage, Placement
 from abplatform.domain.experiment import State
+from abplatform.durable import FAULT
 from abplatform.errors import RegistryError
 from abplatform.traffic.config import ConfigReader, build_config
 from abplatform.traffic.decisions import Request, RequestContext, decide
 from abplatform.traffic.registry import Registry
-from abplatform.workspace import Settings, Workspace
+from abplatform.workspace import Settings, Workspace, open_workspace
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=3)
@@ -218,7 +223,9 @@ def test_a_phase_begins_where_it_was_shown(workspace):
     registry = Registry(workspace)
     registry.pause("home", at=MONDAY + timedelta(days=1), who="owner")
     keep(workspace, picture(3), "p2", week="2026-W40")
+    counted = registry.find("beauty").facts.running_micros
     pull(workspace, drawn)
+    assert registry.find("beauty").facts.running_micros == counted
     beauty, home = registry.find("beauty"), registry.find("home")
     assert (beauty.state, home.state) == (State.RUNNING, State.PAUSED)
     first, second = beauty.phases
@@ -232,6 +239,27 @@ def test_a_phase_begins_where_it_was_shown(workspace):
     assert len(registry.find("beauty").phases) == 2
     pull(workspace, plain)
     assert len(registry.find("beauty").phases) == 3
+
+
+@pytest.mark.fault
+def test_a_killed_withdrawal_is_whole_or_not_at_all(tmp_path):
+    """Killed before its row is on the disk nothing is withdrawn; called again, all of it is."""
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    workspace = open_workspace(tmp_path, clock=lambda: NOW)
+    workspace.experiments.mkdir()
+    name, copy = (keep(workspace, picture(1) - less, told=False) for less in (0, 1))
+    start(workspace)
+    words = ["creatives", "withdraw", name, "--reason", "cracked", "-w", str(tmp_path)]
+    script = [sys.executable, "-c", "from abplatform.cli.main import main; main()", *words]
+    for point, whole in (
+        ("journal.append", set()),
+        ("journal.append:2", {name}),
+        ("", {name, copy}),
+    ):
+        ended = subprocess.run(script, env={**os.environ, FAULT: point}, check=False)
+        assert ended.returncode == (-signal.SIGKILL if point else 0)
+        assert Registry(workspace).withdrawn().creatives == whole
+    assert [row.action for row in Registry(workspace).rows()] == ["start", "withdraw", "withdraw"]
 
 
 def test_an_id_that_only_logs_know_is_withdrawn(workspace):
