@@ -49,6 +49,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
 
     yield checkup.check_space(workspace)
     yield from _check_journal(workspace)
+    yield from _check_edits(workspace)
     with workspace.lock("doctor"):
         with progress("hashing the landing") as advance:
             yield from checkup.check_landing(workspace, advance)
@@ -79,6 +80,23 @@ def _check_journal(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             "specs", "fail", f"{digest}.yaml, which the journal names, is missing", remedy
         )
+
+
+def _check_edits(workspace: Workspace) -> Iterator[Finding]:
+    """Tell of YAML files of running experiments that say something else than what is in force."""
+    from abplatform.errors import AbplatformError
+    from abplatform.logs.checkup import Finding
+    from abplatform.traffic.registry import Registry
+
+    try:
+        unapplied = Registry(workspace).unapplied()
+    except AbplatformError:  # the checks of the journal and of the specs say what is wrong
+        return
+    for error in unapplied.values():
+        remedy = error.remedy or "mend the file; until then it runs on as it was"
+        yield Finding("edits", "warn", f"{error.place}: {error.message}", remedy)
+    if not unapplied:
+        yield Finding("edits", "ok", "running experiments are what their YAML says")
 
 
 def _specs_named(rows: list[Any]) -> set[str]:

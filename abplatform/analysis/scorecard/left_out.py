@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from abplatform.analysis.scorecard.record import Excluded, Warned
-from abplatform.analysis.scorecard.scope import Scope
+from abplatform.analysis.scorecard.scope import FOREVER, Scope, naive
 from abplatform.domain.catalog import UNKNOWN
 from abplatform.logs.store.answering import Store
 
@@ -26,6 +27,7 @@ CAUSES: Mapping[str, str] = {
     "forced": "that were forced, of {units},",
     "fallback": "that fell back to the baseline, of {units},",
     "holdout": "of the holdout, of {units},",
+    "earlier_weights": "that earlier weights dealt, of {units},",
     "outside_phase": "outside the experiment's running time, of {units},",
     "excluded_source": "of excluded sources, of {units},",
 }
@@ -35,17 +37,22 @@ _VALUES = ("experiment", "until", "flagged_until", "bots", "excluded_sources")
 _SHOWN = 3
 
 
-def read_excluded(warehouse: Store, scope: Scope) -> dict[str, Excluded]:
+def read_excluded(
+    warehouse: Store, scope: Scope, *, earlier: tuple[datetime, datetime] = (FOREVER, FOREVER)
+) -> dict[str, Excluded]:
     """Count what is left out of a scope, each exposure under one cause.
 
     Args:
         warehouse: The open store.
         scope: Which rows count.
+        earlier: From when until when variants had other weights than now.
 
     Returns:
         Every cause that there is, in the order of :data:`CAUSES`; zeros where none applies.
     """
-    rows = warehouse.query("portable/excluded_exposures", **_values(scope)).to_dicts()
+    began, reweighted = map(naive, earlier)
+    values = {**_values(scope), "began": began, "reweighted": reweighted}
+    rows = warehouse.query("portable/excluded_exposures", **values).to_dicts()
     found = {
         row["cause"]: Excluded(
             units=int(row["units"]),

@@ -92,6 +92,12 @@ class Run:
             rates_now=registered.rates_now,
         )
 
+    @property
+    def earlier_weights(self) -> tuple[datetime, datetime]:
+        """From when until when variants had other weights; equal moments where never."""
+        since = self.started_at or self.now
+        return self.exposed_since or since, since
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -106,7 +106,7 @@ def measure_units(
     days = find_special_days(run, first=first_at, last=last_at, zone=zone)
     calendar, novelty = view_calendar(warehouse, scope, days), view_novelty(warehouse, scope)
     final = compare_creatives(warehouse, replace(scope, final=True))
-    excluded = read_excluded(warehouse, scope)
+    excluded = read_excluded(warehouse, scope, earlier=run.earlier_weights)
     return Scorecard(
         experiment=experiment.key,
         as_of=question.as_of or survey.newest or run.now,
@@ -121,7 +121,7 @@ def measure_units(
             *note_unknown(read_unknown(warehouse, scope)),
             *note_mismatches(warehouse, scope, run),
             *note_rates(listed_metrics(experiment), run.rates, run.rates_now),
-            *note_reweighted(run, zone),
+            *note_reweighted(run, question.as_of, zone),
             *note_split(srm, run),
             *note_calendar(calendar, run),
             *note_part_week(experiment, run, zone),

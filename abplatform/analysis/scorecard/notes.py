@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -159,16 +160,28 @@ def note_rates(metrics: Iterable[Metric], fixed: Rates | None, now: Rates | None
     return [Warned("rates_of_the_start", text)]
 
 
-def note_reweighted(run: Run, zone: ZoneInfo) -> list[Warned]:
-    """Say since when units are compared, where that is not the start."""
-    since = run.started_at
-    if since is None or run.exposed_since is None or since == run.exposed_since:
+def note_reweighted(run: Run, as_of: datetime | None, zone: ZoneInfo) -> list[Warned]:
+    """Say since when units are compared, where that is not the start.
+
+    Args:
+        run: How it ran.
+        as_of: The moment that is asked about; None for now.
+        zone: Where a workspace day ends.
+    """
+    began, since = run.earlier_weights
+    if began == since:
         return []
+    moment = f"{since.astimezone(zone):%Y-%m-%d %H:%M}"
     text = (
-        f"units have had the weights of now since {since.astimezone(zone):%Y-%m-%d %H:%M}: the "
-        "comparison begins there, and alpha that earlier looks spent stays spent"
+        f"units have had the weights of now since {moment}: the comparison begins there, and alpha "
+        "that earlier looks spent stays spent"
     )
-    return [Warned("earlier_weights", text)]
+    if as_of is not None and as_of < since:
+        text = (
+            f"it was re-weighted at {moment}, after the moment that is asked about: what was seen "
+            "until then is not compared any more; its looks are in the journal (abp history)"
+        )
+    return [Warned("reweighted", text)]
 
 
 def note_later() -> list[Warned]:

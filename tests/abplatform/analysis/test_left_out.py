@@ -132,6 +132,7 @@ def test_from_log_to_scorecard_each_cause_is_counted(world, make):
         "forced": (1, 2),
         "fallback": (1, 1),
         "holdout": (1, 1),
+        "earlier_weights": (0, 0),
         "outside_phase": (1, 1),
         "excluded_source": (0, 0),
     }

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
+from abplatform.analysis.scorecard import Question, Run
+from abplatform.analysis.verdict import analyze
 from abplatform.domain.assignment import assign
 from abplatform.logs.landing import Landing
 from abplatform.logs.load import ingest
@@ -72,6 +74,17 @@ def look(root, moment, lines=()):
         return judge_experiment(workspace, warehouse, registry.find("lamps"), lineage={})
 
 
+def ask(root, moment, as_of):
+    workspace = at(root, moment)
+    found = Registry(workspace).find("lamps")
+    run, zone = Run.of(found, now=moment), workspace.settings.time_zone
+    with open_store(workspace, "test") as warehouse:
+        question = Question(as_of=as_of)
+        return analyze(
+            warehouse, found.experiment, run=run, question=question, lineage={}, zone=zone
+        )
+
+
 def overall(scorecard):
     return next(one for one in scorecard.lifts if one.metric == "ctr" and one.category is None)
 
@@ -97,7 +110,9 @@ def test_a_trend_does_not_pass_for_a_lift(shop):
     found = overall(scorecard)
     assert found.ci_low < 0 < found.ci_high
     assert found.n_control + found.n_treatment == 5 * 1_200
-    assert "earlier_weights" in {note.code for note in scorecard.warnings}
+    assert "reweighted" in {note.code for note in scorecard.warnings}
+    assert scorecard.excluded["earlier_weights"].exposures == 5 * 1_200
+    assert scorecard.excluded["outside_phase"].exposures == 0
     assert scorecard.srm.verdict == "ok"
     counts = {"baseline": [0, 0], "generated": [0, 0]}
     variant = {}
@@ -119,6 +134,21 @@ def test_units_that_moved_are_compared_where_they_stand_now(shop):
     scorecard = look(shop, START + timedelta(days=40), [*early, *late])
     assert "mixed_units" not in {note.code for note in scorecard.warnings}
     assert scorecard.units == 1_200
+
+
+def test_a_moment_before_the_reweighting_compares_nothing_and_says_why(shop):
+    """Asked as of a moment before, a scorecard has no units and names the re-weighting since."""
+    early = list(traffic(shop, range(5), rate=0.4, users=200))
+    reweigh(shop, 50, 50, CHANGE)
+    late = list(traffic(shop, range(5, 7), rate=0.4, users=200, seed=2))
+    now = START + timedelta(days=40)
+    assert look(shop, now, [*early, *late]).units == 200
+    scorecard = ask(shop, now, CHANGE - timedelta(days=1))
+    said = {note.code: note.message for note in scorecard.warnings}
+    assert scorecard.units == 0
+    assert "re-weighted at 2026-09-06 00:00, after the moment" in said["reweighted"]
+    assert scorecard.excluded["earlier_weights"].exposures == 4 * 200
+    assert "begins there" in {n.code: n.message for n in ask(shop, now, now).warnings}["reweighted"]
 
 
 def test_earlier_looks_are_set_aside_and_what_they_spent_stays_spent(shop):

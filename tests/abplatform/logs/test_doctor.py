@@ -98,6 +98,7 @@ def test_a_sound_workspace_has_nothing_to_complain_of(shop):
     assert set(found) >= {
         "space",
         "journal",
+        "edits",
         "segments",
         "open",
         "warehouse",
@@ -125,6 +126,13 @@ def append(path, content):
 
 def segment(shop):
     return sealed_segments(shop)[0].path
+
+
+def rewrite(shop, before, first, second):
+    """Write another spec: the first place has one new text, all others have the second."""
+    path = shop.root / "experiments" / "lamps.yaml"
+    head, tail = path.read_text().split(before, 1)
+    path.write_text(head + first + tail.replace(before, second))
 
 
 DAMAGE = {
@@ -183,6 +191,16 @@ DAMAGE = {
         "warn",
     ),
     "no warehouse": (lambda shop: shop.warehouse.unlink(), "warehouse", "warn"),
+    "an edit that waits for a phase": (
+        lambda shop: rewrite(shop, "weight: 50", "weight: 60", "weight: 40"),
+        "edits",
+        "warn",
+    ),
+    "a spec that cannot be read": (
+        lambda shop: rewrite(shop, "key: lamps", "key: lamps\nkeys: [", "keys: ["),
+        "edits",
+        "warn",
+    ),
     "a torn ingest": (
         lambda shop: append(shop.landing / "ingests.jsonl", b'{"at'),
         "ingests",

@@ -1,7 +1,7 @@
 -- One row per reason for which exposures of one experiment up to a moment are left out of its
 -- scorecard: cause, exposures, units, impressions. Each exposure has one cause, the first that
--- applies in this order: excluded_source, outside_phase, forced, fallback or holdout, mixed_units,
--- bots (unless they count).
+-- applies in this order: excluded_source, earlier_weights (from $began until $reweighted),
+-- outside_phase, forced, fallback or holdout, mixed_units, bots (unless they count).
 SELECT
     cause,
     COUNT(*) AS exposures,
@@ -13,6 +13,7 @@ FROM (
         impressions,
         CASE
             WHEN source IN (SELECT UNNEST($excluded_sources)) THEN 'excluded_source'
+            WHEN outside_phase AND ts >= $began AND ts < $reweighted THEN 'earlier_weights'
             WHEN outside_phase THEN 'outside_phase'
             WHEN reason <> 'assigned' THEN reason
             WHEN mixed_at < $flagged_until THEN 'mixed_units'
