@@ -7,31 +7,28 @@ from the warehouse. Whoever serves holds one reference to the newest, so that no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Generic, TypeVar
 
 import msgspec
 
-from abplatform.creatives import CATALOGUE_FILE, LINEAGE_FILE, read_catalogue, read_lineage
-from abplatform.domain import experiment as words
+from abplatform.creatives import CATALOGUE_FILE, LINEAGE_FILE
 from abplatform.domain.assignment import AssignmentPlan
 from abplatform.domain.catalog import Lineage
-from abplatform.domain.experiment import CreativeChoice, Experiment, State, Variant
-from abplatform.errors import AbplatformError
+from abplatform.domain.experiment import Experiment, State, Variant
 from abplatform.logs.privacy import pseudonyms_of
 from abplatform.traffic.journal import JournalRow
-from abplatform.traffic.lineup import (
-    Stock,
-    baseline_stock,
-    birth_week,
-    pending_in,
-    rejected_in,
-    stock_of,
+from abplatform.traffic.lineup import Stock, birth_week, pending_in, rejected_in
+from abplatform.traffic.policies import Policy
+from abplatform.traffic.policies.snapshots import CURRENT_FILE
+from abplatform.traffic.reading import (
+    Gallery,
+    Kept,
+    Knowledge,
+    read_gallery,
+    read_knowledge,
+    read_shop,
 )
-from abplatform.traffic.policies import Policy, make_policy
-from abplatform.traffic.policies.snapshots import CURRENT_FILE, Snapshot, read_current
 from abplatform.traffic.registry import RegisteredExperiment, Registry, Review, plan_of
 from abplatform.traffic.registry.replay import replay, replay_halted, replay_reviews
 from abplatform.traffic.registry.withdrawals import replay_withdrawn
@@ -122,9 +119,9 @@ class ConfigReader:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._gallery = _Kept(_read_gallery)
-        self._catalogue = _Kept(_read_categories)
-        self._knowledge = _Kept(_read_knowledge)
+        self._gallery = Kept(read_gallery)
+        self._catalogue = Kept(read_shop)
+        self._knowledge = Kept(read_knowledge)
 
     def read(self) -> Config:
         """Read everything that decides.
@@ -147,12 +144,14 @@ class ConfigReader:
         reviews = replay_reviews(rows)
         withdrawn = replay_withdrawn(rows).among(gallery.creatives.values())
         excluded = {**rejected_in(reviews), **dict.fromkeys(withdrawn, "withdrawn")}
+        experiments = {
+            key: _serve(workspace, one, gallery, reviews, excluded, know=know)
+            for key, one in started.items()
+        }
+        digests = (gallery.digest, shop.digest, know.current[0] if know.current else None)
         return Config(
-            version=_version(workspace, known, rows, gallery, shop, know=know),
-            experiments={
-                key: _serve(workspace, one, gallery, reviews, excluded, know=know)
-                for key, one in started.items()
-            },
+            version=_version(experiments, known, rows, *digests),
+            experiments=experiments,
             layers=_layers(one.experiment for one in started.values()),
             baselines=gallery.baselines,
             excluded=excluded,
@@ -217,120 +216,16 @@ def _switch_off(
 
 
 _SERVED = frozenset({State.RUNNING, State.PAUSED})
-_Read = TypeVar("_Read")
-
-
-class _Kept(Generic[_Read]):
-    """What was read of a file, kept until the file changes."""
-
-    def __init__(self, read: Callable[[Path], _Read]) -> None:
-        self._read = read
-        self._signature: tuple[int, ...] | None = None
-        self._value: _Read | None = None
-
-    def of(self, folder: Path, file: Path) -> _Read:
-        """Return what a folder holds; it is read again when the file in it has changed."""
-        signature = _signature(file)
-        if self._value is None or signature != self._signature:
-            self._value = self._read(folder)
-            self._signature = signature
-        return self._value
-
-
-def _signature(file: Path) -> tuple[int, ...]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return ()
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-@dataclass(slots=True)
-class _Gallery:
-    """All creatives, and the stocks that experiments have drawn from them so far."""
-
-    creatives: Mapping[str, Lineage]
-    baselines: Stock
-    digest: str
-    stocks: dict[tuple[CreativeChoice, str, str | None], Stock] = field(default_factory=dict)
-
-    def stock(self, choice: CreativeChoice, week: str, checkpoint: str | None) -> Stock:
-        """Return a variant's creatives by product."""
-        asked = (choice, week, checkpoint)
-        if asked not in self.stocks:
-            every = self.creatives.values()
-            self.stocks[asked] = stock_of(every, choice, week=week, checkpoint=checkpoint)
-        return self.stocks[asked]
-
-
-def _read_gallery(root: Path) -> _Gallery:
-    lineage = read_lineage(root)
-    digest = hashlib.sha256("".join(lineage).encode()).hexdigest()
-    return _Gallery(lineage, baseline_stock(lineage.values()), digest)
-
-
-@dataclass(slots=True)
-class _Knowledge:
-    """What policies rest on, and those made of it so far, with all that they remember."""
-
-    current: tuple[str, Snapshot] | None
-    problems: tuple[AbplatformError, ...] = ()
-    made: dict[tuple[str, str], Policy] = field(default_factory=dict)
-
-    def policy(self, asked: words.Policy, gallery: _Gallery) -> Policy:
-        """Return what chooses within a variant."""
-        name = (repr(asked), gallery.digest if asked.rules else "")
-        if name not in self.made:
-            self.made[name] = make_policy(asked, self.current, gallery.creatives)
-        return self.made[name]
-
-
-def _read_knowledge(folder: Path) -> _Knowledge:
-    """Read the snapshot in force; without one, and with a broken one, nothing is known."""
-    try:
-        return _Knowledge(read_current(folder))
-    except AbplatformError as error:
-        return _Knowledge(None, (error,))
-
-
-@dataclass(frozen=True, slots=True)
-class _Shop:
-    """Product to category and back, and what is wrong with the catalogue."""
-
-    categories: Mapping[str, str]
-    products: Mapping[str, tuple[str, ...]]
-    digest: str
-    problems: tuple[AbplatformError, ...] = ()
-
-
-def _read_categories(folder: Path) -> _Shop:
-    """Read a catalogue's categories; a workspace without a catalogue has none."""
-    problems: tuple[AbplatformError, ...] = ()
-    categories: dict[str, str] = {}
-    if folder.exists():
-        try:
-            found = read_catalogue(folder).products
-            categories = {one.product_id: one.category.path for one in found}
-        except AbplatformError as error:
-            problems = (error,)
-    below: dict[str, list[str]] = {}
-    for product_id, path in categories.items():
-        names = path.split("/")
-        for depth in range(1, len(names) + 1):
-            below.setdefault("/".join(names[:depth]), []).append(product_id)
-    products = {path: tuple(names) for path, names in below.items()}
-    digest = hashlib.sha256(msgspec.json.encode(categories)).hexdigest()
-    return _Shop(categories, products, digest, problems)
 
 
 def _serve(
     workspace: Workspace,
     registered: RegisteredExperiment,
-    gallery: _Gallery,
+    gallery: Gallery,
     reviews: Mapping[str, Review],
     excluded: Mapping[str, str],
     *,
-    know: _Knowledge,
+    know: Knowledge,
 ) -> ServedExperiment:
     experiment = registered.experiment
     began = registered.started_at or registered.phases[0].starts_at
@@ -379,20 +274,19 @@ def _layers(experiments: Iterable[Experiment]) -> dict[str, tuple[str, ...]]:
 
 
 def _version(
-    workspace: Workspace,
+    experiments: Mapping[str, ServedExperiment],
     known: Mapping[str, RegisteredExperiment],
     rows: Sequence[JournalRow],
-    gallery: _Gallery,
-    shop: _Shop,
-    *,
-    know: _Knowledge,
+    *digests: str | None,
 ) -> str:
+    """Name a config by all that decides: also by edits that take effect without a journal row."""
     inputs = {
         "journal": rows[-1].sha256 if rows else None,
-        "specs": {key: one.spec_sha256 for key, one in known.items()},
-        "creatives": gallery.digest,
-        "categories": shop.digest,
-        "snapshot": know.current[0] if know.current else None,
-        "holdout": workspace.settings.holdout,
+        "experiments": {
+            key: [repr(known[key].experiment), one.plan.phase.number, one.plan.running]
+            for key, one in experiments.items()
+        },
+        "holdout": {key: one.plan.holdout for key, one in experiments.items()},
+        "read": digests,
     }
     return hashlib.sha256(msgspec.json.encode(inputs, order="sorted")).hexdigest()[:12]

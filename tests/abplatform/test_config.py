@@ -104,6 +104,16 @@ def test_a_reader_sees_every_change(workspace):
     assert len(versions) == len(changes)  # a broken YAML file decides nothing
 
 
+def test_version_changes_with_a_safe_edit(workspace):
+    """An edit that takes effect by itself gives the config another version."""
+    before = build_config(workspace)
+    path = workspace.experiments / "lamps.yaml"
+    path.write_text(f"{path.read_text()}forced: {{generated: [qa]}}\n")
+    after = build_config(workspace)
+    assert after.experiments["lamps"].plan.forced == {"qa": "generated"}
+    assert after.version != before.version
+
+
 def test_a_broken_yaml_is_named_and_the_rest_is_served(workspace):
     """What was started runs on as it was started, whatever becomes of its file."""
     (workspace.experiments / "lamps.yaml").write_text("key: [")
