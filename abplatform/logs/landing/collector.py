@@ -116,6 +116,15 @@ class Collector:
         """
         return self._soon.append(source, lines, stored=stored)
 
+    def prepare(self, source: str) -> None:
+        """Open a source's segment now, so that the first of :meth:`append_soon` waits for nothing.
+
+        Raises:
+            IngestError: The source's name.
+            StoreError: The disk fails.
+        """
+        self._soon.prepare(source)
+
     @property
     def alive(self) -> bool:
         """Whether lines are still taken and synced."""

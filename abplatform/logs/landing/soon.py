@@ -47,7 +47,6 @@ class SoonLanding:
         self._guard = GuardWatch(workspace)
         self._open: dict[str, OpenSegment] = {}
         self._unsynced: set[str] = set()
-        self._full: list[OpenSegment] = []
         self._lock = threading.Lock()
         self._dirty = threading.Event()
         self._closing = threading.Event()
@@ -78,6 +77,16 @@ class SoonLanding:
         self._dirty.set()
         return len(lines)
 
+    def prepare(self, source: str) -> None:
+        """Open a source's segment; see :meth:`abplatform.logs.landing.Collector.prepare`."""
+        check_source(source)
+        try:
+            with self._lock:
+                if source not in self._open:
+                    self._open[source] = self._create(source)
+        except OSError as error:
+            raise unwritable(error, self._workspace.landing) from error
+
     def close(self) -> None:
         """Sync, seal, and take nothing more."""
         self._closing.set()
@@ -95,10 +104,7 @@ class SoonLanding:
             return
         segment = self._open.get(source)
         if segment is None:
-            folder = self._workspace.landing / "open" / source
-            folder = folder / hour_of(self._workspace.clock())
-            segment = OpenSegment.create(folder, opened=time.monotonic())
-            self._open[source] = segment
+            segment = self._open[source] = self._create(source)
         whole = segment.size
         try:
             segment.write(lines)
@@ -108,9 +114,10 @@ class SoonLanding:
                 os.ftruncate(segment.file.fileno(), whole)
             raise
         self._unsynced.add(source)
-        if segment.size >= SEGMENT_BYTES:
-            self._full.append(self._open.pop(source))
-            self._unsynced.discard(source)
+
+    def _create(self, source: str) -> OpenSegment:
+        folder = self._workspace.landing / "open" / source / hour_of(self._workspace.clock())
+        return OpenSegment.create(folder, opened=time.monotonic())
 
     def _keep_synced(self) -> None:
         while not self._closing.is_set():
@@ -118,8 +125,11 @@ class SoonLanding:
             self._closing.wait(SYNC_SECONDS)
             self._dirty.clear()
             self._sync()
-            self._seal(everything=False)
-        self._seal(everything=True)
+            self._seal(self._take_due())
+        with self._lock:
+            last = list(self._open.values())
+            self._open.clear()
+        self._seal(last)
 
     def _sync(self) -> None:
         with self._lock:
@@ -136,17 +146,39 @@ class SoonLanding:
                         del self._open[source]
                     segment.file.close()
 
-    def _seal(self, *, everything: bool) -> None:
+    def _take_due(self) -> list[OpenSegment]:
+        """Take segments that are full or 60 s old out of use; another one is ready before.
+
+        One in which nothing was written gets none: its source has fallen silent.
+        """
         due = time.monotonic() - SEAL_SECONDS
         with self._lock:
-            for source in sorted(self._open):
-                if everything or self._open[source].opened <= due:
-                    self._full.append(self._open.pop(source))
-                    self._unsynced.discard(source)
-            full, self._full = self._full, []
-        for segment in full:
+            asked = [
+                (source, segment)
+                for source, segment in self._open.items()
+                if segment.size >= SEGMENT_BYTES or segment.opened <= due
+            ]
+        taken = []
+        for source, segment in asked:
+            with contextlib.suppress(OSError):
+                following = self._create(source) if segment.size else None
+                with self._lock:
+                    if self._open.get(source) is segment:
+                        taken.append(self._open.pop(source))
+                        self._unsynced.discard(source)
+                        if following is not None:
+                            self._open[source] = following
+                    elif following is not None:
+                        taken.append(following)
+        return taken
+
+    def _seal(self, segments: Sequence[OpenSegment]) -> None:
+        for segment in segments:
             # On a full disk it stays under open/ without a writer, for the next seal to take.
             with contextlib.suppress(OSError, AbplatformError), segment.file:
+                if segment.size == 0:
+                    segment.path.unlink()
+                    continue
                 segment.sync()
                 source = segment.path.parent.parent.name
                 digest = segment.hasher.hexdigest()

@@ -132,7 +132,10 @@ class Recorder:
         try:
             if collector is not None:
                 collector.close()
-            self._collector = Collector(self._workspace)
+            fresh = Collector(self._workspace)
+            self._collector = fresh
+            for source in (SERVICE, CLICKS):
+                fresh.prepare(source)
             self.trouble = None
         except (AbplatformError, OSError) as error:
             self._say(str(error))

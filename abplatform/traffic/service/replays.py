@@ -26,7 +26,8 @@ class ClicksTaken:
     def __init__(self, workspace: Workspace, source: str, window: timedelta) -> None:
         self._window = window
         self._by_hour: dict[str, set[bytes]] = {}
-        earliest = hour_of(workspace.clock() - window)
+        # A segment may hold what came a while after its folder's hour.
+        earliest = hour_of(workspace.clock() - window - timedelta(hours=1))
         for path in workspace.landing.glob(f"*/{source}/*/*.jsonl"):
             hour = path.parent.name
             if hour >= earliest:

@@ -13,7 +13,7 @@ import pytest
 
 from abplatform.durable import FAULT
 from abplatform.errors import DiskFull, IngestError, StoreError
-from abplatform.logs.landing import Collector, Landing, appending, sealed_segments
+from abplatform.logs.landing import Collector, Landing, appending, sealed_segments, soon
 from abplatform.logs.landing.soon import SYNC_SECONDS
 from abplatform.workspace import Settings, Workspace
 
@@ -254,3 +254,19 @@ def test_a_closed_collector_takes_nothing_soon(workspace):
     assert not collector.alive
     with pytest.raises(StoreError, match="closed"):
         collector.append_soon("web", [b"y"])
+
+
+def test_a_segment_that_is_due_is_replaced_before_it_is_sealed(workspace, monkeypatch):
+    """Full segments are sealed behind the back of whoever appends; no line is lost or doubled."""
+    monkeypatch.setattr(soon, "SEGMENT_BYTES", 1000)
+    sent = [f"{number:06d}".encode() for number in range(2000)]
+    with Collector(workspace) as collector:
+        collector.prepare("web")
+        collector.prepare("silent")
+        for first in range(0, len(sent), 20):
+            collector.append_soon("web", sent[first : first + 20])
+            time.sleep(0.002)
+    assert sorted(lines_of(workspace)) == sent
+    assert len(sealed_segments(workspace)) > 2
+    assert {segment.source for segment in sealed_segments(workspace)} == {"web"}
+    assert not list(workspace.landing.glob("open/*/*/*"))

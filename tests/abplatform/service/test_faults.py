@@ -44,11 +44,11 @@ class Load:
             thread.join()
 
     def wait_for(self, decisions):
-        """Wait until so many decisions are answered."""
+        """Wait until so many decisions are answered, and some events acknowledged."""
         deadline = time.monotonic() + 20
-        while len(self.answers) < decisions and time.monotonic() < deadline:
+        while len(self.answers) < decisions or len(self.events) < 5:
+            assert time.monotonic() < deadline
             time.sleep(0.005)
-        assert len(self.answers) >= decisions
 
     def _call(self, number):
         connection = http.client.HTTPConnection(self.address, timeout=20)
