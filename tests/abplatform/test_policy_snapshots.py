@@ -181,7 +181,7 @@ def start(workspace, choose):
     Registry(workspace).start("lamps", at=MONDAY, who="t")
 
 
-def land(workspace, tmp_path, clicks, *, name="log", bots=()):
+def land(workspace, tmp_path, clicks, *, name="log", bots=(), assignments=None):
     """Bring in ten impressions a creative, of which some are clicked."""
     lines = []
     for creative, clicked in clicks.items():
@@ -193,8 +193,7 @@ def land(workspace, tmp_path, clicks, *, name="log", bots=()):
                 "event_type": "impression",
                 "event_id": event_id,
                 "ts": ts,
-                "experiment": "lamps",
-                "variant": variant,
+                "assignments": assignments or [{"experiment": "lamps", "variant": variant}],
                 "unit_id": f"u-{event_id}",
                 "creative_id": creative,
                 "product_id": "p1",
@@ -267,6 +266,19 @@ def test_nothing_new_keeps_the_name(workspace, tmp_path):
     assert (workspace.snapshots / CURRENT_FILE).read_bytes() == content
     land(workspace, tmp_path, {"good": 1}, name="more")
     assert (workspace.snapshots / CURRENT_FILE).read_bytes() != content
+
+
+def test_an_impression_of_two_experiments_is_counted_once(workspace, tmp_path):
+    """Where running experiments of two layers share an impression, it is one impression."""
+    start(workspace, "thompson")
+    (workspace.experiments / "shelves.yaml").write_text(
+        (YAML % "uniform").replace("lamps", "shelves")
+    )
+    Registry(workspace).start("shelves", at=MONDAY, who="t")
+    variants = [{"experiment": key, "variant": "generated"} for key in ("lamps", "shelves")]
+    land(workspace, tmp_path, {"good": 2}, assignments=variants)
+    _, known = read_current(workspace.snapshots)
+    assert known.creatives == {"good": Seen("home/light", 9, 2)}
 
 
 @pytest.mark.parametrize("choose", ["uniform", "rules, rules: [{prefer: {mood: [calm]}}]"])
@@ -359,6 +371,17 @@ def test_the_champion_scores_every_creative_once(workspace, tmp_path, capsys):
     assert later.checkpoint == second
     assert later.rewards[one] != known.rewards[one]
     assert build_config(workspace).scores == later.rewards
+
+
+def test_scores_are_kept_for_records_alone(workspace, tmp_path):
+    """The weekly turn has the champion score creatives also where every policy is uniform."""
+    start(workspace, "uniform")
+    assert renew_snapshot(workspace, score=True) is None  # there is no champion
+    promote_model(workspace, tmp_path, 1)
+    one = draw(workspace, 1)
+    assert renew_snapshot(workspace) is None
+    assert renew_snapshot(workspace, score=True) is not None
+    assert list(build_config(workspace).scores) == [one]
 
 
 def test_a_policy_learns_who_is_best_and_keeps_its_propensities_honest(tmp_path):

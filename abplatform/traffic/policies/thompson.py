@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from abplatform.domain.targeting import Context
+from abplatform.stats.best import best_probabilities
 from abplatform.traffic.policies.snapshots import Prior, Snapshot, prior_of
 
 __all__ = ["CACHED", "Thompson"]
@@ -38,6 +39,8 @@ class Thompson:
         self.snapshot = sha256
         self._known = snapshot
         self._cached = lru_cache(maxsize=CACHED)(self._probabilities)
+        # What computes is loaded now, while a config is built, and not while somebody waits.
+        best_probabilities([1.0, 1.0], [1.0, 1.0])
 
     def distribution(self, context: Context, eligible: tuple[str, ...]) -> tuple[float, ...]:
         """Return each creative's probability to be the best; unknown ones have their prior."""
@@ -46,8 +49,6 @@ class Thompson:
         return self._cached(eligible, unknown)
 
     def _probabilities(self, eligible: tuple[str, ...], unknown: Prior) -> tuple[float, ...]:
-        from abplatform.stats.best import best_probabilities
-
         # Sorted, so that the same creatives in another order have the same bits.
         names = sorted(eligible)
         posteriors = [self._posterior(name, unknown) for name in names]
