@@ -80,6 +80,7 @@ class _Record(msgspec.Struct):
     eligible: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
     category: str | None = None
+    asked_category: str | None = None
     channel: str | None = None
     country: str | None = None
     placement: str | None = None
@@ -159,4 +160,5 @@ def _situation(record: _Record) -> Situation:
 
 def _context(record: _Record) -> Mapping[str, str | int | float | bool | None]:
     words = {name: getattr(record, name) for name in _WORDS}
+    words["category"] = record.asked_category or record.category
     return {**record.attributes, **{name: word for name, word in words.items() if word is not None}}

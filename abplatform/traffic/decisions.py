@@ -124,6 +124,7 @@ class DecisionRecord(
         reason: ``assigned``, ``forced``, ``fallback``, or the first rule that excluded the unit.
         allocation: How that came; None where nothing was found to ask.
         policy: What chose among the eligible.
+        asked_category: The one that targeting and policy were told, where it is not the product's.
         eligible: Creative ids; ``probabilities`` and ``scores`` have their order.
         excluded: Creatives that were not eligible, to the reason.
         probabilities: With which each was to be chosen, floor included.
@@ -154,6 +155,7 @@ class DecisionRecord(
     attributes: Attributes = {}
     product_id: str | None = None
     category: str | None = None
+    asked_category: str | None = None
     eligible: tuple[str, ...] = ()
     excluded: Mapping[str, str] = {}
     probabilities: tuple[float, ...] = ()
@@ -223,6 +225,7 @@ def decide(config: Config, request: Request, *, decision_id: str, at: datetime) 
             "floor_draw": choice.floor_draw,
             "stratum": _stratum(lineup.eligible, choice.probabilities),
         }
+    shown_category = config.categories.get(product_id or "", category)
     return DecisionRecord(
         schema=CURRENT_SCHEMA,
         event_id=decision_id,
@@ -240,7 +243,8 @@ def decide(config: Config, request: Request, *, decision_id: str, at: datetime) 
         segment=asked.segment,
         attributes=asked.attributes,
         product_id=product_id,
-        category=config.categories.get(product_id or "", category),
+        category=shown_category,
+        asked_category=category if category != shown_category else None,
         eligible=lineup.eligible,
         excluded=lineup.excluded,
         scores=_scores(config, lineup.eligible),

@@ -221,14 +221,16 @@ def decided(tmp_path_factory):
     Registry(workspace).start("lamps", at=began, who="t")
     # The fourth has not been seen yet: it gets the prior of its category.
     seen = {one.creative_id: Seen("home", n=1000, k=20 + 4 * i) for i, one in enumerate(made[:3])}
-    prior = Prior(clicks=2.0, misses=80.0)
-    snapshot = Snapshot(creatives=seen, priors={"": prior, "home": prior})
+    priors = {"": Prior(2.0, 80.0), "home": Prior(2.0, 80.0), "home/light": Prior(3.0, 70.0)}
+    snapshot = Snapshot(creatives=seen, priors=priors)
     keep_snapshot(workspace.snapshots, snapshot, data_version="", at=began)
     config, rng = build_config(workspace), np.random.default_rng(6)
-    lines, asked = [], RequestContext(product_ids=["p1"], channel="app")
+    # Some pages ask for a wider category than the product's, which the policy is told.
+    asked = [RequestContext(product_ids=["p1"], category=name) for name in (None, "home")]
+    lines = []
     for number in range(1500):
         at = began + timedelta(minutes=1, seconds=number)
-        request = Request(unit_id=f"u{number % 900}", experiment="lamps", context=asked)
+        request = Request(unit_id=f"u{number % 900}", experiment="lamps", context=asked[number % 2])
         record = decide(config, request, decision_id=new_decision_id(at), at=at)
         shown = impression_of(record)
         lines += [msgspec.json.encode(record), msgspec.json.encode(shown)]

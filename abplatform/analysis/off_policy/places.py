@@ -18,6 +18,7 @@ Vector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 _PLACE: Final = ["shelf", "position"]
+_ASKED: Final = [*_PLACE, *CONTEXT, "situation"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +59,13 @@ class Places:
         places = places.with_columns(start=pl.col("size").cum_sum() - pl.col("size"))
         # A creative keeps its number over the places of its shelf.
         all_cells = places.join(shelves, on="shelf", maintain_order="left_right")
-        asked = rows.select(*_PLACE, *CONTEXT).unique(maintain_order=True)
+        asked = rows.select(_ASKED).unique(maintain_order=True)
         asked = asked.join(places, on=_PLACE, nulls_equal=True, maintain_order="left")
         asked = asked.with_row_index("which")
-        found = _distributions(asked, shelves, target)
+        found = _distributions(asked, shelves, logged, target)
         rows = rows.join(
-            asked.select("which", "start", *_PLACE, *CONTEXT),
-            on=[*_PLACE, *CONTEXT],
+            asked.select("which", "start", *_ASKED),
+            on=_ASKED,
             nulls_equal=True,
             maintain_order="left",
         ).join(shelves, on=["shelf", "creative_id"], maintain_order="left")
@@ -123,14 +124,18 @@ def _situations(rows: pl.DataFrame) -> list[int]:
 
 
 def _distributions(
-    asked: pl.DataFrame, shelves: pl.DataFrame, target: Target
+    asked: pl.DataFrame, shelves: pl.DataFrame, logged: LoggedChoices, target: Target
 ) -> tuple[tuple[int, Vector], ...]:
     """Return where each place's cells begin, and the target's probabilities of all of them."""
     names = {
         str(shelf): tuple(part["creative_id"])
         for (shelf,), part in shelves.group_by("shelf", maintain_order=True)
     }
-    rows = zip(asked["shelf"], asked["position"], asked["start"], contexts_of(asked), strict=True)
+    contexts = contexts_of(asked)
+    for row, situation in enumerate(asked["situation"]):
+        if situation is not None and logged.decided is not None:
+            contexts[row] = logged.decided.situations[situation].context
+    rows = zip(asked["shelf"], asked["position"], asked["start"], contexts, strict=True)
     return tuple(
         (int(start), np.array(target.distribution(context, names[shelf], position)))
         for shelf, position, start, context in rows
