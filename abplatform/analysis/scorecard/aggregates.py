@@ -37,6 +37,7 @@ from abplatform.analysis.scorecard.notes import (
     note_later,
     note_no_traffic,
     note_outside,
+    note_reweighted,
     note_samples,
 )
 from abplatform.analysis.scorecard.pairwise import compare_treatments
@@ -144,6 +145,7 @@ def measure_aggregates(
         *note_split(card.srm, run),
         *note_harm(card.harmed),
         *strata.warnings,
+        *note_reweighted(run, question.as_of, zone),
         *note_calendar(card.calendar, run),
         *note_part_week(experiment, run, zone),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -168,6 +168,8 @@ def view_reports(
 def running_days(experiment: Experiment, run: Run | None, zone: ZoneInfo) -> Days:
     """Return the days in which an experiment ran; all, where it was assigned elsewhere.
 
+    One that was re-weighted counts from the first whole day with the weights of now.
+
     Args:
         experiment: As its YAML says.
         run: How it ran, or None where nobody knows.
@@ -175,7 +177,10 @@ def running_days(experiment: Experiment, run: Run | None, zone: ZoneInfo) -> Day
     """
     if run is None or run.started_at is None or experiment.assignment == "external":
         return FIRST_DAY, LAST_DAY
-    first, last = run.started_at.astimezone(zone).date(), LAST_DAY
+    began, since = (moment.astimezone(zone) for moment in run.earlier_weights)
+    first, last = since.date(), LAST_DAY
+    if began < since and since.time() != time():
+        first += timedelta(days=1)
     if run.ended_at is not None:
         last = (run.ended_at.astimezone(zone) - timedelta.resolution).date()
     return first, last

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from abplatform.analysis.scorecard import Question, Run
+from abplatform.analysis.scorecard import Question, Run, running_days
 from abplatform.analysis.verdict import analyze
 from abplatform.domain.assignment import assign, assign_many
 from abplatform.logs.landing import Landing
@@ -244,3 +245,17 @@ def test_the_error_rate_survives_a_reweighting(shop):
         pooled += finds_a_lift(*counted(mine, units, rates, rng))
     assert 1 <= anew <= 17  # 150 draws at 5 %: outside by chance once in a thousand
     assert pooled > 140
+
+
+@pytest.mark.parametrize(
+    ("since", "first"),
+    [(START, 1), (CHANGE, 6), (CHANGE + timedelta(hours=9), 7)],
+    ids=["as it started", "at midnight", "in mid-day"],
+)
+def test_reports_count_from_the_first_whole_day(make, since, first):
+    """A reported day of two sets of weights is not compared; the day of the start is."""
+    run = Run(now=CHANGE, started_at=since, exposed_since=START)
+    days = running_days(make(key="lamps"), run, ZoneInfo("UTC"))
+    assert days[0] == date(2026, 9, first)
+    plain = Run(now=CHANGE, started_at=CHANGE + timedelta(hours=9))
+    assert running_days(make(key="lamps"), plain, ZoneInfo("UTC"))[0] == date(2026, 9, 6)
