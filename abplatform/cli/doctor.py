@@ -50,6 +50,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
     yield checkup.check_space(workspace)
     yield from _check_journal(workspace)
     yield from _check_edits(workspace)
+    yield from _check_snapshots(workspace)
     with workspace.lock("doctor"):
         with progress("hashing the landing") as advance:
             yield from checkup.check_landing(workspace, advance)
@@ -97,6 +98,35 @@ def _check_edits(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("edits", "warn", f"{error.place}: {error.message}", remedy)
     if not unapplied:
         yield Finding("edits", "ok", "running experiments are what their YAML says")
+
+
+def _check_snapshots(workspace: Workspace) -> Iterator[Finding]:
+    """Hash what policies know now and knew before; silent where no policy ever learnt."""
+    from abplatform.errors import StoreError
+    from abplatform.logs.checkup import Finding
+    from abplatform.traffic.policies.snapshots import CURRENT_FILE, read_current, read_snapshot
+
+    found = workspace.snapshots.glob("*.json")
+    kept = sorted(path for path in found if path.name != CURRENT_FILE)
+    if not kept:
+        return
+    damaged = set()
+    try:
+        read_current(workspace.snapshots)
+    except StoreError as error:
+        damaged.add(error.path)
+        yield Finding("snapshots", "fail", f"{error.place}: {error.message}", error.remedy)
+    for path in kept:
+        if path in damaged:
+            continue
+        try:
+            read_snapshot(workspace.snapshots, path.stem)
+        except StoreError as error:
+            damaged.add(path)
+            remedy = "bring the file back from a backup to repeat the decisions that rest on it"
+            yield Finding("snapshots", "fail", f"{error.place}: {error.message}", remedy)
+    if not damaged:
+        yield Finding("snapshots", "ok", f"{len(kept)} kept, each has the sha256 of its name")
 
 
 def _specs_named(rows: list[Any]) -> set[str]:

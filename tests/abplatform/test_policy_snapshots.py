@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from abplatform import checkpoints
+from abplatform.cli.doctor import doctor
 from abplatform.cli.logs import ingest
 from abplatform.cli.policy_snapshots import renew_snapshot
 from abplatform.creatives import append_lineage, save_master
@@ -305,6 +306,29 @@ def test_a_broken_snapshot_stops_no_decision(workspace, tmp_path):
     # The next ingest mends it.
     land(workspace, tmp_path, {"good": 7, "poor": 1})
     assert read_current(workspace.snapshots)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("damage", "remedy"), [(None, None), ("current", "abp ingest"), ("former", "backup")]
+)
+def test_doctor_hashes_every_snapshot(workspace, damage, remedy):
+    """A damaged snapshot is named by its file, with what mends it; sound ones are counted."""
+    former = keep_snapshot(workspace.snapshots, Snapshot(), data_version="v", at=MONDAY)
+    known = Snapshot(creatives={"a": Seen("x", 1, 0)})
+    names = {"former": former}
+    names["current"] = keep_snapshot(workspace.snapshots, known, data_version="w", at=MONDAY)
+    if damage:
+        path = workspace.snapshots / f"{names[damage]}.json"
+        path.write_bytes(path.read_bytes() + b" ")
+    done = CliRunner().invoke(doctor, ["--json", "-w", str(workspace.root)])
+    findings = json.loads(done.stdout)["findings"]
+    (found,) = [one for one in findings if one["check"] == "snapshots"]
+    assert found["status"] == ("fail" if damage else "ok")
+    if damage:
+        assert str(path) in found["message"]
+        assert remedy in found["remedy"]
+    else:
+        assert found["message"].startswith("2 kept")
 
 
 def test_reward_policy_without_a_champion_is_uniform(workspace, tmp_path):
