@@ -140,7 +140,7 @@ class ConfigReader:
         started = {key: one for key, one in known.items() if one.phases and one.state in _SERVED}
         gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
         shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
-        know = self._knowledge.of(workspace.snapshots, workspace.snapshots / CURRENT_FILE)
+        know = self._known()
         reviews = replay_reviews(rows)
         withdrawn = replay_withdrawn(rows).among(gallery.creatives.values())
         excluded = {**rejected_in(reviews), **dict.fromkeys(withdrawn, "withdrawn")}
@@ -213,6 +213,15 @@ def _switch_off(
 ) -> ServedExperiment:
     excluded = {**served.excluded, **gone}
     return replace(served, excluded=excluded, plan=replace(served.plan, running=running))
+
+    def _known(self) -> _Knowledge:
+        """Return what policies know; a broken snapshot is told of, and they know what they knew."""
+        folder = self._workspace.snapshots
+        found = self._knowledge.of(folder, folder / CURRENT_FILE)
+        if found.problems:
+            return replace(self._sound, problems=found.problems)
+        self._sound = found
+        return found
 
 
 _SERVED = frozenset({State.RUNNING, State.PAUSED})

@@ -256,6 +256,19 @@ def test_ingest_renews_what_a_running_policy_knows(workspace, tmp_path):
     assert served[0] is served[1]
 
 
+def test_a_reader_goes_on_with_what_it_knew(workspace, tmp_path):
+    """When the snapshot breaks under a reader, it tells so and keeps the last sound one."""
+    start(workspace, "thompson")
+    land(workspace, tmp_path, {"good": 7, "poor": 1})
+    reader = ConfigReader(workspace)
+    before = ask(reader.read())
+    (workspace.snapshots / CURRENT_FILE).write_bytes(b"{")
+    config = reader.read()
+    assert any(CURRENT_FILE in problem for problem in config.problems)
+    after = ask(config)
+    assert (after.policy, after.probabilities) == (before.policy, before.probabilities)
+
+
 def test_nothing_new_keeps_the_name(workspace, tmp_path):
     """The same logs again, or an ingest of nothing, leave the snapshot in force."""
     start(workspace, "contextual")
