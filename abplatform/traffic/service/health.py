@@ -7,7 +7,8 @@ from typing import Final
 
 from abplatform.errors import AbplatformError
 from abplatform.traffic.service.calls import Call, Reply, json_reply
-from abplatform.traffic.service.openapi import describe, page
+from abplatform.traffic.service.docs_page import docs_page
+from abplatform.traffic.service.openapi import describe
 from abplatform.traffic.service.parts import Parts
 
 __all__ = ["alive", "description", "docs", "metrics", "ready", "show_gauges"]
@@ -27,7 +28,7 @@ async def description(_parts: Parts, _call: Call) -> Reply:
 
 async def docs(_parts: Parts, _call: Call) -> Reply:
     """Describe the API to people."""
-    return Reply(200, page().encode(), b"text/html; charset=utf-8")
+    return Reply(200, docs_page().encode(), b"text/html; charset=utf-8")
 
 
 async def ready(parts: Parts, call: Call) -> Reply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import re
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ from abplatform.traffic.decisions import Request
 from abplatform.traffic.service.answers import Answer
 from abplatform.traffic.service.deciding import MOST_ITEMS
 
-__all__ = ["describe", "page"]
+__all__ = ["describe"]
 
 _REF: Final = "#/components/schemas/{name}"
 _TOKEN: Final[list[dict[str, list[str]]]] = [{"token": []}, {}]
@@ -27,6 +27,24 @@ _ERRORS: Final = {
     "413": "The body is too long.",
     "429": "Too many calls; `Retry-After` says when to come again.",
     "503": "Nothing is acknowledged; send it again after `Retry-After`.",
+}
+
+
+_FIELD: Final = re.compile(r"^ +(\w+): ", re.MULTILINE)
+_ASKED: Final = {
+    "unit_id": "visitor-7",
+    "experiment": "generated-backgrounds",
+    "context": {"product_ids": ["linen-table-lamp-ivory"], "country": "CN", "channel": "app"},
+}
+_HAPPENED: Final = {
+    "schema": 1,
+    "event_type": "conversion",
+    "event_id": "order-1",
+    "ts": "2026-11-02T09:00:00Z",
+    "unit_id": "visitor-7",
+    "kind": "purchase",
+    "value_micros": 18_000_000,
+    "currency": "USD",
 }
 
 
@@ -92,6 +110,8 @@ def describe() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""
     kinds = (Request, Answer, EventReceipt, Readiness, Error)
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for schema in components.values():
+        _describe_fields(schema)
     request = components["Request"]
     request["anyOf"] = [
         {"required": [name], "properties": {name: {"type": "string"}}}
@@ -113,11 +133,17 @@ def describe() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    many = {"type": "array", "items": _ref("Request"), "maxItems": MOST_ITEMS}
+    many = {
+        "type": "array",
+        "items": _ref("Request"),
+        "maxItems": MOST_ITEMS,
+        "examples": [[_ASKED, {"unit_id": "visitor-9", "layer": "feed"}]],
+    }
+    asked = {**_ref("Request"), "examples": [_ASKED]}
     answers = {"type": "array", "items": _ref("Answer")}
-    events = {"type": "array", "items": {"type": "object"}}
+    events = {"type": "array", "items": {"type": "object"}, "examples": [[_HAPPENED]]}
     return {
-        "/v1/decide": {"post": _write("Decide what to show a unit.", _ref("Request"), "Answer")},
+        "/v1/decide": {"post": _write("Decide what to show a unit.", asked, "Answer")},
         "/v1/decide/batch": {
             "post": _write("Decide many at once; answers come in order.", many, answers)
         },
@@ -177,35 +203,13 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def page() -> str:
-    """Return a plain page that describes the API; it fetches nothing from elsewhere."""
-    document = describe()
-    parts = []
-    for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            answers = "".join(
-                f"<li><b>{status}</b> {html.escape(answer['description'])}</li>"
-                for status, answer in sorted(told["responses"].items())
-            )
-            asked = told.get("requestBody", {}).get("content", {}).get("application/json")
-            body = f"<pre>{_pretty(asked['schema'])}</pre>" if asked else ""
-            parts.append(
-                f"<h2>{method.upper()} {html.escape(path)}</h2>"
-                f"<p>{html.escape(told['summary'])}</p>{body}<ul>{answers}</ul>"
-            )
-    for name, schema in document["components"]["schemas"].items():
-        parts.append(f"<h3>{html.escape(name)}</h3><pre>{_pretty(schema)}</pre>")
-    title = html.escape(document["info"]["title"])
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-        "<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>"
-        f"<h1>{title}</h1><p>As data: <a href=/openapi.json>/openapi.json</a></p>{''.join(parts)}"
-    )
-
-
-def _pretty(schema: object) -> str:
-    return html.escape(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode())
+def _describe_fields(schema: dict[str, Any]) -> None:
+    """Move what a docstring says of each field to the field."""
+    told, _, fields = schema.get("description", "").partition("Args:")
+    schema["description"] = " ".join(told.split())
+    found = _FIELD.split(fields)
+    for name, about in zip(found[1::2], found[2::2], strict=True):
+        schema["properties"][name]["description"] = " ".join(about.replace("``", "`").split())
 
 
 def _ref(name: str) -> dict[str, str]:
