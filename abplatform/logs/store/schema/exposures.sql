@@ -7,7 +7,8 @@ CREATE TABLE exposure_outcomes (
     experiment VARCHAR, variant VARCHAR, unit_id VARCHAR, unit_slice INTEGER, event_id VARCHAR,
     ts_micros BIGINT, day DATE, source VARCHAR,
     creative_id VARCHAR, product_id VARCHAR, category VARCHAR,
-    channel VARCHAR, country VARCHAR, segment VARCHAR, reason VARCHAR, impressions BIGINT,
+    channel VARCHAR, country VARCHAR, segment VARCHAR, explored BOOLEAN, stratum VARCHAR,
+    reason VARCHAR, impressions BIGINT,
     first_click_micros BIGINT,     -- null where nobody clicked within the window
     conversions BIGINT, gross_value_micros BIGINT, refunded_value_micros BIGINT,
     cost_micros BIGINT,            -- of this impression

@@ -3,16 +3,16 @@
 SELECT
     segment_number, line, ordinal,
     experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-    creative_id, product_id, category, channel, country, segment, reason, impressions,
-    first_click_micros, conversions, gross_value_micros, refunded_value_micros,
+    creative_id, product_id, category, channel, country, segment, explored, stratum,
+    reason, impressions, first_click_micros, conversions, gross_value_micros, refunded_value_micros,
     cost_micros, share_micros, score_micros, feedbacks,
     bot_micros, mixed_micros, outside_phase
 FROM (
     SELECT
         s.segment_number, s.line, s.ordinal,
         s.experiment, s.variant, s.unit_id, s.unit_slice, s.event_id, s.ts_micros, s.day, s.source,
-        s.creative_id, s.product_id, s.category, s.channel, s.country, s.segment, s.reason,
-        s.impressions, f.first_click_micros,
+        s.creative_id, s.product_id, s.category, s.channel, s.country, s.segment, s.explored, s.stratum,
+        s.reason, s.impressions, f.first_click_micros,
         coalesce(o.conversions, 0) AS conversions,
         coalesce(o.gross_value_micros, 0) AS gross_value_micros,
         coalesce(o.refunded_value_micros, 0) AS refunded_value_micros,

@@ -2,7 +2,8 @@
 -- integers.
 SELECT
     r.experiment, r.variant, r.unit_id, r.unit_slice, r.event_id, r.ts_micros, r.day, r.source,
-    r.creative_id, r.product_id, r.category, r.channel, r.country, r.segment, r.reason,
+    r.creative_id, r.product_id, r.category, r.channel, r.country, r.segment, r.explored, r.stratum,
+    r.reason,
     r.bot_micros, r.outside_phase, r.mixed_micros,
     r.impressions, r.clicked, r.conversions, r.net_value_micros, r.cost_micros,
     r.impressions AS shown, CAST(1 AS BIGINT) AS decisions, r.score_micros, r.feedbacks,
@@ -11,7 +12,8 @@ SELECT
 FROM (
     SELECT
         experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-        creative_id, product_id, category, channel, country, segment, reason, segment_number,
+        creative_id, product_id, category, channel, country, segment, explored, stratum,
+        reason, segment_number,
         CAST(NULL AS BIGINT) AS bot_micros, FALSE AS outside_phase,
         CAST(NULL AS BIGINT) AS mixed_micros,
         impressions, CAST(0 AS BIGINT) AS clicked, CAST(0 AS BIGINT) AS conversions,
@@ -22,7 +24,8 @@ FROM (
     UNION ALL
     SELECT
         experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-        creative_id, product_id, category, channel, country, segment, reason, segment_number,
+        creative_id, product_id, category, channel, country, segment, explored, stratum,
+        reason, segment_number,
         bot_micros, outside_phase, mixed_micros,
         impressions,
         CAST(CASE WHEN first_click_micros IS NULL THEN 0 ELSE 1 END AS BIGINT) AS clicked,

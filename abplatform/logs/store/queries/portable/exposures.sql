@@ -4,7 +4,7 @@ SELECT
     e.experiment, e.variant, e.unit_id, e.unit_slice, e.event_id,
     make_timestamp(e.ts_micros) AS ts, e.day, e.source,
     e.creative_id, e.product_id, coalesce(n.category, e.category) AS category,
-    e.channel, e.country, e.segment, e.reason,
+    e.channel, e.country, e.segment, e.explored, e.stratum, e.reason,
     e.bot_micros IS NOT NULL AS bot, e.outside_phase, e.mixed_micros IS NOT NULL AS mixed,
     make_timestamp(e.bot_micros) AS bot_at, make_timestamp(e.mixed_micros) AS mixed_at,
     e.impressions, e.clicked, e.conversions, e.net_value_micros, e.cost_micros,

@@ -2,7 +2,8 @@
 SELECT
     segment_number, line, ordinal,
     experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-    creative_id, product_id, category, channel, country, segment, reason,
+    creative_id, product_id, category, channel, country, segment, explored, stratum,
+    reason,
     ts_micros AS impressions, ts_micros AS first_click_micros, ts_micros AS conversions,
     ts_micros AS gross_value_micros, ts_micros AS refunded_value_micros,
     ts_micros AS cost_micros, ts_micros AS share_micros,

@@ -5,7 +5,7 @@ SELECT
     s.segment_number, s.line, s.ordinal,
     s.experiment, s.variant, s.unit_id, s.unit_slice, s.event_id, s.key_hash, s.ts_micros, s.day,
     s.source, s.creative_id, s.product_id, s.category, s.channel, s.country, s.segment,
-    s.reason, s.decision_id, s.position, s.impressions,
+    s.explored, s.stratum, s.reason, s.decision_id, s.position, s.impressions,
     e.attribution_micros, e.conversion_micros, e.refund_micros,
     r.experiment IS NULL AS outside_phase
 FROM exposed AS s

@@ -3,8 +3,8 @@
 SELECT
     e.segment_number,
     e.experiment, e.variant, e.unit_id, e.unit_slice, e.event_id, e.ts_micros, e.day, e.source,
-    e.creative_id, e.product_id, e.category, e.channel, e.country, e.segment, e.reason,
-    e.impressions
+    e.creative_id, e.product_id, e.category, e.channel, e.country, e.segment, e.explored, e.stratum,
+    e.reason, e.impressions
 FROM exposed AS e
 LEFT JOIN exposure_outcomes AS o
     ON o.segment_number = e.segment_number AND o.line = e.line AND o.ordinal = e.ordinal

@@ -3,7 +3,8 @@
 SELECT
     segment_number,
     experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-    creative_id, product_id, category, channel, country, segment, reason,
+    creative_id, product_id, category, channel, country, segment, explored, stratum,
+    reason,
     CAST(1 AS BIGINT) AS impressions
 FROM impressions
 WHERE experiment IS NOT NULL AND withdrawn_by IS NULL AND marked IS NULL
@@ -11,7 +12,7 @@ UNION ALL
 SELECT
     segment_number,
     experiment, variant, unit_id, unit_slice, event_id, ts_micros, day, source,
-    creative_id, product_id, category, channel, country, segment,
+    creative_id, product_id, category, channel, country, segment, explored, stratum,
     CASE WHEN reason IN ('forced', 'fallback', 'holdout') THEN reason ELSE 'assigned' END AS reason,
     CAST(0 AS BIGINT) AS impressions
 FROM decisions
