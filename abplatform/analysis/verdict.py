@@ -263,4 +263,6 @@ def _by_creative(one: CreativeComparison) -> dict[str, Any]:
         "clicks": one.clicks,
         "impressions_against": one.impressions_against,
         "clicks_against": one.clicks_against,
+        "strata": one.strata,
+        "p_win_explored": one.p_win_explored,
     }

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abplatform.stats.ratio import RatioSums
+from abplatform.stats.stratified import Strata, stratified_rates
 
 __all__ = [
     "TAU_SCALE",
@@ -58,6 +59,8 @@ class ProductCounts:
         shared_nn: Σ_i n_ij·n_il over units, shape (K, K); None where no unit saw two of them.
         shared_kk: Σ_i k_ij·k_il, shape (K, K).
         shared_kn: Σ_i k_ij·n_il, shape (K, K).
+        strata: Where a policy that learns chose among them: the same counts by stratum, within
+            which y and V are estimated; None where propensities never changed.
     """
 
     impressions: Matrix
@@ -65,6 +68,7 @@ class ProductCounts:
     shared_nn: Matrix | None = None
     shared_kk: Matrix | None = None
     shared_kn: Matrix | None = None
+    strata: Strata | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts that no log can have."""
@@ -116,13 +120,7 @@ def log_rates(
         design_effect: What impressions and clicks are divided by.
     """
     omega = _shared_taste(products)
-    return [
-        (
-            _log_rates(product, design_effect),
-            _sampling_covariance(product, deff=design_effect, omega=omega),
-        )
-        for product in products
-    ]
+    return [_estimate(product, deff=design_effect, omega=omega) for product in products]
 
 
 def pair_weight(p_win: float, *, creatives: int) -> float:
@@ -161,6 +159,34 @@ def _shared_taste(products: Sequence[ProductCounts]) -> float:
     return residual / chance if chance > 0 else 0.0
 
 
+def _estimate(product: ProductCounts, *, deff: float, omega: float) -> tuple[Matrix, Matrix]:
+    """Return y, shape (K,), and V, shape (K, K); within strata only their contrasts mean much."""
+    if product.strata is None:
+        covariance = _sampling_covariance(product, deff=deff, omega=omega)
+        return _log_rates(product, deff), covariance
+    size = len(product.clicks)
+    rates = stratified_rates(product.strata, creatives=size, design_effect=deff)
+    covariance = rates.covariance
+    if product.shared_nn is not None and omega > 0:
+        # Clicks that a unit has in common with itself, carried through the estimate.
+        rate = product.clicks / product.impressions / deff
+        meat = omega * np.outer(rate, rate) * product.shared_nn
+        np.fill_diagonal(meat, 0)
+        covariance = _no_larger(covariance, covariance @ meat @ covariance)
+    level = float(_log_rates(product, deff).mean())
+    return rates.log_rates + level, covariance + covariance.diagonal().mean()
+
+
+def _no_larger(variance: Matrix, change: Matrix) -> Matrix:
+    """Add what units have in common; at most the largest correlation's share is taken off."""
+    root = np.linalg.cholesky(variance + np.eye(len(variance)) * 1e-9 + 1 / len(variance))
+    scaled = np.linalg.solve(root, np.linalg.solve(root, change).T)
+    values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
+    kept = root @ vectors
+    bounded: Matrix = variance + (kept * np.maximum(values, -_LARGEST_CORRELATION)) @ kept.T
+    return bounded
+
+
 def _log_rates(product: ProductCounts, deff: float) -> Matrix:
     y: Matrix = np.log((product.clicks / deff + 0.5) / (product.impressions / deff))
     return y
@@ -185,10 +211,10 @@ def _sampling_covariance(product: ProductCounts, *, deff: float, omega: float) -
 def _fit(product: ProductCounts, tau: Matrix, *, deff: float, omega: float) -> _Fit:
     """Restricted log-likelihood and posterior P(θ_j > θ_l) at every τ of the grid."""
     size = len(product.clicks)
-    y = _log_rates(product, deff)
+    y, sampling = _estimate(product, deff=deff, omega=omega)
     eye = np.eye(size)
     tau2 = (tau**2)[:, None, None]  # (G, 1, 1)
-    total = _sampling_covariance(product, deff=deff, omega=omega) + tau2 * eye  # (G, K, K)
+    total = sampling + tau2 * eye  # (G, K, K)
     precision = np.linalg.inv(total)
     ones = precision.sum(axis=2)  # Σ⁻¹·1, (G, K)
     mass = ones.sum(axis=1)  # 1'Σ⁻¹1, (G,)

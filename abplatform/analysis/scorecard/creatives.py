@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from abplatform.analysis.scorecard.policy_strata import (
+    StratumCells,
+    explored_wins,
+    products_with_strata,
+    read_strata,
+    strata_of,
+)
 from abplatform.analysis.scorecard.record import CreativeComparison
 from abplatform.analysis.scorecard.scope import Scope
 from abplatform.analysis.scorecard.totals import ReportRow
@@ -72,6 +80,8 @@ class ProductComparison:
         win: P(CTR of row > CTR of column), shape (K, K).
         log_rates: Logarithms of the CTRs, shape (K,).
         covariance: Their sampling covariance, shape (K, K).
+        strata: Within how many strata of policy, variant and day they were compared; 1: none.
+        explored_win: Like ``win``, by what the policy's floor drew alone; None without strata.
     """
 
     product_id: str
@@ -82,6 +92,8 @@ class ProductComparison:
     win: Matrix
     log_rates: Matrix
     covariance: Matrix
+    strata: int = 1
+    explored_win: Matrix | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +124,18 @@ def compare_creatives(warehouse: Store, scope: Scope) -> ComparedCreatives:
     """
     if scope.by_event:
         # Each impression stands alone, so no unit saw two creatives.
-        totals = read_creatives(warehouse, scope)
-        return ComparedCreatives(totals, _compare(totals, ()))
-    frame, overlap = _read(warehouse, scope, "creative_totals", "creative_overlap")
+        (frame,) = _read(warehouse, scope, "creative_totals")
+        overlap: Iterable[ReportRow] = ()
+    else:
+        frame, shared = _read(warehouse, scope, "creative_totals", "creative_overlap")
+        overlap = list(shared.iter_rows(named=True))
     totals = _as_totals(frame)
-    return ComparedCreatives(totals, _compare(totals, overlap.iter_rows(named=True)))
+    varying = products_with_strata(frame)
+    if not varying:
+        return ComparedCreatives(totals, _compare(totals, overlap))
+    cells = read_strata(warehouse, scope, varying)
+    products = _compare(totals, overlap, cells=cells)
+    return ComparedCreatives(totals, products)
 
 
 def _read(warehouse: Store, scope: Scope, *names: str) -> list[pl.DataFrame]:
@@ -134,9 +153,10 @@ def _added(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if len(frames) == 1:
         return frames[0]
     keys = [name for name in _KEYS if name in frames[0].columns]
-    sums = pl.exclude([*keys, "category"]).sum()
-    category = [pl.col("category").min()] if "category" in frames[0].columns else []
-    return pl.concat(frames).group_by(keys).agg(sums, *category).sort(keys)
+    sums = pl.exclude([*keys, "category", "least_stratum", "greatest_stratum"]).sum()
+    named = [pl.col(name).min() for name in ("category", "least_stratum")]
+    names = [*named, pl.col("greatest_stratum").max()] if "category" in frames[0].columns else []
+    return pl.concat(frames).group_by(keys).agg(sums, *names).sort(keys)
 
 
 def _as_totals(frame: pl.DataFrame) -> list[CreativeTotals]:
@@ -217,9 +237,19 @@ def compare_with_control(
                     clicks=product.sums[index].k,
                     impressions_against=product.sums[base].n,
                     clicks_against=product.sums[base].k,
+                    strata=product.strata,
+                    p_win_explored=_explored(product, index, base),
                 )
             )
     return tuple(found)
+
+
+def _explored(product: ProductComparison, one: int, other: int) -> float | None:
+    """P(CTR of one > CTR of the other) by what the floor drew; None where it drew not both."""
+    if product.explored_win is None:
+        return None
+    win = float(product.explored_win[one, other])
+    return None if math.isnan(win) else win
 
 
 @dataclass(slots=True)
@@ -235,6 +265,7 @@ def _compare(
     overlap: Iterable[ReportRow],
     *,
     inflation: float = 1.0,
+    cells: Mapping[str, StratumCells] | None = None,
 ) -> list[ProductComparison]:
     """Creatives under one top of the category path share one spread and one design effect."""
     shared = _index_overlap(overlap)
@@ -247,7 +278,16 @@ def _compare(
         effect = design_effect([sums for product in products for sums in product.sums.values()])
         effect *= inflation
         several = [product for product in products if len(product.sums) > 1]
-        counts = [_count(product, shared.get(product.product_id, {})) for product in several]
+        counts = [
+            _count(
+                product, shared.get(product.product_id, {}), (cells or {}).get(product.product_id)
+            )
+            for product in several
+        ]
+        explored = [
+            explored_wins(tuple(product.sums), (cells or {}).get(product.product_id), effect)
+            for product in several
+        ]
         wins = win_probabilities(counts, design_effect=effect)
         rates = log_rates(counts, design_effect=effect)
         found += [
@@ -260,8 +300,12 @@ def _compare(
                 win=win,
                 log_rates=rate,
                 covariance=covariance,
+                strata=1 if count.strata is None else len(count.strata.day_of),
+                explored_win=floor,
             )
-            for product, win, (rate, covariance) in zip(several, wins, rates, strict=True)
+            for product, count, win, (rate, covariance), floor in zip(
+                several, counts, wins, rates, explored, strict=True
+            )
         ]
     return sorted(found, key=lambda product: product.product_id)
 
@@ -292,17 +336,20 @@ def _index_overlap(overlap: Iterable[ReportRow]) -> dict[str, _Shared]:
     return found
 
 
-def _count(product: _Product, shared: _Shared) -> ProductCounts:
+def _count(product: _Product, shared: _Shared, cells: StratumCells | None = None) -> ProductCounts:
     size = len(product.sums)
     order = {creative: index for index, creative in enumerate(product.sums)}
     impressions = np.array([sums.n for sums in product.sums.values()], dtype=float)
     clicks = np.array([sums.k for sums in product.sums.values()], dtype=float)
+    strata = None if cells is None else strata_of(cells, tuple(order))
     if not shared:
-        return ProductCounts(impressions, clicks)
+        return ProductCounts(impressions, clicks, strata=strata)
     nn, kk, kn = (np.zeros((size, size)) for _ in range(3))
     for (first, second), (n_n, k_k, k_n, n_k) in shared.items():
         one, two = order[first], order[second]
         nn[one, two] = nn[two, one] = n_n
         kk[one, two] = kk[two, one] = k_k
         kn[one, two], kn[two, one] = k_n, n_k
-    return ProductCounts(impressions, clicks, shared_nn=nn, shared_kk=kk, shared_kn=kn)
+    return ProductCounts(
+        impressions, clicks, shared_nn=nn, shared_kk=kk, shared_kn=kn, strata=strata
+    )

@@ -271,6 +271,8 @@ class CreativeComparison:
         clicks: Of the treatment's creative.
         impressions_against: Of the control's creative.
         clicks_against: Of the control's creative.
+        strata: Within how many strata of policy, variant and day they were compared; 1: none.
+        p_win_explored: Like ``p_win``, by what the policy's floor drew alone; None without that.
     """
 
     product_id: str
@@ -283,6 +285,8 @@ class CreativeComparison:
     clicks: int
     impressions_against: int
     clicks_against: int
+    strata: int = 1
+    p_win_explored: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

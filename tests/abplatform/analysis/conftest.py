@@ -28,7 +28,13 @@ COUNTS = {
     "score_micros": 0,
     "feedbacks": 0,
 }
-FLAGS = {"bot": False, "outside_phase": False, "mixed": False, "reason": "assigned"}
+FLAGS = {
+    "explored": False,
+    "bot": False,
+    "outside_phase": False,
+    "mixed": False,
+    "reason": "assigned",
+}
 NAMES = {
     "experiment": "e",
     "ts": START + timedelta(hours=1),
@@ -39,6 +45,7 @@ NAMES = {
     "channel": "feed",
     "country": "CN",
     "segment": None,
+    "stratum": None,
 }
 DEFAULTS = {**NAMES, **FLAGS, **COUNTS}
 

@@ -230,6 +230,18 @@ ASKED_NOWHERE_ELSE = [
     ("held_out", {}),
     ("variant_totals", {}),
     (
+        "creative_strata",
+        {
+            "experiment": "beauty",
+            "until": datetime(2027, 1, 1),  # noqa: DTZ001  # queries bind UTC without saying so
+            "known": datetime(2027, 1, 1),  # noqa: DTZ001  # likewise
+            "flagged_until": datetime(2027, 1, 1),  # noqa: DTZ001  # likewise
+            "final": False,
+            "bots": False,
+            "excluded_sources": [""],
+        },
+    ),
+    (
         "assignment_mismatches",
         {
             "experiment": "beauty",

@@ -1,11 +1,14 @@
 -- One row per variant, unit, product and creative of one experiment: over the unit's impressions of it,
--- how many (n) and how many of them were clicked (k). Of the units, those in a range of slices.
+-- how many (n) and how many of them were clicked (k), and the least and the greatest of their strata. Of
+-- the units, those in a range of slices.
 SELECT
     variant,
     CASE WHEN $by_event THEN event_id ELSE unit_id END AS unit,
     product_id,
     creative_id,
     MIN(category) AS category,
+    MIN(COALESCE(stratum, '')) AS least_stratum,
+    MAX(COALESCE(stratum, '')) AS greatest_stratum,
     CAST(SUM(impressions) AS DECIMAL(19, 0)) AS n,
     CAST(SUM(clicked) AS DECIMAL(19, 0)) AS k
 FROM exposures

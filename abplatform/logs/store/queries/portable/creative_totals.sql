@@ -1,10 +1,13 @@
 -- One row per variant, product and creative of the table creative_sums: units that saw it, and over those
--- units the sums of impressions (n) and clicks (k), their squares and product.
+-- units the sums of impressions (n) and clicks (k), their squares and product; and the least and the
+-- greatest of the strata.
 SELECT
     variant,
     product_id,
     creative_id,
     MIN(category) AS category,
+    MIN(least_stratum) AS least_stratum,
+    MAX(greatest_stratum) AS greatest_stratum,
     COUNT(*) AS units,
     SUM(n) AS n,
     SUM(k) AS k,
