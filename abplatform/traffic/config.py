@@ -122,6 +122,16 @@ class ConfigReader:
         self._gallery = Kept(read_gallery)
         self._catalogue = Kept(read_shop)
         self._knowledge = Kept(read_knowledge)
+        self._sound = Knowledge(None)
+
+    def _known(self) -> Knowledge:
+        """Return what policies know; a broken snapshot is told of and leaves what they knew."""
+        folder = self._workspace.snapshots
+        found = self._knowledge.of(folder, folder / CURRENT_FILE)
+        if found.problems:
+            return replace(self._sound, problems=found.problems)
+        self._sound = found
+        return found
 
     def read(self) -> Config:
         """Read everything that decides.
@@ -213,15 +223,6 @@ def _switch_off(
 ) -> ServedExperiment:
     excluded = {**served.excluded, **gone}
     return replace(served, excluded=excluded, plan=replace(served.plan, running=running))
-
-    def _known(self) -> _Knowledge:
-        """Return what policies know; a broken snapshot is told of, and they know what they knew."""
-        folder = self._workspace.snapshots
-        found = self._knowledge.of(folder, folder / CURRENT_FILE)
-        if found.problems:
-            return replace(self._sound, problems=found.problems)
-        self._sound = found
-        return found
 
 
 _SERVED = frozenset({State.RUNNING, State.PAUSED})
