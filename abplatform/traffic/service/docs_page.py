@@ -60,7 +60,7 @@ def _call(method: str, path: str, told: Mapping[str, Any]) -> str:
 
 def _example(method: str, path: str, schema: Mapping[str, Any]) -> str:
     """A call that may be pasted into a shell."""
-    address = f"http://localhost:8080{path}"
+    address = f"localhost:8080{path}"
     if not schema:
         return f"<pre>curl {escape(address)}</pre>" if "{" not in path else ""
     body = json.dumps(schema["examples"][0], indent=2)
