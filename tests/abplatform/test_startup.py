@@ -9,6 +9,7 @@ import pytest
 from abplatform.cli.main import main
 
 HEAVY = ["torch", "transformers", "diffusers", "pandas", "statsmodels", "streamlit"]
+HEAVY += ["uvicorn", "uvloop", "prometheus_client"]
 ABP = "import sys; sys.argv = ['abp', *{words}]; from abplatform.cli.main import main; main()"
 
 
@@ -20,8 +21,9 @@ ABP = "import sys; sys.argv = ['abp', *{words}]; from abplatform.cli.main import
         ABP.format(words=["--version"]),
         ABP.format(words=["assign", "--help"]),
         ABP.format(words=["status", "--help"]),
+        ABP.format(words=["serve", "--help"]),
     ],
-    ids=["import", "help", "version", "assign", "status"],
+    ids=["import", "help", "version", "assign", "status", "serve"],
 )
 def test_starting_loads_nothing_heavy(program):
     """Importing abplatform, ``abp --help`` and the traffic verbs load no heavy package."""
