@@ -23,7 +23,7 @@ def test_the_document_names_every_route(common):
 
 
 def check_answers(operation, mode):
-    """Send cases of an operation, right or wrong ones, and compare the answers with the document."""
+    """Send cases of an operation, right or wrong ones; the document says what is answered."""
     # Lines that are no events are rejected one by one, in an answer that is 200.
     excluded = [negative_data_rejection] if operation.path == "/v1/events" else []
 
