@@ -1,6 +1,7 @@
 """The OpenAPI document describes what the service really does."""
 
 import json
+import re
 
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -59,6 +60,4 @@ def test_the_page_needs_nothing_from_elsewhere(common):
     assert headers["content-type"].startswith("text/html")
     text = body.decode()
     assert all(path in text for path in json.loads(common.call("/openapi.json")[1])["paths"])
-    assert "src=" not in text
-    assert "http://" not in text
-    assert "https://" not in text
+    assert not re.findall(r"<script|<iframe|@import|src=|url\(|href=.?https?:", text)
