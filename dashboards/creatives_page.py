@@ -93,6 +93,8 @@ def _standing(card: CreativeCard) -> str:
     if card.standing is None or card.p_win is None:
         return ""
     sure = f"probability of a higher CTR than the control's creative: {share(card.p_win)}"
+    if card.p_win_explored is not None:
+        sure += f"; by the floor's own draws alone: {share(card.p_win_explored)}"
     words = badge(f"{card.standing} {share(card.p_win)}", card.standing)
     return f'<span title="{escape(sure)}">{words}</span>'
 

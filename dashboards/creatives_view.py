@@ -81,6 +81,7 @@ class CreativeCard:
         standing: ``better``, ``worse`` or ``unclear`` against the control's creative of the same
             product, or None where it is not compared.
         p_win: Probability that it is better, or None where it is not compared.
+        p_win_explored: The same by what the policy's floor drew alone; None without a floor.
         lineage: Name to value in plain words, in the order in which it came to be.
     """
 
@@ -98,6 +99,7 @@ class CreativeCard:
     predicted: Shown
     standing: str | None
     p_win: float | None
+    p_win_explored: float | None
     lineage: Mapping[str, str]
 
 
@@ -175,6 +177,7 @@ def _card(row: Mapping[str, Any], standing: Mapping[str, Any]) -> CreativeCard:
         predicted=_predicted(row["predicted"]),
         standing=standing.get("verdict"),
         p_win=standing.get("p_win"),
+        p_win_explored=standing.get("p_win_explored"),
         lineage=_lineage(row["lineage"]),
     )
 

@@ -241,6 +241,7 @@ def make_detail(creatives):
             "creative_id": row["creative_id"],
             "verdict": "better" if row["impressions"] else "unclear",
             "p_win": 0.99 if row["impressions"] else 0.5,
+            "p_win_explored": 0.91 if row["impressions"] else None,
         }
         for row in creatives.filter(source="generated").to_dicts()
     ]

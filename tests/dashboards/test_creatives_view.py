@@ -108,5 +108,6 @@ def test_standing_against_the_control_comes_from_the_scorecard(published):
     """A compared creative says whether it is better, with its probability; a baseline does not."""
     cards = creative_cards(published, Filters())
     assert {card.standing for card in cards if card.source == "baseline"} == {None}
-    generated = {(card.standing, card.p_win) for card in cards if card.source == "generated"}
-    assert generated == {("better", 0.99), ("unclear", 0.5)}
+    generated = [card for card in cards if card.source == "generated"]
+    found = {(card.standing, card.p_win, card.p_win_explored) for card in generated}
+    assert found == {("better", 0.99, 0.91), ("unclear", 0.5, None)}
