@@ -126,6 +126,11 @@ class Collector:
         self._soon.prepare(source)
 
     @property
+    def trouble(self) -> str | None:
+        """Why lines appended soon did not reach the disk at the newest sync; None if they did."""
+        return self._soon.trouble
+
+    @property
     def alive(self) -> bool:
         """Whether lines are still taken and synced."""
         return not self._closed and self._writer.is_alive() and self._soon.alive

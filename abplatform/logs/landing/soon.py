@@ -40,6 +40,9 @@ class SoonLanding:
 
     Args:
         workspace: Where to land.
+
+    Attributes:
+        trouble: Why the newest sync failed; None where it did not.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -51,6 +54,7 @@ class SoonLanding:
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._space_checked = -_SPACE_SECONDS
+        self.trouble: str | None = None
         self._syncer = threading.Thread(target=self._keep_synced, name="landing soon", daemon=True)
         self._syncer.start()
 
@@ -138,7 +142,9 @@ class SoonLanding:
         for source, segment in waiting.items():
             try:
                 segment.sync()
-            except OSError:
+                self.trouble = None
+            except OSError as error:
+                self.trouble = f"{segment.path}: {error.strerror or error}"
                 # What is in the file stays there, to be sealed as a dead writer's; nothing more
                 # is written behind it.
                 with self._lock:

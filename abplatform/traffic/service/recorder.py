@@ -124,6 +124,9 @@ class Recorder:
                 self._reopen()
             if self._spool:
                 self._retry()
+            elif self._collector is not None and self._collector.trouble:
+                self._say(self._collector.trouble)
+                self._reopen()  # opening its files asks the disk whether it works again
             elif self.trouble:
                 self._check()
 

@@ -270,3 +270,29 @@ def test_a_segment_that_is_due_is_replaced_before_it_is_sealed(workspace, monkey
     assert len(sealed_segments(workspace)) > 2
     assert {segment.source for segment in sealed_segments(workspace)} == {"web"}
     assert not list(workspace.landing.glob("open/*/*/*"))
+
+
+def test_a_sync_that_fails_is_told_until_one_succeeds(workspace, monkeypatch):
+    """Lines appended soon whose sync fails stay in the file; the collector tells why."""
+
+    def broken(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def wait_for(told):
+        deadline = time.monotonic() + 10
+        while bool(collector.trouble) != told:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with Collector(workspace) as collector:
+        collector.append_soon("web", [b"1"])
+        wait_for(told=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(appending.os, "fsync", broken)
+            collector.append_soon("web", [b"2"])
+            wait_for(told=True)
+            assert "Input/output error" in collector.trouble
+        collector.append_soon("web", [b"3"])
+        wait_for(told=False)
+    with Collector(workspace):
+        assert sorted(lines_of(workspace)) == [b"1", b"2", b"3"]

@@ -1,12 +1,14 @@
 """What is decided is kept, whatever becomes of the landing."""
 
 import asyncio
+import errno
 import shutil
 import time
 
 import pytest
 
 from abplatform.errors import StoreError
+from abplatform.logs.landing import Collector, appending
 from abplatform.traffic.service.recorder import Recorder
 from abplatform.workspace import Workspace
 
@@ -40,6 +42,24 @@ def test_another_collector_takes_over(workspace):
     assert recorder.append_soon("service", [b"3"])
     recorder.close()
     assert kept(workspace) == [b"1", b"2", b"3"]
+
+
+def test_a_sync_that_fails_makes_it_unready_until_the_disk_works_again(workspace, monkeypatch):
+    """While syncs fail there is trouble; afterwards none, though nobody writes anything more."""
+
+    def broken(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    recorder = Recorder(workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(appending.os, "fsync", broken)
+        recorder.append_soon("service", [b"1"])
+        wait_until(lambda: recorder.trouble)
+    wait_until(lambda: recorder.trouble is None and recorder.alive)
+    assert recorder.append_soon("service", [b"2"])
+    recorder.close()
+    with Collector(workspace):
+        assert kept(workspace) == [b"1", b"2"]
 
 
 def test_the_memory_is_bounded_and_what_it_loses_is_counted(workspace):
