@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Sequence
@@ -161,7 +162,9 @@ class Collector:
             for delivery in group:
                 if not delivery.done.done():
                     delivery.done.set_exception(StoreError("the collector has stopped"))
-            self._landing.seal()
+            # What a full or broken disk leaves unsealed is taken by the next writer's seal.
+            with contextlib.suppress(OSError, AbplatformError):
+                self._landing.seal()
 
     def _next_group(self) -> tuple[list[_Delivery], bool]:
         """Wait for a delivery, then take all that wait; and whether these are the last ones."""
