@@ -80,8 +80,8 @@ $(VENV)/.installed-demo: $(SPEC)
 $(VENV)/.installed-test: $(SPEC)
 	@echo "Will be installed into $(VENV) (nothing outside this folder):"
 	@echo "  abplatform with every extra and the tools of its tests (pyspark, playwright, hypothesis, mypy, ...),"
-	@echo "  about 120 packages; 1.2 GB to fetch and 2.9 GB on disk with a CPU build of torch."
-	@echo "And, when run as root on Debian, the packages chromium and default-jre-headless if they are missing."
+	@echo "  about 145 packages; 1.2 GB to fetch and 3.0 GB on disk with a CPU build of torch."
+	@echo "And, when run as root on Debian, the packages chromium, curl and default-jre-headless if they are missing."
 	@$(MAKE) --no-print-directory $(VENV)/bin/python
 	$(PIP) --editable '.[all,dev]'
 	@touch $@ $(VENV)/.installed-demo
@@ -97,6 +97,7 @@ $(VENV)/bin/python:
 packages-test:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
