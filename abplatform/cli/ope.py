@@ -122,6 +122,7 @@ def _variant(experiment: Experiment, named: str | None, option: str) -> str | No
 
 
 def _print(found: Evaluation, *, key: str, variant: str) -> None:
+    from abplatform.stats.off_policy import ESTIMATORS
     from abplatform.stats.undetermined import Undetermined
 
     of = "impressions" if found.units is None else f"impressions of {found.units:,} units"
@@ -136,9 +137,9 @@ def _print(found: Evaluation, *, key: str, variant: str) -> None:
         return
     click.echo(f"\nCTR under {found.policy}")
     rows = []
-    for one in found.values:
+    for name, one in zip(ESTIMATORS, found.values, strict=False):
         if isinstance(one, Undetermined):
-            rows.append((one.code, one.reason, "", ""))
+            rows.append((name, one.reason, "", ""))
             continue
         rows.append(
             (

@@ -64,7 +64,11 @@ def _renew(workspace: Workspace, experiments: list[str], *, score: bool) -> str:
         before = None
     former = before[1] if before else EMPTY_SNAPSHOT
     with open_store(workspace, "policies: snapshot") as store:
-        frame = store.warehouse.query("policies/counts", experiments=experiments)
+        frame = store.warehouse.query(
+            "policies/counts",
+            experiments=experiments,
+            excluded=_excluded(workspace, experiments),
+        )
         version = data_version(store.warehouse)
     checkpoint, rewards = former.checkpoint, former.rewards
     if score:
@@ -76,6 +80,19 @@ def _renew(workspace: Workspace, experiments: list[str], *, score: bool) -> str:
     )
     at = workspace.clock()
     return keep_snapshot(workspace.snapshots, snapshot, data_version=version, at=at)
+
+
+def _excluded(workspace: Workspace, experiments: list[str]) -> list[str]:
+    """Return each experiment with each source that a person excluded from it."""
+    from abplatform.traffic.registry import Registry
+
+    registry = Registry(workspace)
+    pairs = [
+        f"{key} {source}"
+        for key in experiments
+        for source in registry.remedies(key).excluded_sources
+    ]
+    return pairs or [""]  # a list without an entry has no type
 
 
 def _counted(row: Mapping[str, object]) -> Counted:

@@ -215,6 +215,9 @@ def estimate_values(
     units = rows.size if rows.units is None else len(np.unique(rows.units))
     if units < 2:
         return (Undetermined("no_traffic: the log has fewer than two units"),) * len(ESTIMATORS)
+    if rows.weights.any() and not (rows.weights * rows.rewards).any():
+        reason = "no_clicks: nothing that the target shows was clicked; zeros have no interval"
+        return (Undetermined(reason),) * len(ESTIMATORS)
     terms, cuts = _terms(rows)
     table = np.stack([*terms.values(), rows.weights, rows.rewards, np.ones(rows.size)])
     drawn = _draw(_by_group(table, rows.units, rng), rng, runs)  # (6 + 2, runs)

@@ -46,7 +46,7 @@ class RequestContext(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known about a request.
 
     Args:
-        category: The path; by default that of the first product.
+        category: The path; by default that of the first product that the catalogue has.
         country: ISO 3166 code.
         channel: Such as ``app``.
         placement: Such as ``feed-3``.
@@ -201,8 +201,10 @@ def decide(config: Config, request: Request, *, decision_id: str, at: datetime) 
         ValueError: ``unit_id`` holds a lone surrogate, so it has no UTF-8 form.
     """
     asked = request.context
-    products = tuple(asked.product_ids) or _products_of(config, asked.category)
-    category = asked.category or config.categories.get(products[0] if products else "")
+    # Named twice, a product's creatives would be eligible twice, each with half of its chance.
+    products = tuple(dict.fromkeys(asked.product_ids)) or _products_of(config, asked.category)
+    known = (config.categories[name] for name in products if name in config.categories)
+    category = asked.category or next(known, None)
     context = _flat(asked, category)
     stands = _place(config, request, context)
     lineup = _lineup(config, stands, products)

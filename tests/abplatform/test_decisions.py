@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -120,6 +121,30 @@ def test_record_says_what_was_not_eligible_and_why():
     record = next(r for u in units() if (r := decided(config_of(plan_of()), u)).excluded)
     assert record.excluded == {"odd": "rejected"}
     assert record.eligible == ("sunny", "misty")
+
+
+def test_a_product_named_twice_is_one_product():
+    """Its creatives are eligible once, so that the propensity is the chance of what is shown."""
+    config = config_of(plan_of())
+    for unit in units():
+        once = decided(config, unit)
+        twice = RequestContext(product_ids=["p1", "p1"], country="CN")
+        assert decided(config, unit, asked=twice) == once
+
+
+def test_the_category_is_that_of_a_product_that_is_known():
+    """An unknown product in front leaves what targeting and policy are told as the record says."""
+    asked = RequestContext(product_ids=["p9", "p1"], country="CN")
+
+    class Told(Uniform):
+        def distribution(self, context, eligible):
+            assert context["category"] == "beauty/lip"
+            return super().distribution(context, eligible)
+
+    config = config_of(plan_of())
+    served = replace(config.experiments["exp"], policies=dict.fromkeys(WEIGHTS, Told()))
+    record = decided(replace(config, experiments={"exp": served}), asked=asked)
+    assert (record.category, record.asked_category) == ("beauty/lip", None)
 
 
 def test_the_choice_is_as_likely_as_the_record_says():

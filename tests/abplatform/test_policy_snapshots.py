@@ -30,6 +30,7 @@ from abplatform.traffic.policies.snapshots import (
     read_snapshot,
 )
 from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry.remedies import exclude_source
 from abplatform.workspace import open_workspace
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -182,7 +183,7 @@ def start(workspace, choose):
     Registry(workspace).start("lamps", at=MONDAY, who="t")
 
 
-def land(workspace, tmp_path, clicks, *, name="log", bots=(), assignments=None):
+def land(workspace, tmp_path, clicks, *, name="log", units=None, bots=(), **words):
     """Bring in ten impressions a creative, of which some are clicked."""
     lines = []
     for creative, clicked in clicks.items():
@@ -194,12 +195,13 @@ def land(workspace, tmp_path, clicks, *, name="log", bots=(), assignments=None):
                 "event_type": "impression",
                 "event_id": event_id,
                 "ts": ts,
-                "assignments": assignments or [{"experiment": "lamps", "variant": variant}],
-                "unit_id": f"u-{event_id}",
+                "assignments": [{"experiment": "lamps", "variant": variant}],
+                "unit_id": f"u-{units or name}-{creative}-{number}",
                 "creative_id": creative,
                 "product_id": "p1",
                 "category": "home/light",
                 "channel": "app",
+                **words,
             }
             if number in bots:
                 shown["user_agent"] = "Googlebot/2.1"
@@ -293,6 +295,20 @@ def test_an_impression_of_two_experiments_is_counted_once(workspace, tmp_path):
     land(workspace, tmp_path, {"good": 2}, assignments=variants)
     _, known = read_current(workspace.snapshots)
     assert known.creatives == {"good": Seen("home/light", 9, 2)}
+
+
+def test_what_the_analysis_leaves_out_teaches_nothing(workspace, tmp_path):
+    """Neither an excluded source nor a unit of two variants tells policies anything."""
+    start(workspace, "thompson")
+    land(workspace, tmp_path, {"good": 2})
+    land(workspace, tmp_path, {"poor": 8}, name="broken", source="broken-sdk")
+    both = [{"experiment": "lamps", "variant": "baseline"}]
+    land(workspace, tmp_path, {"good": 9}, name="again", units="log", assignments=both)
+    assert read_current(workspace.snapshots)[1].creatives == {"poor": Seen("home/light", 9, 8)}
+    journal = Registry(workspace).journal
+    exclude_source(journal, "lamps", "broken-sdk", at=MONDAY, who="t", why="lies")
+    land(workspace, tmp_path, {"poor": 3}, name="mended")
+    assert read_current(workspace.snapshots)[1].creatives == {"poor": Seen("home/light", 9, 3)}
 
 
 @pytest.mark.parametrize("choose", ["uniform", "rules, rules: [{prefer: {mood: [calm]}}]"])

@@ -18,6 +18,7 @@ from abplatform.analysis.off_policy.reward_model import FOLDS, fit_clicks
 from abplatform.analysis.off_policy.targets import Target
 from abplatform.logs.decided import Situation
 from abplatform.stats.off_policy import (
+    ESTIMATORS,
     LoggedRows,
     PolicyValue,
     diagnose_weights,
@@ -68,7 +69,10 @@ class Evaluation:
             "logged_rate": self.logged_rate,
             "refused": [gate.name for gate in self.refused],
             "gates": [gate.to_json() for gate in self.gates],
-            "values": [_value_to_json(value) for value in self.values],
+            "values": [
+                _value_to_json(name, value)
+                for name, value in zip(ESTIMATORS, self.values, strict=False)
+            ],
         }
 
 
@@ -154,7 +158,7 @@ def _gate_of_support(outside: float) -> Gate:
         outside <= OUTSIDE_AT_MOST,
         outside,
         OUTSIDE_AT_MOST,
-        f"{outside:.2%} of what the policy would show was never shown in that place",
+        f"{outside:.2%} of what the policy would show had no chance in that place",
     )
 
 
@@ -170,12 +174,12 @@ def _gate_of_replay(
     return replay_gate(situations, often, as_it_was)
 
 
-def _value_to_json(value: PolicyValue | Undetermined) -> dict[str, Any]:
+def _value_to_json(name: str, value: PolicyValue | Undetermined) -> dict[str, Any]:
     if isinstance(value, Undetermined):
-        return {"value": None, "undetermined": value.reason}
+        return {"estimator": name, "value": None, "undetermined": value.reason}
     cut = value.cut
     return {
-        "estimator": value.estimator,
+        "estimator": name,
         "value": value.value,
         "low": value.interval.low,
         "high": value.interval.high,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,8 @@ class Places:
         distributions: Where the place's cells begin, and the probabilities of all of them; each
             once.
         which: Each row's distribution.
-        possible: Whether the log shows the cell's creative there, or a record gave it a chance.
+        possible: For each distribution, which of its creatives had a chance: those to which the
+            record of the decision gave one, or without a record, those that the place ever showed.
     """
 
     cells: Labels
@@ -40,7 +42,7 @@ class Places:
     chances: Vector
     distributions: tuple[tuple[int, Vector], ...]
     which: Labels
-    possible: npt.NDArray[np.bool_]
+    possible: tuple[npt.NDArray[np.bool_], ...]
 
     @classmethod
     def of(cls, logged: LoggedChoices, target: Target) -> Places:
@@ -62,7 +64,11 @@ class Places:
         asked = rows.select(_ASKED).unique(maintain_order=True)
         asked = asked.join(places, on=_PLACE, nulls_equal=True, maintain_order="left")
         asked = asked.with_row_index("which")
-        found = _distributions(asked, shelves, logged, target)
+        names = {
+            str(shelf): tuple(part["creative_id"])
+            for (shelf,), part in shelves.group_by("shelf", maintain_order=True)
+        }
+        found = _distributions(asked, names, logged, target)
         rows = rows.join(
             asked.select("which", "start", *_ASKED),
             on=_ASKED,
@@ -74,9 +80,8 @@ class Places:
         firsts = np.cumsum([0, *(len(chances) for _, chances in found)])
         flat = np.concatenate([chances for _, chances in found])
         cells = rows["start"].cast(pl.Int64).to_numpy() + on_shelf
-        possible = all_cells["possible"].to_numpy() | (
-            np.bincount(cells, minlength=len(all_cells)) > 0
-        )
+        shown = np.bincount(cells, minlength=len(all_cells)) > 0
+        possible = _possible(asked, names, logged, shown)
         chances = flat[firsts[which] + on_shelf]
         return cls(cells, all_cells["creative"].to_numpy(), chances, found, which, possible)
 
@@ -84,8 +89,8 @@ class Places:
     def outside(self) -> float:
         """The target's mean mass on what was not possible in that place."""
         outside = [
-            float(chances[~self.possible[start : start + len(chances)]].sum())
-            for start, chances in self.distributions
+            float(chances[~possible].sum())
+            for (_, chances), possible in zip(self.distributions, self.possible, strict=True)
         ]
         return float(np.array(outside)[self.which].mean())
 
@@ -93,24 +98,23 @@ class Places:
 def _shelves(rows: pl.DataFrame, logged: LoggedChoices, target: Target) -> pl.DataFrame:
     """Return ``shelf``, ``creative_id``, its ``number`` there, and ``creative``, one over all.
 
-    On a shelf is what the log shows of it, or what a record says was eligible; ``possible`` is what
-    the record gave a chance. What the target adds is there where only one shelf is.
+    On a shelf is what the log shows of it, or what a record says was eligible. What the target adds
+    is there where only one shelf is.
     """
-    seen = rows.select("shelf", "creative_id", possible=pl.lit(value=False)).unique()
+    seen = rows.select("shelf", "creative_id").unique()
     if seen["shelf"].n_unique() == 1:
         shelf = seen["shelf"][0]
-        more = [(shelf, name, False) for name in target.creatives]
+        more = [(shelf, name) for name in target.creatives]
         seen = pl.concat([seen, pl.DataFrame(more, schema=seen.schema, orient="row")])
     if logged.decided is not None:
         known = [
-            (set_name(one.eligible), name, chance > 0)
+            (set_name(one.eligible), name)
             for one in map(logged.decided.situations.__getitem__, _situations(rows))
-            for name, chance in zip(one.eligible, one.probabilities, strict=True)
+            for name in one.eligible
         ]
         seen = pl.concat([seen, pl.DataFrame(known, schema=seen.schema, orient="row")])
     number = pl.int_range(pl.len(), dtype=pl.Int64)
-    names = seen.group_by("shelf", "creative_id").agg(pl.col("possible").any())
-    names = names.sort("shelf", "creative_id")
+    names = seen.unique().sort("shelf", "creative_id")
     # Items of different categories may share a name; creatives of decisions are content hashes.
     same = pl.col("creative_id").rank("dense").cast(pl.Int64) - 1
     return names.with_columns(
@@ -124,13 +128,12 @@ def _situations(rows: pl.DataFrame) -> list[int]:
 
 
 def _distributions(
-    asked: pl.DataFrame, shelves: pl.DataFrame, logged: LoggedChoices, target: Target
+    asked: pl.DataFrame,
+    names: Mapping[str, tuple[str, ...]],
+    logged: LoggedChoices,
+    target: Target,
 ) -> tuple[tuple[int, Vector], ...]:
     """Return where each place's cells begin, and the target's probabilities of all of them."""
-    names = {
-        str(shelf): tuple(part["creative_id"])
-        for (shelf,), part in shelves.group_by("shelf", maintain_order=True)
-    }
     contexts = contexts_of(asked)
     for row, situation in enumerate(asked["situation"]):
         if situation is not None and logged.decided is not None:
@@ -140,3 +143,24 @@ def _distributions(
         (int(start), np.array(target.distribution(context, names[shelf], position)))
         for shelf, position, start, context in rows
     )
+
+
+def _possible(
+    asked: pl.DataFrame,
+    names: Mapping[str, tuple[str, ...]],
+    logged: LoggedChoices,
+    shown: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Return which creatives had a chance where each question was asked.
+
+    What was possible in another context, or by another snapshot, says nothing of this one.
+    """
+    found = []
+    for shelf, start, situation in asked.select("shelf", "start", "situation").iter_rows():
+        if situation is None or logged.decided is None:
+            found.append(shown[start : start + len(names[shelf])])
+            continue
+        known = logged.decided.situations[situation]
+        chances = dict(zip(known.eligible, known.probabilities, strict=True))
+        found.append(np.array([chances.get(name, 0.0) > 0 for name in names[shelf]]))
+    return tuple(found)

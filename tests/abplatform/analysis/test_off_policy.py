@@ -160,6 +160,35 @@ def test_a_log_that_cannot_answer_is_refused_by_name(change, refuses):
         assert math.isfinite(gate.value)
 
 
+def test_what_was_possible_elsewhere_is_not_possible_here():
+    """A rule that shows some units one creative makes a log that cannot say what others would do.
+
+    Both creatives were possible elsewhere on the same shelf, and the mean weight misses 1 by less
+    than its error: only the records of those decisions tell.
+    """
+    both = Situation("rules", None, 0.0, {"channel": "app"}, ("a", "b"), (0.2, 0.8))
+    one = Situation("rules", None, 0.0, {"channel": "web"}, ("a", "b"), (1.0, 0.0))
+    rows, rng = 2000, np.random.default_rng(8)
+    ids = [f"d{number}" for number in range(rows)]
+    ruled = np.arange(rows) < 20
+    shown = np.where(ruled, 0, (rng.random(rows) < 0.8).astype(int))
+    frame = choices_of(
+        {
+            "creative_id": [CREATIVES[i] for i in shown],
+            "propensity": np.where(ruled, 1.0, np.array([0.2, 0.8])[shown]),
+            "clicked": (rng.random(rows) < 0.1).astype(int),
+            "decision_id": ids,
+        }
+    ).frame
+    decided = Decided(
+        (both, one), pl.DataFrame({"decision_id": ids, "situation": ruled.astype(int)})
+    )
+    log = LoggedChoices(frame, by_unit=False, decided=decided)
+    found = evaluate(log, Fixed({"a": 0.5, "b": 0.5}), rng=rng, runs=100)
+    assert [gate.name for gate in found.refused] == ["support"]
+    assert found.refused[0].value == pytest.approx(0.5 * 20 / rows)
+
+
 def test_a_few_rows_are_too_few():
     """Below 200 effective rows there is no estimate, however even the weights."""
     log = choices_of(

@@ -36,6 +36,13 @@ def test_four_rows_by_hand():
     assert found["dr"].value == pytest.approx(0.4 + (2 * 0.7 - 0.5 * 0.3 + 0.7) / 4)
 
 
+def test_without_a_click_there_is_no_number():
+    """Where nothing that the target shows was clicked, all estimates are undetermined, not 0 … 0."""
+    for rewards, weights in (([0] * 300, [1] * 300), ([1, 0] * 150, [0, 2] * 150)):
+        found = values_of(rows_of(rewards, weights, [0.3] * 300, [0.3] * 300))
+        assert {value.code for value in found.values()} == {"no_clicks"}
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_estimators_agree_with_one_row_at_a_time(seed):
     """Every estimator equals its formula, written as a loop over the rows at the chosen cut."""
