@@ -37,7 +37,7 @@ def test_four_rows_by_hand():
 
 
 def test_without_a_click_there_is_no_number():
-    """Where nothing that the target shows was clicked, all estimates are undetermined, not 0 … 0."""
+    """Where nothing that the target shows was clicked, no estimate is determined, nor 0 … 0."""
     for rewards, weights in (([0] * 300, [1] * 300), ([1, 0] * 150, [0, 2] * 150)):
         found = values_of(rows_of(rewards, weights, [0.3] * 300, [0.3] * 300))
         assert {value.code for value in found.values()} == {"no_clicks"}
