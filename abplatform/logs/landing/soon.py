@@ -114,6 +114,7 @@ class SoonLanding:
             segment.write(lines)
         except BaseException:
             del self._open[source]
+            self._unsynced.discard(source)
             with contextlib.suppress(OSError), segment.file:
                 os.ftruncate(segment.file.fileno(), whole)
             raise
@@ -150,7 +151,10 @@ class SoonLanding:
                 with self._lock:
                     if self._open.get(source) is segment:
                         del self._open[source]
+                        self._unsynced.discard(source)
                     segment.file.close()
+            except ValueError:
+                continue  # a write that failed has closed it meanwhile, and has said so
 
     def _take_due(self) -> list[OpenSegment]:
         """Take segments that are full or 60 s old out of use; another one is ready before.

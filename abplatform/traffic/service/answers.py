@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from abplatform.domain.events import Assigned
+from abplatform.domain.events import Assigned, Impression
 from abplatform.traffic.decisions import DecisionRecord, impression_of
 from abplatform.traffic.service.calls import Call
 from abplatform.traffic.service.tokens import Signer
@@ -21,6 +22,8 @@ _HOST: Final = re.compile(
     rb"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?"
 )
 _JSON: Final = msgspec.json.Encoder()
+_LONGEST_IMPRESSION_BYTES: Final = 4096
+"""An impression with more attributes than a URL can hold is reported without them."""
 
 
 class Shown(Struct, frozen=True):
@@ -95,7 +98,7 @@ def answer(record: DecisionRecord, now: InForce, signer: Signer, address: str) -
             text=made.text,
         )
         expires = int((record.ts + now.service.click_window).timestamp())
-        seen = signer.sign("impression", _JSON.encode(impression), expires=expires)
+        seen = signer.sign("impression", _line(impression), expires=expires)
         clicked = signer.sign("click", record.decision_id.encode(), expires=expires)
         impression_url = f"{address}/v1/impressions/{seen}"
         click_url = f"{address}/v1/clicks/{clicked}"
@@ -111,3 +114,11 @@ def answer(record: DecisionRecord, now: InForce, signer: Signer, address: str) -
         valid_until=record.ts + now.service.valid,
         config=record.config,
     )
+
+
+def _line(impression: Impression) -> bytes:
+    """Write an impression for a URL; attributes that would be too long are in the decision."""
+    line = _JSON.encode(impression)
+    if len(line) <= _LONGEST_IMPRESSION_BYTES:
+        return line
+    return _JSON.encode(replace(impression, attributes=None))

@@ -43,9 +43,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 async def decide_one(parts: Parts, call: Call) -> Reply:
     """Answer one request."""
-    now = parts.watcher.now
-    caller = parts.admit(call, now)
+    parts.admit(call, parts.watcher.now)
     body = await call.body(BODY_BYTES)
+    now = parts.watcher.now  # what is in force once all has come, however slowly it came
+    caller = parts.admit(call, now)
     request = _parse(_REQUEST, body)
     _check(request)
     parts.limit(caller, 1, now)
@@ -55,9 +56,10 @@ async def decide_one(parts: Parts, call: Call) -> Reply:
 
 async def decide_many(parts: Parts, call: Call) -> Reply:
     """Answer an array of requests in order, all by one config."""
+    parts.admit(call, parts.watcher.now)
+    body = await call.body(BATCH_BYTES)
     now = parts.watcher.now
     caller = parts.admit(call, now)
-    body = await call.body(BATCH_BYTES)
     requests = _parse(_REQUESTS, body)
     for number, request in enumerate(requests):
         _check(request, f"item {number}: ")

@@ -29,7 +29,8 @@ KEY_FILE: Final = "service.key"
 """Its name under ``data/``; 64 hex digits that only the service's user may read."""
 
 _MAC_BYTES: Final = 32
-_MOST_CHARACTERS: Final = 16_384
+_MOST_CHARACTERS: Final = 65_536
+"""The longest names that an impression may have, four bytes a letter, are well below."""
 
 Purpose = Literal["impression", "click"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from abplatform.errors import AbplatformError, WorkspaceError
+from abplatform.logs.privacy import pseudonyms_of
 from abplatform.settings import Service
 from abplatform.traffic.assignments import assignments_document, entity_tag
 from abplatform.traffic.config import EMPTY, Config, ConfigReader
@@ -106,6 +107,7 @@ class Watcher:
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self.look()
+                self._trouble.pop("files", None)
             except Exception as error:  # noqa: BLE001  # the thread must outlive whatever a file holds
                 _LOG.exception("the files cannot be looked at")
                 self._trouble["files"] = f"{type(error).__name__}: {error}"
@@ -120,6 +122,7 @@ class Watcher:
             fresh = open_workspace(self._workspace.root, clock=self._workspace.clock)
             access = Access.of(fresh.settings.tokens)
             _check_access(self.now.access, access, path)
+            _check_pseudonyms(self._fingerprint, fresh)
         except (AbplatformError, OSError) as error:
             self._fail("settings", error)
             return
@@ -186,6 +189,17 @@ def _check_access(before: Access, after: Access, path: Path) -> None:
         )
 
 
+def _check_pseudonyms(before: str | None, fresh: Workspace) -> None:
+    """Refuse to call the same units by other names from one decision to the next."""
+    key = pseudonyms_of(fresh)
+    if (key.fingerprint if key else None) != before:
+        raise WorkspaceError(
+            "`privacy.pseudonyms` cannot change while the service runs",
+            path=fresh.root / SETTINGS_FILE,
+            remedy="start the service again",
+        )
+
+
 def _next_change(config: Config, now: datetime) -> datetime | None:
     """When a phase begins or ends by itself, as the journal has dated it."""
     moments = [
@@ -206,13 +220,20 @@ def _signature(workspace: Workspace) -> Signature:
         data / "snapshots" / "CURRENT.json",
     )
     folders = (workspace.experiments, workspace.journal)
-    files = (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()))
+    files = (path for folder in folders for path in _inside(folder))
     return tuple(row for path in (*files, *single) for row in _stat(path))
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []  # reading it will say what is wrong
 
 
 def _stat(path: Path) -> Signature:
     try:
         found = path.stat()
-    except FileNotFoundError:
-        return ()
+    except OSError:
+        return ()  # one file that is gone, or cannot be looked at, keeps no other from being read
     return ((path.name, found.st_ino, found.st_size, found.st_mtime_ns),)

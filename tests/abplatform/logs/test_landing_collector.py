@@ -246,6 +246,25 @@ def test_a_failed_write_is_told_and_its_torn_line_is_cut_off(workspace, monkeypa
         assert sorted(lines_of(workspace)) == [b"after", b"whole"]
 
 
+def test_a_failed_write_ends_no_syncing(workspace, monkeypatch):
+    """A write that fails before the lines ahead of it are synced leaves the collector alive."""
+    with Collector(workspace) as collector:
+        collector.append_soon("web", [b"whole"])
+
+        def refuse(_file, _content):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(appending, "write_whole", refuse)
+        with pytest.raises(StoreError):
+            collector.append_soon("web", [b"refused"])
+        monkeypatch.undo()
+        time.sleep(10 * SYNC_SECONDS)
+        assert collector.alive
+        collector.append_soon("web", [b"after"])
+    with Collector(workspace):
+        assert sorted(lines_of(workspace)) == [b"after", b"whole"]
+
+
 def test_a_closed_collector_takes_nothing_soon(workspace):
     """After close a line is refused rather than lost, and the collector says that it is over."""
     collector = Collector(workspace)

@@ -326,3 +326,36 @@ def test_tokens_guard_writes_and_a_rate_limits_them(shop, serve):
     assert int(refused[0]["retry-after"]) >= 1
     answer = json.loads(told[0][1])
     assert server.call(answer["impression_url"])[0] == 200
+
+
+def test_a_file_that_cannot_be_looked_at_keeps_no_switch_from_working(shop, serve):
+    """A link in a circle among the YAML files is left out; a pause works within its second."""
+    server = serve()
+    assert server.decide()["reason"] == "assigned"
+    circle = shop.experiments / "circle.yaml"
+    circle.symlink_to(circle)
+    Registry(shop).pause("lamps", at=shop.clock(), who="t")
+    until = time.monotonic() + 5
+    while time.monotonic() < until and server.decide()["reason"] != "not_running":
+        time.sleep(0.05)
+    assert server.decide()["reason"] == "not_running"
+
+
+def test_units_keep_their_names_while_it_runs(shop, serve, tmp_path):
+    """Pseudonyms that appear in abp.yaml rename nobody, and readiness says so."""
+    server = serve()
+    assert server.json("/readyz")[1]["problems"] == []
+    (tmp_path / "pseudonyms.key").write_text("k" * 64)
+    settings = shop.root / "abp.yaml"
+    settings.write_text(
+        f"min_free: 1%\nprivacy: {{pseudonyms: {{key_file: '{tmp_path / 'pseudonyms.key'}'}}}}\n"
+    )
+    until = time.monotonic() + 5
+    problems = []
+    while time.monotonic() < until and not problems:
+        problems = server.json("/readyz")[1]["problems"]
+        time.sleep(0.05)
+    assert "pseudonyms" in problems[0]
+    assert server.json("/v1/assignments")[1]["pseudonyms"] is None
+    server.decide("u1")
+    assert server.landed()[0]["unit_id"] == "u1"

@@ -70,3 +70,26 @@ def test_readiness_and_metrics_tell_of_the_work(common):
         time.sleep(0.05)
     assert common.json("/readyz")[1]["status"] == "ready"
     assert b'abp_decisions_total{reason="assigned"}' in common.call("/metrics")[1]
+
+
+def test_an_impression_with_many_attributes_is_reported_all_the_same(common):
+    """What is too long for a URL stays in the decision; the impression counts without it."""
+    many = {f"word {n}": "long" * 50 for n in range(100)}
+    few = {"tier": "gold"}
+    for told, kept in ((many, None), (few, few)):
+        asked = {"product_ids": ["p1"], "attributes": told, "category": "\u706f" * 1024}
+        answer = common.decide("talkative", context=asked)
+        assert len(answer["impression_url"]) < 8192
+        assert common.call(answer["impression_url"])[0] == 200
+        rows = [row for row in common.landed() if row.get("decision_id") == answer["decision_id"]]
+        by_kind = {row["event_type"]: row for row in rows}
+        assert by_kind["decision"]["attributes"] == told
+        assert by_kind["impression"].get("attributes") == kept
+
+
+def test_the_longest_names_fit_into_an_impression(common):
+    """Every name at its longest, four bytes a letter, makes a URL that is taken."""
+    longest = "\U0001f4a1" * 1024
+    names = dict.fromkeys(("country", "channel", "placement", "segment"), longest)
+    answer = common.decide(longest, context={"product_ids": ["p1"], **names})
+    assert common.call(answer["impression_url"])[0] == 200

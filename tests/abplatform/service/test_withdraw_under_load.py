@@ -1,5 +1,7 @@
 """A creative is withdrawn while it is being served."""
 
+import json
+import socket
 import threading
 import time
 from datetime import datetime, timedelta
@@ -144,3 +146,20 @@ def test_what_is_broken_elsewhere_keeps_nothing_on_the_air(shop, lamp, serve):
     while time.monotonic() < until and server.decide()["assignments"]:
         time.sleep(0.05)
     assert server.decide()["reason"] == "not_running"
+
+
+def test_a_request_that_comes_slowly_gets_what_is_in_force_at_its_end(shop, lamp, serve):
+    """A body whose last byte comes after a halt is decided by the halt."""
+    server = serve()
+    host, port = server.url.removeprefix("http://").split(":")
+    body = json.dumps({"unit_id": "u1", "experiment": "lamps"}).encode()
+    head = f"POST /v1/decide HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as caller:
+        caller.sendall(head.encode() + body[:-1])
+        Registry(shop).halt(at=shop.clock(), who="t", reason="test")
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until and server.decide()["reason"] != "fallback":
+            time.sleep(0.05)
+        caller.sendall(body[-1:])
+        answer = caller.recv(65536)
+    assert b'"reason":"fallback"' in answer
