@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -35,6 +35,7 @@ class KnownPolicies:
     snapshots: Path
     current: tuple[str, Snapshot] | None
     lineage: Mapping[str, Lineage]
+    _made: dict[tuple[str, str | None], Policy | None] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, workspace: Workspace) -> Self:
@@ -88,6 +89,19 @@ class KnownPolicies:
 
     def as_it_was(self, situation: Situation, stated: words.Policy) -> Policy | None:
         """Return the policy behind a decision record; None where what it rested on is gone."""
+        if situation.policy == "rules":  # rules stand in the YAML, not in the record
+            return self._ruling(stated)
+        rests_on = situation.policy, situation.snapshot
+        if rests_on not in self._made:
+            self._made[rests_on] = self._remade(*rests_on)
+        return self._made[rests_on]
+
+    def _ruling(self, stated: words.Policy) -> Policy | None:
+        from abplatform.traffic.policies import make_policy
+
+        return make_policy(stated, None, self.lineage) if stated.choose == "rules" else None
+
+    def _remade(self, asked: str, snapshot: str | None) -> Policy | None:
         from abplatform.domain.experiment import LEARNING_POLICIES
         from abplatform.domain.experiment import Policy as Stated
         from abplatform.errors import StoreError
@@ -95,14 +109,12 @@ class KnownPolicies:
         from abplatform.traffic.policies.snapshots import read_snapshot
 
         known = None
-        if situation.snapshot is not None:
+        if snapshot is not None:
             try:
-                known = situation.snapshot, read_snapshot(self.snapshots, situation.snapshot)
+                known = snapshot, read_snapshot(self.snapshots, snapshot)
             except StoreError:
                 return None
-        if situation.policy == "rules":  # rules stand in the YAML, not in the record
-            return make_policy(stated, None, self.lineage) if stated.choose == "rules" else None
         for name in ("uniform", *LEARNING_POLICIES):
-            if name == situation.policy:
+            if name == asked:
                 return make_policy(Stated(choose=name), known, self.lineage)
         return None

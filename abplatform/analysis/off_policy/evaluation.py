@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from abplatform.analysis.off_policy.gates import Gate, judge_weights
 from abplatform.analysis.off_policy.logged import LoggedChoices
@@ -167,11 +168,12 @@ def _gate_of_replay(
 ) -> Gate:
     if logged.decided is None or as_it_was is None:
         return replay_gate((), (), lambda _: None)
-    counts = logged.placed["situation"].drop_nulls().value_counts()
-    led_to = dict(counts.iter_rows())
+    told = logged.told_by_records
+    right = told.filter(pl.col("propensity").eq_missing(pl.col("recorded")))
+    led_to = dict(right["situation"].value_counts().iter_rows())
     situations = logged.decided.situations
     often = [led_to.get(number, 0) for number in range(len(situations))]
-    return replay_gate(situations, often, as_it_was)
+    return replay_gate(situations, often, as_it_was, otherwise=told.height - right.height)
 
 
 def _value_to_json(name: str, value: PolicyValue | Undetermined) -> dict[str, Any]:

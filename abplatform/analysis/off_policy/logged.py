@@ -90,6 +90,26 @@ class LoggedChoices:
             .with_columns(shelf=pl.coalesce("named", plain))
         )
 
+    @property
+    def told_by_records(self) -> pl.DataFrame:
+        """Rows with a record: ``situation``, ``propensity``, and the one that is ``recorded``.
+
+        The latter is null for a creative that was not eligible.
+        """
+        known = () if self.decided is None else self.decided.situations
+        recorded = pl.DataFrame(
+            [
+                (number, name, chance)
+                for number, one in enumerate(known)
+                for name, chance in zip(one.eligible, one.probabilities, strict=True)
+            ],
+            schema={"situation": pl.Int64, "creative_id": pl.String, "recorded": pl.Float64},
+            orient="row",
+        )
+        rows = self.placed.drop_nulls("situation")
+        joined = rows.join(recorded, on=["situation", "creative_id"], how="left")
+        return joined.select("situation", "propensity", "recorded")
+
 
 def set_name(eligible: Iterable[str]) -> str:
     """Return the shelf of a set of eligible creatives."""

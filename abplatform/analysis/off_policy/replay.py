@@ -15,15 +15,18 @@ def replay_gate(
     situations: Sequence[Situation],
     counts: Sequence[int],
     make: Callable[[Situation], Policy | None],
+    *,
+    otherwise: int = 0,
 ) -> Gate:
     """Ask every policy of the log again; not a bit of a probability may differ.
 
     Args:
         situations: What decisions rested on.
-        counts: How many impressions each of them led to.
+        counts: How many impressions each of them led to, of those that tell its probability.
         make: Gives the policy as it was, or None where what it rested on is gone.
+        otherwise: How many impressions tell another probability than their decision's record.
     """
-    equal = different = gone = 0
+    equal, different, gone = 0, otherwise, 0
     for situation, count in zip(situations, counts, strict=True):
         if not count:
             continue
@@ -36,6 +39,8 @@ def replay_gate(
             different += count
     asked = equal + different
     missing = f"; {gone:,} more rest on what is gone" if gone else ""
+    if otherwise:
+        missing += f"; {otherwise:,} impressions tell another probability than their record"
     return Gate(
         "replay",
         None if asked == 0 else different == 0,

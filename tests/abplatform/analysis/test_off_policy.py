@@ -189,6 +189,30 @@ def test_what_was_possible_elsewhere_is_not_possible_here():
     assert found.refused[0].value == pytest.approx(0.5 * 20 / rows)
 
 
+@pytest.mark.parametrize(
+    ("creative", "propensity"), [("a", 0.25), ("stranger", 0.5), ("a", 0.5 + 1e-12)]
+)
+def test_an_impression_that_contradicts_its_record_is_refused(creative, propensity):
+    """Whoever reports another creative or probability than was decided fails the replay gate."""
+    known = Situation("uniform", None, 0.0, {}, ("a", "b"), (0.5, 0.5))
+    ids, decided = decided_of(known, 4000)
+    log = {
+        "creative_id": ["a", "b"] * 2000,
+        "propensity": [0.5] * 4000,
+        "clicked": [0, 1] * 2000,
+        "decision_id": ids,
+    }
+    target, gates = Fixed({"a": 0.5, "b": 0.5, "stranger": 0.0}), []
+    first = {"creative_id": creative, "propensity": propensity}
+    other = {name: [value, *log[name][1:]] for name, value in first.items()}
+    for one in (log, log | other):
+        told = LoggedChoices(choices_of(one).frame, by_unit=False, decided=decided)
+        rng = np.random.default_rng(1)
+        found = evaluate(told, target, rng=rng, runs=100, as_it_was=lambda _: Uniform())
+        gates.append(gates_of(found)["replay"])
+    assert gates == [True, False]
+
+
 def test_a_few_rows_are_too_few():
     """Below 200 effective rows there is no estimate, however even the weights."""
     log = choices_of(
