@@ -138,7 +138,11 @@ def read_assignments(document: bytes, *, origin: str = "the document") -> Assign
     """
     try:
         read = msgspec.json.decode(document, type=_Document)
-    except msgspec.MsgspecError as error:
+        known = {
+            entry.experiment: _assignable(entry, halted=read.halted) for entry in read.experiments
+        }
+        _check_layers(read.layers, known)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise ServiceError(
             f"assignments cannot be read: {error}",
             path=origin,
@@ -146,13 +150,18 @@ def read_assignments(document: bytes, *, origin: str = "the document") -> Assign
         ) from None
     return Assignments(
         version=read.version,
-        experiments={
-            entry.experiment: _assignable(entry, halted=read.halted) for entry in read.experiments
-        },
+        experiments=known,
         layers=read.layers,
         halted=read.halted,
         pseudonyms=read.pseudonyms,
     )
+
+
+def _check_layers(layers: Mapping[str, tuple[str, ...]], known: Mapping[str, Assignable]) -> None:
+    for layer, keys in layers.items():
+        if missing := [key for key in keys if key not in known]:
+            message = f"layer {layer!r} names {missing[0]!r}, which is no experiment there"
+            raise ValueError(message)
 
 
 def _written(served: ServedExperiment) -> _Entry:

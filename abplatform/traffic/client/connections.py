@@ -57,19 +57,18 @@ class Connections:
         token: Sent as a bearer token.
 
     Raises:
-        ServiceError: The address is none.
+        ServiceError: The address is none, or the token holds what no header can.
     """
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        scheme, self._host, self._port, path = _taken_apart(url)
+        if token is not None and not (token.isascii() and token.isprintable()):
             raise ServiceError(
-                f"{url!r} is no address of a service",
-                remedy="give it as http://host:port or https://host",
+                "the token holds a letter that no header can, such as a line break",
+                remedy="give it as it was made; of a file, without the line's end",
             )
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
-        self._prefix = parts.path.rstrip("/")
+        self._secure = scheme == "https"
+        self._prefix = path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._idle: deque[_Kept] = deque()
         self._process = os.getpid()
@@ -206,8 +205,25 @@ class _Reading(io.RawIOBase):
         return self._watched.recv_into(room)
 
 
+def _taken_apart(url: str) -> tuple[str, str, int | None, str]:
+    """Return scheme, host, port and path of an address."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            parts.hostname.encode("idna")
+            return parts.scheme, parts.hostname, parts.port, parts.path
+    except ValueError:
+        pass  # a port that is no number, a bracket that is not closed, a name that is too long
+    raise ServiceError(
+        f"{url!r} is no address of a service",
+        remedy="give it as http://host:port or https://host",
+    )
+
+
 def _read_whole(response: http.client.HTTPResponse) -> bytes:
     read = response.read(MOST_ANSWER_BYTES + 1)
+    if response.length and len(read) <= MOST_ANSWER_BYTES:
+        raise http.client.IncompleteRead(read, response.length)
     if len(read) > MOST_ANSWER_BYTES:
         message = f"the answer is longer than {MOST_ANSWER_BYTES} bytes"
         raise http.client.HTTPException(message)

@@ -192,16 +192,19 @@ class LocalClient:
 
     def _follow(self) -> None:
         while not self._closed.wait(self._refresh_seconds):
-            self._try_refresh()
+            try:
+                self._try_refresh()
+            except Exception:  # noqa: BLE001  # the thread outlives whatever a listener or a file does
+                _log.exception("plans could not be fetched; they stay as they are")
 
     def _try_refresh(self) -> None:
         try:
             self.refresh()
-        except AbplatformError as error:
-            if self.problem is None:
+        except (AbplatformError, OSError, ValueError) as error:
+            before, self.problem = self.problem, str(error)
+            if before is None:
                 _log.warning("plans stay as they are: %s", error)
                 self.tell("stale")
-            self.problem = str(error)
 
 
 def _source_of(

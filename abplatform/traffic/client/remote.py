@@ -168,7 +168,8 @@ _FAILURES: Final = (
     OSError,
     http.client.HTTPException,
     msgspec.MsgspecError,
-    UnicodeEncodeError,  # an id without a UTF-8 form
+    ValueError,  # an id without a UTF-8 form
+    TypeError,  # an attribute that JSON has no word for
     _NoDecision,
 )
 

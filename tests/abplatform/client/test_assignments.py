@@ -69,6 +69,7 @@ def test_nobody_is_assigned_while_experiments_are_halted(workspace):
         (b"<html>", "JSON is malformed"),
         (b"[]", "Expected `object`"),
         (b'{"version": "v", "experiments": [{"experiment": "e"}]}', r"\$.experiments\[0\]"),
+        (b'{"version": "v", "layers": {"feed": ["e"]}, "experiments": []}', "names 'e', which"),
     ],
 )
 def test_what_is_no_document_is_named(broken, named):

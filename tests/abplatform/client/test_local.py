@@ -99,6 +99,27 @@ def test_what_is_known_outlives_its_place(document):
         assert heard == ["changed", "stale", "fresh"]
 
 
+def test_whoever_listens_ends_no_following(document, caplog):
+    """A listener that raises is told in the log, and plans are followed on."""
+    heard = []
+
+    def listen(news):
+        heard.append(news)
+        if len(heard) > 1:
+            raise RuntimeError(news)
+
+    with LocalClient(document, refresh_seconds=0.01, tell=listen) as client:
+        whole = document.read_bytes()
+        document.write_bytes(b"<html>")
+        assert until(lambda: client.problem is not None)
+        document.write_bytes(whole)
+        assert until(lambda: client.problem is None)
+        paused = whole.replace(b'"running":true', b'"running":false')
+        document.write_bytes(paused)
+        assert until(lambda: client.assign("lamps", "qa-1", KNOWN).reason != "forced")
+    assert "RuntimeError: stale" in caplog.text
+
+
 def test_plans_may_come_later(tmp_path, document, caplog):
     """A client whose place is empty at first assigns nobody, and begins by itself."""
     late = tmp_path / "late.json"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from abplatform.errors import DeliveryError
+from abplatform.errors import DeliveryError, ServiceError
 from abplatform.traffic.client import Client, Rejected, ShownCreative
 from abplatform.traffic.decisions import Request, RequestContext
 
@@ -162,6 +162,52 @@ def test_an_id_without_utf8_costs_no_page(serving):
         decision = client.decide(Request(unit_id="u\ud800", experiment="lamps"))
     assert decision.reason == "fallback"
     assert "surrogates" in decision.problem
+
+
+def test_an_attribute_that_json_cannot_say_costs_no_page():
+    """What cannot be sent gets the default, and its problem says why."""
+    context = RequestContext(attributes={"odd": object()})
+    decision = Client("http://127.0.0.1:9").decide(
+        Request(unit_id="u", experiment="lamps", context=context), default=DEFAULT
+    )
+    assert (decision.reason, decision.creative) == ("fallback", DEFAULT)
+    assert "object" in decision.problem
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "named"),
+    [
+        ("http://shop:99999", None, "is no address"),
+        ("http://[::1", None, "is no address"),
+        (f"http://{'a' * 64}.example", None, "is no address"),
+        ("http://shop", "secret\n", "such as a line break"),
+        ("http://shop", "s\u00e9cret", "such as a line break"),
+    ],
+)
+def test_what_can_never_work_is_said_when_the_client_is_made(url, token, named):
+    """A wrong address or token is an error at the start, and not on every page."""
+    with pytest.raises(ServiceError, match=named) as caught:
+        Client(url, token=token)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_service_that_dies_in_mid_answer_costs_one_default():
+    """Half an answer is none, and the next request has a connection of its own."""
+    connections = []
+
+    def talk(connection):
+        connections.append(connection)
+        first = len(connections) == 1
+        while connection.recv(65536):
+            body = json.dumps(SHOWN).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            connection.sendall(head + (body[:20] if first else body))
+            if first:
+                return
+
+    with raw_server(talk) as url, Client(url) as client:
+        reasons = [client.decide(ASK).reason for _ in range(3)]
+    assert reasons == ["fallback", "assigned", "assigned"]
 
 
 def test_a_batch_has_an_answer_for_each(serving):
