@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +21,7 @@ from abplatform.domain.targeting import Context
 from abplatform.traffic.config import Config, ServedExperiment
 from abplatform.traffic.lineup import Lineup, line_up
 from abplatform.traffic.policies import Policy, Uniform, choose
+from abplatform.traffic.policies.remembering import remembered
 
 __all__ = [
     "MOST_PRODUCTS",
@@ -406,7 +406,7 @@ def _scores(config: Config, eligible: tuple[str, ...]) -> tuple[float | None, ..
     return tuple(config.scores.get(name) for name in eligible)
 
 
-@lru_cache(maxsize=8192)
+@remembered
 def _stratum(eligible: tuple[str, ...], probabilities: tuple[float, ...]) -> str:
     """Name a set of creatives and their probabilities: 16 hex digits of a sha256."""
     return sha256(repr((eligible, probabilities)).encode()).hexdigest()[:16]

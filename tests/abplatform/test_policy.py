@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abplatform.traffic.policies import Uniform, choose, mixed_with_floor, unit_draw
+from abplatform.traffic.policies.remembering import MOST_LARGE, SMALL, remembered
 
 CHANCES = st.lists(st.floats(0, 1), min_size=1, max_size=12).filter(lambda them: sum(them) > 0.01)
 
@@ -65,3 +66,22 @@ def test_nothing_eligible_chooses_nothing():
 def test_uniform_gives_everyone_the_same():
     """K eligible creatives have 1/K each."""
     assert Uniform().distribution({}, ("a", "b", "c")) == (1 / 3,) * 3
+
+
+def test_few_large_answers_are_remembered_and_many_small_ones():
+    """What is asked again is not worked out again, but many creatives at once fill no memory."""
+    asked = []
+
+    def work_out(creatives, told):
+        asked.append(told)
+        return len(creatives)
+
+    recall = remembered(work_out)
+    small, large = ("one", "two"), tuple(f"c{n}" for n in range(SMALL + 1))
+    for creatives in (small, large):
+        for number in (*range(MOST_LARGE + 1), MOST_LARGE):
+            assert recall(creatives, number) == len(creatives)
+        assert asked == list(range(MOST_LARGE + 1))
+        recall(creatives, 0)
+        assert asked[-1] == (MOST_LARGE if creatives is small else 0)
+        asked.clear()

@@ -21,12 +21,11 @@ References:
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final
 
 from abplatform.domain.targeting import Context
+from abplatform.traffic.policies.remembering import remembered
 from abplatform.traffic.policies.snapshots import Snapshot
-from abplatform.traffic.policies.thompson import CACHED
 
 __all__ = ["CONTEXT_DIMENSIONS", "Contextual"]
 
@@ -49,7 +48,7 @@ class Contextual:
     def __init__(self, snapshot: Snapshot, sha256: str | None) -> None:
         self.snapshot = sha256
         self._known = snapshot
-        self._cached = lru_cache(maxsize=CACHED)(self._probabilities)
+        self._cached = remembered(self._probabilities)
 
     def distribution(self, context: Context, eligible: tuple[str, ...]) -> tuple[float, ...]:
         """Return the probabilities by the predicted rates in this context."""

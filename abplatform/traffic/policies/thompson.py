@@ -12,17 +12,12 @@ References:
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Final
-
 from abplatform.domain.targeting import Context
 from abplatform.stats.best import best_probabilities
+from abplatform.traffic.policies.remembering import remembered
 from abplatform.traffic.policies.snapshots import Prior, Snapshot, prior_of
 
-__all__ = ["CACHED", "Thompson"]
-
-CACHED: Final = 50_000
-"""How many questions a policy remembers the answer of."""
+__all__ = ["Thompson"]
 
 
 class Thompson:
@@ -38,7 +33,7 @@ class Thompson:
     def __init__(self, snapshot: Snapshot, sha256: str | None) -> None:
         self.snapshot = sha256
         self._known = snapshot
-        self._cached = lru_cache(maxsize=CACHED)(self._probabilities)
+        self._cached = remembered(self._probabilities)
         # What computes is loaded now, while a config is built, and not while somebody waits.
         best_probabilities([1.0, 1.0], [1.0, 1.0])
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["JSON", "Call", "Receive", "Refused", "Reply", "Scope", "Send", "json_reply"]
+__all__ = [
+    "BODY_SECONDS",
+    "JSON",
+    "Call",
+    "Receive",
+    "Refused",
+    "Reply",
+    "Scope",
+    "Send",
+    "json_reply",
+]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -16,6 +27,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
 _ENCODER: Final = msgspec.json.Encoder()
+BODY_SECONDS: Final = 30.0
+"""So long a body may take to come."""
+
 _PASSED_OVER_BYTES: Final = 16 << 20
 """So much of a body that is too long is read all the same: who is still sending hears no answer."""
 
@@ -44,6 +58,8 @@ class Refused(Exception):
         told = json_reply({"error": self.code, "detail": self.detail}, status=self.status)
         if self.retry_seconds is not None:
             told.headers.append((b"retry-after", str(self.retry_seconds).encode()))
+        if self.status == 408:
+            told.headers.append((b"connection", b"close"))
         if self.status == 401:
             told.headers.append((b"www-authenticate", b"Bearer"))
         return told
@@ -103,15 +119,25 @@ class Call:
         """``http`` or ``https``."""
         return str(self._scope.get("scheme", "http"))
 
-    async def body(self, most_bytes: int) -> bytes:
+    async def body(self, most_bytes: int, *, within_seconds: float = BODY_SECONDS) -> bytes:
         """Return the body.
 
         Args:
             most_bytes: A longer one is refused, and not held.
+            within_seconds: A slower one is refused, and its connection closed.
 
         Raises:
-            Refused: It is too long, or was cut off.
+            Refused: It is too long or too slow, or was cut off.
         """
+        try:
+            async with asyncio.timeout(within_seconds):
+                return await self._gather(most_bytes)
+        except TimeoutError:
+            raise Refused(
+                408, "too_slow", f"the body took longer than {within_seconds:g} s; send it again"
+            ) from None
+
+    async def _gather(self, most_bytes: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         more = True

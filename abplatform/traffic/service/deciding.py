@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -21,7 +22,7 @@ from abplatform.traffic.service.parts import Parts
 from abplatform.traffic.service.recorder import SERVICE
 from abplatform.traffic.service.watching import InForce
 
-__all__ = ["BODY_BYTES", "MOST_ITEMS", "assignments", "decide_many", "decide_one"]
+__all__ = ["BODY_BYTES", "MOST_ITEMS", "assignments", "decide_many", "decide_one", "turn_after"]
 
 BODY_BYTES: Final = 1 << 20
 """The longest body of one decision."""
@@ -33,7 +34,10 @@ MOST_ITEMS: Final = 10_000
 """Decisions in a batch."""
 
 _TURN: Final = 50
-"""So many decisions of a batch are made at once; then others have their turn."""
+"""So many decisions of a batch are made at once, at most; then others have their turn."""
+
+_TURN_SECONDS: Final = 0.005
+"""So long a turn may last; choosing among hundreds of creatives takes milliseconds itself."""
 
 _LOG: Final = logging.getLogger("abplatform.service")
 _REQUEST: Final = msgspec.json.Decoder(Request)
@@ -66,10 +70,24 @@ async def decide_many(parts: Parts, call: Call) -> Reply:
     parts.limit(caller, len(requests), now)
     address = address_of(call, now)
     found: list[Answer] = []
-    for first in range(0, len(requests), _TURN):
-        found += _decide_all(parts, now, requests[first : first + _TURN], address)
+    turn = 1
+    while len(found) < len(requests):
+        began = time.perf_counter()
+        found += _decide_all(parts, now, requests[len(found) : len(found) + turn], address)
+        turn = turn_after(turn, time.perf_counter() - began)
         await asyncio.sleep(0)
     return Reply(200, _ENCODER.encode(found))
+
+
+def turn_after(turn: int, seconds: float) -> int:
+    """Return how many decisions of a batch come next.
+
+    Args:
+        turn: How many came last.
+        seconds: How long they took.
+    """
+    fitting = int(turn * _TURN_SECONDS / max(seconds, 1e-6))
+    return max(1, min(_TURN, 2 * turn, fitting))
 
 
 async def assignments(parts: Parts, call: Call) -> Reply:

@@ -24,6 +24,7 @@ _ERRORS: Final = {
     "404": "There is no such thing.",
     "409": "The click has been counted already.",
     "410": "The URL has expired, or the creative is withdrawn.",
+    "408": "The body took too long to come.",
     "413": "The body is too long.",
     "429": "Too many calls; `Retry-After` says when to come again.",
     "503": "Nothing is acknowledged; send it again after `Retry-After`.",
@@ -238,7 +239,7 @@ def _write(
         "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
         "responses": {
             "200": _json("The answer.", schema),
-            **_errors("400", "401", "403", "413", "429", *further),
+            **_errors("400", "401", "403", "408", "413", "429", *further),
         },
     }
 

@@ -1,10 +1,13 @@
 """Whatever is sent, an ad server gets an answer that says what is wrong, and never a 5xx."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from abplatform.traffic.service.calls import Call, Refused
+from abplatform.traffic.service.deciding import turn_after
 from abplatform.traffic.service.tokens import Signer, read_key
 
 ASKED = {"unit_id": "u1", "experiment": "lamps"}
@@ -132,3 +135,27 @@ def test_a_web_page_may_not_call_a_service_without_tokens(common):
     """A browser names the page it is on; without tokens such a call is refused."""
     told = common.json("/v1/decide", ASKED, Origin="https://example.com")
     assert (told[0], told[1]["error"]) == (403, "from_a_page")
+
+
+def test_a_body_that_never_ends_is_not_waited_for():
+    """A caller that stops in mid-body is told so, and its connection is closed."""
+
+    async def never():
+        await asyncio.sleep(60)
+
+    async def ask():
+        await Call({"headers": []}, never).body(100, within_seconds=0.01)
+
+    with pytest.raises(Refused) as caught:
+        asyncio.run(ask())
+    assert caught.value.status == 408
+    assert (b"connection", b"close") in caught.value.reply().headers
+
+
+def test_a_batch_gives_way_more_often_the_longer_its_decisions_take():
+    """Quick decisions come fifty at a time, slow ones one by one, and neither stays so for ever."""
+    assert turn_after(50, 0.001) == 50
+    assert turn_after(50, 0.05) == 5
+    assert turn_after(50, 5.0) == 1
+    assert turn_after(1, 0.05) == 1
+    assert turn_after(1, 0.0) == 2
