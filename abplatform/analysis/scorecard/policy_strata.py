@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,8 @@ from abplatform.stats.stratified import Strata
 __all__ = ["StratumCells", "explored_wins", "products_with_strata", "read_strata", "strata_of"]
 
 StratumCells = pl.DataFrame
-"""Of one product: creative_id, variant, stratum, day, explored, n, k."""
+"""Of one product: creative_id, variant, stratum, day, explored, n, k, and apart, whether the
+variant's policy chose among products that day, so that no other variant's audience is its own."""
 
 
 def products_with_strata(totals: pl.DataFrame) -> frozenset[str]:
@@ -44,8 +45,28 @@ def read_strata(
         products: Those to read.
     """
     cells = warehouse.query("portable/creative_strata", **scope.values())
-    wanted = cells.filter(pl.col("product_id").is_in(sorted(products)))
+    chosen = [one.name for one in scope.experiment.variants if one.policy.choose != "uniform"]
+    wanted = _told_apart(cells, chosen).filter(pl.col("product_id").is_in(sorted(products)))
     return {str(key[0]): rows for key, rows in wanted.group_by("product_id", maintain_order=True)}
+
+
+def _told_apart(cells: pl.DataFrame, chosen: Collection[str]) -> pl.DataFrame:
+    """Say where a variant's policy, and not chance alone, made the audience of a product.
+
+    In a stratum that shows several products each has its own share of the requests. With another
+    share in another stratum of the day, its audience is a mixture that no other variant has.
+
+    Args:
+        cells: Of all products.
+        chosen: Variants whose policy is not uniform.
+    """
+    place = ["product_id", "variant", "day"]
+    told = cells.with_columns(
+        several=pl.col("product_id").n_unique().over("variant", "stratum") > 1,
+        strata=pl.col("stratum").n_unique().over(place),
+    )
+    apart = pl.col("several").any().over(place) & (pl.col("strata") > 1)
+    return told.select(*cells.columns, apart=apart & pl.col("variant").is_in(list(chosen)))
 
 
 def strata_of(cells: StratumCells, creatives: Sequence[str]) -> Strata:
@@ -55,17 +76,21 @@ def strata_of(cells: StratumCells, creatives: Sequence[str]) -> Strata:
         cells: Its cells.
         creatives: Its creatives, in the order of their numbers.
     """
-    keys = ["variant", "stratum", "day"]
+    keys = ["variant", "stratum", "day", "apart"]
     summed = cells.group_by(["creative_id", *keys]).agg(pl.col("n", "k").sum())
     summed = summed.sort(["creative_id", *keys])
     strata = summed.select(keys).unique().sort(keys).with_row_index("number")
     placed = summed.join(strata, on=keys, how="left").sort(["creative_id", *keys])
+    alone = pl.when("apart").then("variant").otherwise(pl.lit(""))
+    days = strata.select(
+        pl.concat_str(pl.col("day").cast(pl.String), pl.lit(" "), alone)
+    ).to_series()
     order = {creative: place for place, creative in enumerate(creatives)}
     return Strata(
         creative=np.array([order[one] for one in placed["creative_id"]], dtype=np.int64),
         stratum=placed["number"].cast(pl.Int64).to_numpy(),
         variant_of=strata["variant"].rank("dense").cast(pl.Int64).to_numpy() - 1,
-        day_of=strata["day"].rank("dense").cast(pl.Int64).to_numpy() - 1,
+        day_of=days.rank("dense").cast(pl.Int64).to_numpy() - 1,
         impressions=placed["n"].cast(pl.Float64).to_numpy(),
         clicks=placed["k"].cast(pl.Float64).to_numpy(),
     )
@@ -85,9 +110,10 @@ def explored_wins(
         Shape (K, K), null (nan) where a creative was never drawn from the floor; None where at
         most one was.
     """
-    drawn = None if cells is None else cells.filter(pl.col("explored"))
-    if drawn is None:
+    if cells is None:
         return None
+    # The floor draws uniformly, also among products: it makes no audience.
+    drawn = cells.filter(pl.col("explored")).with_columns(apart=pl.lit(value=False))
     seen = [one for one in creatives if one in set(drawn["creative_id"])]
     if len(seen) < 2:
         return None

@@ -63,6 +63,50 @@ def test_equal_creatives_stay_equal_where_a_policy_moved_traffic(show, make, lea
     assert np.isnan(product.explored_win[first, product.creatives.index("b0")])
 
 
+@pytest.mark.parametrize("choose", ["contextual", "uniform"])
+def test_an_audience_that_a_policy_chose_is_compared_with_itself_alone(show, make, start, choose):
+    """Where a policy shows a product to those who click, its creatives don't beat other variants'.
+
+    All creatives are equal. The treatment answers its clicking half with the lamp and the others
+    with the vase; the control does so by halves.
+    """
+    rng, rows = np.random.default_rng(6), []
+    for unit in range(12_000):
+        treated, clicking = unit % 2, int(rng.random() < 0.5)
+        lamp = rng.random() < ((0.1, 0.9)[clicking] if treated else 0.5)
+        rows.append(
+            {
+                "variant": "generated" if treated else "baseline",
+                "unit_id": f"u{unit}",
+                "ts": start + timedelta(seconds=unit),
+                "product_id": "lamp" if lamp else "vase",
+                "creative_id": f"{unit % 2}{lamp:d}{unit // 2 % 2}",
+                "clicked": int(rng.random() < (0.05, 0.2)[clicking]),
+                "stratum": f"s{clicking}" if treated else "even",
+            }
+        )
+    experiment = make()
+    experiment = replace(
+        experiment,
+        variants=tuple(
+            one if one.control else replace(one, policy=replace(one.policy, choose=choose))
+            for one in experiment.variants
+        ),
+    )
+    with show(rows) as warehouse:
+        lamp, vase = compare_creatives(warehouse, Scope(experiment)).products
+    assert (lamp.product_id, vase.product_id) == ("lamp", "vase")
+    for product in (lamp, vase):
+        ours = [product.creatives.index(name) for name in product.creatives if name[0] == "1"]
+        theirs = [product.creatives.index(name) for name in product.creatives if name[0] == "0"]
+        across = product.win[np.ix_(ours, theirs)]
+        if choose == "uniform":  # such strata come of what was asked for, as the control's do
+            assert (np.abs(across - 0.5) > 0.45).all()
+        else:
+            assert (np.abs(across - 0.5) < 0.4).all()  # nobody is sure
+        assert 0.01 < product.win[ours[0], ours[1]] < 0.99
+
+
 def test_the_lift_between_variants_does_not_know_strata(show, make, learning, run):
     """What a policy does inside a variant leaves the comparison by assignment as it is."""
     told = []
