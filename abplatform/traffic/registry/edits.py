@@ -26,6 +26,7 @@ EditKind = Literal["safe", "phase", "forbidden"]
 _SAFE = ("owner", "hypothesis", "approval", "ramp", "forced", "breakdowns", "learning")
 _PHASE = ("targeting", "layer.share", "variants")
 _REORDERED = "variants: the order changed"
+_RECAST = ("True, was False", "False, was True")
 _METRICS = ("primary", "guardrails")
 
 
@@ -139,7 +140,14 @@ def _kind(place: str, told: str, control: str) -> EditKind:
     if _within(place, _SAFE) or told == _REORDERED:
         return "safe"
     gone = place == f"variants.{control}" and told.endswith("is gone")
-    if gone or place.endswith(".control") or not _within(place, _PHASE):
+    # Names of variants and attributes may be anything, dots and this word included.
+    recast = (
+        place.startswith("variants.")
+        and place.endswith(".control")
+        and ".policy.rules." not in place
+        and told.endswith(_RECAST)
+    )
+    if gone or recast or not _within(place, _PHASE):
         return "forbidden"
     return "phase"
 
@@ -192,15 +200,20 @@ def _children(value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return {str(name): part for name, part in value.items()}
     if isinstance(value, tuple) and value and all(is_dataclass(part) for part in value):
-        return {_name(part, index): part for index, part in enumerate(value)}
+        names = [_name(part) for part in value]
+        return {
+            name if name and names.count(name) == 1 else str(index): part
+            for index, (name, part) in enumerate(zip(names, value, strict=True))
+        }
     return None
 
 
-def _name(part: Any, index: int) -> str:
+def _name(part: Any) -> str:
+    """Return what a part is called; nothing where its place alone tells it apart."""
     for attribute in ("name", "metric", "by"):
         if hasattr(part, attribute):
             return str(getattr(part, attribute))
-    return str(index)
+    return ""
 
 
 def _plain(value: Any) -> str:

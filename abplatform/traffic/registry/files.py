@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ __all__ = [
     "kept_spec_path",
     "line_of",
     "read_spec_files",
+    "refuse_twins",
 ]
 
 
@@ -84,12 +86,25 @@ def find_spec_file(folder: Path, key: str) -> SpecFile:
         SpecError: The key stands in a second file too, so nobody can tell which of them is meant.
     """
     files, problems = read_spec_files(folder)
+    refuse_twins(problems, key)
+    return files[key]
+
+
+def refuse_twins(problems: Iterable[SpecError], key: str) -> None:
+    """Refuse a key that stands in two files.
+
+    Args:
+        problems: As :func:`read_spec_files` found them.
+        key: The experiment.
+
+    Raises:
+        SpecError: Nobody can tell which of the files is meant.
+    """
     for problem in problems:
         if problem.code == "duplicate_experiment" and problem.path is not None:
             second = _read(Path(problem.path))
             if second.experiment.key == key:
                 raise problem
-    return files[key]
 
 
 def _read(path: Path) -> SpecFile:

@@ -26,7 +26,7 @@ from abplatform.traffic.registry.replay import (
     replay_halted,
     replay_reviews,
 )
-from abplatform.traffic.registry.slots import resize_slots
+from abplatform.traffic.registry.slots import free_ranges, resize_slots
 from abplatform.traffic.registry.withdrawals import (
     Withdrawal,
     replay_withdrawals,
@@ -186,8 +186,8 @@ class Register:
             if spec is None:  # decided elsewhere, and its YAML is gone
                 continue
             experiment = spec.experiment
-            if key in files and past.state in {State.RUNNING, State.PAUSED}:
-                experiment = with_safe_edits(experiment, files[key].experiment)
+            if edited := self._safely_edited(key, past, files):
+                experiment = with_safe_edits(experiment, edited.experiment)
             known[key] = RegisteredExperiment(
                 experiment=experiment,
                 state=past.state,
@@ -218,6 +218,14 @@ class Register:
                     rates_now=now,
                 )
         return known
+
+    def _safely_edited(
+        self, key: str, past: Past, files: Mapping[str, SpecFile]
+    ) -> SpecFile | None:
+        """The file whose safe edits are in force: on disk while it runs, as kept at its stop."""
+        if past.state in {State.RUNNING, State.PAUSED}:
+            return files.get(key)
+        return kept_spec(self.workspace, past.edited_sha256) if past.edited_sha256 else None
 
     def _edit(
         self,
@@ -274,7 +282,7 @@ class Register:
         try:
             for key, past in neighbours.items():
                 self._refuse_other_unit(experiment, key, past)
-            holders = {key: past.phases[-1].slots for key, past in neighbours.items()}
+            holders = {key: _held_since(past, at) for key, past in neighbours.items()}
             return resize_slots(layer, own, holders)
         except RegistryError as error:
             place = path or self.find(experiment.key).path
@@ -289,6 +297,14 @@ class Register:
                 f"{experiment.unit}: they could share a person",
                 remedy=f"use `unit: {unit}`, or put {experiment.key} into another layer",
             )
+
+
+def _held_since(past: Past, at: datetime) -> tuple[BucketRange, ...]:
+    """Every slot that an experiment has, or had at some time since a moment."""
+    *earlier, last = past.phases
+    since = [one for one in earlier if one.ends_at is None or one.ends_at > at]
+    held = [slot for phase in (*since, last) for slot in phase.slots]
+    return tuple(free_ranges(free_ranges(held)))
 
 
 def _is_told(row: JournalRow, key: str) -> bool:

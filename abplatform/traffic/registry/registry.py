@@ -22,8 +22,14 @@ from abplatform.domain.experiment import Experiment, Phase, RampStep, State, Ver
 from abplatform.errors import RegistryError, SpecError
 from abplatform.logs.facts import Rates
 from abplatform.traffic.journal import Pen
-from abplatform.traffic.registry.edits import Difference
-from abplatform.traffic.registry.files import find_spec_file, keep_spec, read_spec_files
+from abplatform.traffic.registry.edits import Difference, Edit, with_safe_edits
+from abplatform.traffic.registry.files import (
+    SpecFile,
+    find_spec_file,
+    keep_spec,
+    read_spec_files,
+    refuse_twins,
+)
 from abplatform.traffic.registry.look_plan import plan_at_start, plan_facts, unspent_alpha
 from abplatform.traffic.registry.lookbook import SETS_LOOKS_ASIDE
 from abplatform.traffic.registry.money import fix_rates, rates_facts
@@ -166,28 +172,26 @@ class Registry(Register):
 
         Args:
             key: The experiment.
-            at: From when on.
+            at: From when on; may lie in the past.
             who: Who decides.
             reason: Why, for the journal.
-            resolved: Alias such as ``champion`` to the sha256 it stands for now.
+            resolved: Alias such as ``champion`` to the sha256 it stands for now; it counts for
+                aliases that the spec in force does not name, the others stand for what they did.
 
         Returns:
             What takes effect; nothing where no edit needs a phase, and then nothing is written.
 
         Raises:
-            RegistryError: It is not running, an edit is forbidden, or its layer has no room.
-            SpecError: The YAML cannot be used.
+            RegistryError: It is not running, an edit is forbidden, its layer has no room, or the
+                moment lies ahead.
+            SpecError: The YAML cannot be used, or the key stands in two files.
         """
         with self.journal.pen() as pen:
             past = self._past(pen, key, "apply", State.RUNNING)
-            edit = self.edits().get(key)
-            if isinstance(edit, SpecError):
-                raise edit
-            if edit is None or not edit.unapplied:
+            edit, file = self._applicable(key, past)
+            if edit is None or file is None:
                 return ()
-            if edit.of_kind("forbidden"):
-                raise edit.refusal(key)
-            file = read_spec_files(self.workspace.experiments)[0][key]
+            self._refuse_ahead(key, at)
             last = past.phases[-1]
             phase = replace(
                 next_phase(past, last.exposure, at),
@@ -200,7 +204,7 @@ class Registry(Register):
                 "reason": reason,
                 "spec_sha256": keep_spec(self.workspace, file.content),
                 "differences": [one.told for one in applied],
-                "resolved": {**past.resolved, **(resolved or {})},
+                "resolved": {**past.resolved, **self._newly_named(past, resolved or {})},
                 "phase": phase_facts(phase),
                 **self._begin_anew(past, file.experiment, phase),
             }
@@ -210,8 +214,9 @@ class Registry(Register):
     def stop(self, key: str, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Stop an experiment for good and free its slots. Works on edited specs too."""
         with self.journal.pen() as pen:
-            self._past(pen, key, "stop", State.RUNNING, State.PAUSED)
-            self._write(pen, "stop", key, at=at, who=who, detail={"reason": reason})
+            past = self._past(pen, key, "stop", State.RUNNING, State.PAUSED)
+            detail = {"reason": reason, **self._last_edits(key, past)}
+            self._write(pen, "stop", key, at=at, who=who, detail=detail)
 
     def decide(
         self,
@@ -241,7 +246,7 @@ class Registry(Register):
                 states = (State.RUNNING, State.PAUSED, State.STOPPED)
                 past = self._past(pen, key, "decide", *states)
                 if past.state is not State.STOPPED:
-                    because = {"reason": f"decided: {verdict}"}
+                    because = {"reason": f"decided: {verdict}", **self._last_edits(key, past)}
                     self._write(pen, "stop", key, at=at, who=who, detail=because)
             facts = {**(detail or {}), "verdict": verdict.value}
             self._write(pen, "decide", key, at=at, who=who, detail=facts)
@@ -299,6 +304,49 @@ class Registry(Register):
     def unhalt(self, *, at: datetime, who: str, reason: str | None = None) -> None:
         """Let experiments run on after :meth:`halt`, each as it stands."""
         self._write_switch("unhalt", at, who, reason)
+
+    def _applicable(self, key: str, past: Past) -> tuple[Edit, SpecFile] | tuple[None, None]:
+        """Return the edit that waits for a phase and its file, both of one reading."""
+        files, problems = read_spec_files(self.workspace.experiments)
+        refuse_twins(problems, key)
+        edit = self._edit(key, past, files, problems)
+        if isinstance(edit, SpecError):
+            raise edit
+        if edit is None or not edit.unapplied:
+            return None, None
+        if edit.of_kind("forbidden"):
+            raise edit.refusal(key)
+        return edit, files[key]
+
+    def _refuse_ahead(self, key: str, at: datetime) -> None:
+        """What a spec says is in force from the row on, so that no phase of it can wait."""
+        now = self.workspace.clock()
+        if at > now:
+            raise RegistryError(
+                f"{key}: apply at {say_moment(at)} lies ahead of now, {say_moment(now)}",
+                remedy="apply it when it shall take effect",
+            )
+
+    def _newly_named(self, past: Past, resolved: Mapping[str, str]) -> dict[str, str]:
+        """Leave out aliases that ran already: a promotion since the start is no edit."""
+        named = {
+            one.creatives.checkpoint
+            for one in self._started(past).experiment.variants
+            if one.creatives
+        }
+        return {
+            alias: sha256
+            for alias, sha256 in resolved.items()
+            if alias not in past.resolved and alias.partition("/")[2] not in named
+        }
+
+    def _last_edits(self, key: str, past: Past) -> dict[str, str]:
+        """Keep safe edits when an experiment ends: from then on its file does not count."""
+        file = read_spec_files(self.workspace.experiments)[0].get(key)
+        started = self._started(past).experiment
+        if file is None or with_safe_edits(started, file.experiment) == started:
+            return {}
+        return {"edited_sha256": keep_spec(self.workspace, file.content)}
 
     def _begin_anew(self, past: Past, experiment: Experiment, phase: Phase) -> dict[str, Any]:
         """Fix the plan of a comparison that begins with a phase; nothing where nobody moves.

@@ -163,6 +163,8 @@ class Past:
         looks: What was looked at so far, in order.
         calendar: Days unlike others as abp.yaml said at the start; None if that was not kept.
         holdout: Share of units held out, as abp.yaml said at the start; None if not kept.
+        edited_sha256: sha256 of the YAML's bytes at the stop, whose safe edits count; empty where
+            there were none.
     """
 
     state: State
@@ -180,6 +182,7 @@ class Past:
     looks: tuple[RecordedLook, ...] = ()
     calendar: tuple[CalendarStretch, ...] | None = None
     holdout: float | None = None
+    edited_sha256: str = ""
 
 
 def phase_facts(phase: Phase) -> dict[str, Any]:
@@ -325,7 +328,13 @@ def _pause(past: Past, row: JournalRow) -> Past:
 
 
 def _stop(past: Past, row: JournalRow) -> Past:
-    return replace(past, state=State.STOPPED, phases=_close(past, row.at), ended_at=row.at)
+    return replace(
+        past,
+        state=State.STOPPED,
+        phases=_close(past, row.at),
+        ended_at=row.at,
+        edited_sha256=row.detail.get("edited_sha256", ""),
+    )
 
 
 def _decide(past: Past, row: JournalRow) -> Past:
