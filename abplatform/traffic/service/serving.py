@@ -13,6 +13,7 @@ import uvicorn
 
 from abplatform.errors import WorkspaceError
 from abplatform.traffic.service.app import make_app
+from abplatform.traffic.service.protocol import BoundedProtocol
 from abplatform.workspace import Workspace
 
 __all__ = ["bind", "serve"]
@@ -71,7 +72,7 @@ def serve(workspace: Workspace, taken: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

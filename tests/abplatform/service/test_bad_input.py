@@ -1,7 +1,10 @@
 """Whatever is sent, an ad server gets an answer that says what is wrong, and never a 5xx."""
 
 import asyncio
+import contextlib
+import http.client
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -159,3 +162,25 @@ def test_a_batch_gives_way_more_often_the_longer_its_decisions_take():
     assert turn_after(50, 5.0) == 1
     assert turn_after(1, 0.05) == 1
     assert turn_after(1, 0.0) == 2
+
+
+def test_a_head_without_an_end_is_not_held(common):
+    """Headers that go on and on are refused, and the connection is closed."""
+    host, port = common.url.removeprefix("http://").split(":")
+    caller = socket.create_connection((host, int(port)), timeout=20)
+    with caller, contextlib.suppress(ConnectionError):
+        caller.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        for _ in range(200):
+            caller.sendall(b"x" * 100_000)
+        pytest.fail("twenty megabytes of a header were taken")
+    assert common.call("/healthz")[0] == 200
+
+
+def test_a_long_head_with_an_end_is_taken(common):
+    """A head as long as the service's own addresses is no trouble, one call after another."""
+    connection = http.client.HTTPConnection(common.url.removeprefix("http://"), timeout=20)
+    for _ in range(8):
+        connection.request("GET", "/healthz", headers={"X-Long": "x" * 60_000})
+        with connection.getresponse() as answer:
+            assert (answer.status, answer.read()) == (200, b'{"status":"ok"}')
+    connection.close()
