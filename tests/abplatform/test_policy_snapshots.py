@@ -120,6 +120,17 @@ def test_a_prior_is_never_without_weight_nor_of_too_much():
             assert prior.misses >= 1
 
 
+@pytest.mark.parametrize("clicked", [0, 1])
+def test_billions_that_all_did_the_same_stop_no_policy(clicked):
+    """Where nobody, or everybody, of 50 billion clicked, every policy still has probabilities."""
+    names = tuple(f"c{number}" for number in range(5))
+    rows = [counted(name, "x", n=10**10, k=10**10 * clicked) for name in names]
+    for choose_by in ("thompson", "contextual"):
+        policy = make_policy(Policy(choose_by), ("s", learn(rows)), {})
+        chances = policy.distribution({"category": "x"}, names)
+        assert chances == pytest.approx([0.2] * 5, rel=1e-6)
+
+
 def test_predictions_find_who_is_best_where():
     """With crossed tastes, the regression predicts true rates within a fifth in each channel."""
     rng = np.random.default_rng(4)

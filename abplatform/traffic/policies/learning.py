@@ -42,6 +42,9 @@ _Word = TypeVar("_Word", str, tuple[str, str])
 _LEAST_CLICKS: Final = 1.0
 _USUAL_CLICKS: Final = 10.0
 _MOST_CLICKS: Final = 100.0
+_MOST_MISSES: Final = (
+    1e9  # where billions saw and nobody clicked, it is the clicks that are unknown
+)
 _FEWEST_CREATIVES: Final = 3
 
 _CATEGORY_SIGMA: Final = 1.0
@@ -137,7 +140,7 @@ def _prior(members: Sequence[Seen]) -> Prior:
         weight = mean * (1 - mean) / variance - 1 if variance > 0 else np.inf
         clicks = float(np.clip(mean * weight, _LEAST_CLICKS, _MOST_CLICKS))
     # Where nearly all click it is the misses that are few.
-    misses = max(clicks / mean * (1 - mean), _LEAST_CLICKS)
+    misses = min(max(clicks / mean * (1 - mean), _LEAST_CLICKS), _MOST_MISSES)
     return Prior(clicks=round(clicks, _DIGITS), misses=round(misses, _DIGITS))
 
 
