@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import msgspec
 
@@ -147,7 +148,8 @@ class ConfigReader:
         registry = Registry(workspace)
         rows = registry.rows()
         known, problems = registry.usable()
-        started = {key: one for key, one in known.items() if one.phases and one.state in _SERVED}
+        now = workspace.clock()
+        started = {key: one for key, one in known.items() if _is_served(one, now)}
         gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
         shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
         know = self._known()
@@ -225,7 +227,11 @@ def _switch_off(
     return replace(served, excluded=excluded, plan=replace(served.plan, running=running))
 
 
-_SERVED = frozenset({State.RUNNING, State.PAUSED})
+def _is_served(one: RegisteredExperiment, now: datetime) -> bool:
+    """Whether it was started and is not over; a stop that is dated ahead has not come yet."""
+    if one.ended_at is not None:
+        return now < one.ended_at
+    return bool(one.phases) and one.state in {State.RUNNING, State.PAUSED}
 
 
 def _serve(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from abplatform.domain.experiment import State
 from abplatform.errors import RegistryError, SpecError
+from abplatform.traffic.config import build_config
 from abplatform.traffic.registry import Registry
 from abplatform.workspace import Settings, Workspace
 
@@ -127,6 +128,33 @@ def test_names_mislead_no_kind(registry, before, after, kinds):
     registry.start("beauty", at=hours(0), who="owner")
     write(registry, **after)
     assert {one.kind for one in registry.edits()["beauty"].differences} == kinds
+
+
+def test_a_stop_dated_ahead_is_served_until_then(tmp_path):
+    """Decisions go on until the moment of the stop, as the registry says and analyses count."""
+    now = [hours(1)]
+    workspace = Workspace(tmp_path, Settings(), clock=lambda: now[0])
+    workspace.experiments.mkdir()
+    registry = Registry(workspace)
+    write(registry)
+    registry.start("beauty", at=hours(0), who="owner")
+    registry.stop("beauty", at=hours(5), who="owner")
+    now[0] = hours(5) - timedelta(seconds=1)
+    assert build_config(workspace).experiments["beauty"].plan == registry.plan("beauty")
+    assert registry.plan("beauty").running
+    now[0] = hours(5)
+    assert build_config(workspace).experiments == {}
+
+
+def test_phases_that_lasted_no_time_are_not_compared(registry):
+    """An apply at the very moment of the start leaves one phase, with the weights of now."""
+    write(registry)
+    registry.start("beauty", at=hours(0), who="owner")
+    write(registry, weight=80)
+    registry.apply("beauty", at=hours(0), who="owner")
+    found = registry.find("beauty")
+    assert [one.weights for one in found.compared_phases] == [{"base": 80.0, "gen": 20.0}]
+    assert found.facts.running == ((hours(0), None),)
 
 
 def test_a_backdated_start_takes_what_was_free_then(registry):

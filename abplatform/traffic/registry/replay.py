@@ -112,9 +112,16 @@ class RegisteredExperiment:
 
     @property
     def compared_phases(self) -> tuple[Phase, ...]:
-        """The phases whose units are compared: since then nobody was dealt anew."""
+        """The phases whose units are compared: since then nobody was dealt anew.
+
+        Those that lasted no time dealt nobody, perhaps by other weights.
+        """
         since = self.compared_since
-        return tuple(one for one in self.phases if since is None or one.starts_at >= since)
+        return tuple(
+            one
+            for one in self.phases
+            if (since is None or one.starts_at >= since) and one.ends_at != one.starts_at
+        )
 
     @property
     def traffic(self) -> float:
