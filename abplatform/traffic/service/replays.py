@@ -20,7 +20,7 @@ class ClicksTaken:
     Args:
         workspace: Whose landing is read at the start.
         source: Under which clicks land.
-        window: How long a click's URL is good.
+        window: How long a click's URL is good, as the settings at the start say.
     """
 
     def __init__(self, workspace: Workspace, source: str, window: timedelta) -> None:
@@ -33,13 +33,15 @@ class ClicksTaken:
             if hour >= earliest:
                 self._by_hour.setdefault(hour, set()).update(_ID.findall(path.read_bytes()))
 
-    def take(self, decision_id: bytes, at: datetime) -> bool:
+    def take(self, decision_id: bytes, at: datetime, window: timedelta) -> bool:
         """Take a click; False when it was taken before.
 
         Args:
             decision_id: The decision whose creative was clicked.
             at: Now.
+            window: How long a click's URL is good now.
         """
+        self._window = max(self._window, window)  # one that shrank was signed into URLs before
         if any(decision_id in taken for taken in self._by_hour.values()):
             return False
         hour = hour_of(at)

@@ -63,7 +63,8 @@ async def click(parts: Parts, call: Call) -> Reply:
     """Record the click on a decision's creative, once."""
     decision_id = _signed(parts, "click", call.rest).content
     at = parts.workspace.clock()
-    if not parts.clicks.take(decision_id, at):
+    window = parts.watcher.now.service.click_window
+    if not parts.clicks.take(decision_id, at, window):
         parts.metrics.event("refused")
         raise Refused(409, "replayed", "this click has been counted already")
     named = decision_id.decode()

@@ -86,7 +86,10 @@ def serve(workspace: Workspace, taken: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn drains, then sends itself the signal again; being told to stop is no failure.
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[taken])
+    try:
+        uvicorn.Server(config).run(sockets=[taken])
+    finally:
+        app.close()  # also when Ctrl+C is pressed twice, which skips the lifespan's end
 
 
 def _is_loopback(host: str) -> bool:

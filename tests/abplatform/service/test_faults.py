@@ -4,6 +4,7 @@ import http.client
 import json
 import resource
 import signal
+import socket
 import threading
 import time
 import urllib.parse
@@ -145,6 +146,21 @@ def set_limit(server, size):
     """Let the server's files grow no further than so many bytes: its disk is full."""
     hard = resource.RLIM_INFINITY
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def test_two_interrupts_end_it_at_once_and_seal(shop, serve):
+    """Whoever presses Ctrl+C twice waits for no caller, and what was decided is sealed."""
+    server = serve()
+    server.decide()
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as caller:
+        caller.sendall(b"POST /v1/decide HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{")
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert server.end(signal.SIGINT) == 0
+    assert not list(shop.landing.glob("open/*/*/*"))
+    assert len(server.landed()) == 1
 
 
 @pytest.mark.fault
