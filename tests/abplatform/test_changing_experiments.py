@@ -12,6 +12,8 @@ from abplatform.domain.experiment import State
 from abplatform.errors import RegistryError, SpecError
 from abplatform.traffic.config import build_config
 from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry.files import keep_spec
+from abplatform.traffic.registry.lookbook import RecordedLook, keep_looks
 from abplatform.workspace import Settings, Workspace
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -41,7 +43,7 @@ def registry(tmp_path):
 
 def registry_in(folder):
     workspace = Workspace(folder, Settings(), clock=lambda: hours(24 * 30))
-    workspace.experiments.mkdir()
+    workspace.experiments.mkdir(parents=True)
     return Registry(workspace)
 
 
@@ -128,6 +130,29 @@ def test_names_mislead_no_kind(registry, before, after, kinds):
     registry.start("beauty", at=hours(0), who="owner")
     write(registry, **after)
     assert {one.kind for one in registry.edits()["beauty"].differences} == kinds
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_looks_of_a_start_without_a_plan_stay_spent(registry, kept):
+    """Starts by earlier versions kept no plan, and what their looks spent is spent all the same."""
+    content = write(registry).read_bytes()
+    registry.start("beauty", at=hours(0), who="owner")
+    old = registry_in(registry.workspace.root / "old")
+    write(old)
+    keep_spec(old.workspace, content)
+    (row,) = registry.rows()
+    left_out = set() if kept else {"plan", "calendar", "holdout"}
+    detail = {name: fact for name, fact in row.detail.items() if name not in left_out}
+    with old.journal.pen() as pen:
+        pen.append(
+            "start", at=row.at, written_at=row.at, who="owner", experiment="beauty", detail=detail
+        )
+    found = {"gen": {"row": {"alpha_spent": 0.02, "crossed": False, "last": False}}}
+    look = RecordedLook(1, hours(24 * 8).date(), hours(24 * 8), "v1", found)
+    keep_looks(old.journal, "beauty", [look], written_at=hours(24 * 8), who="owner")
+    write(old, weight=80)
+    old.apply("beauty", at=hours(24 * 9), who="owner")
+    assert old.find("beauty").plan["alpha"] == pytest.approx(0.03)
 
 
 def test_a_stop_dated_ahead_is_served_until_then(tmp_path):

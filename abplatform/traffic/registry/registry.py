@@ -366,10 +366,12 @@ class Registry(Register):
                 remedy=f"stop it, and give the new plan its own key: `abp stop {experiment.key}`",
             )
         settings = self.workspace.settings
-        unspent = 1.0
-        if past.plan:
-            unspent = unspent_alpha(self._started(past).experiment, past.plan, past.looks)
         calendar, zone = settings.calendar, settings.time_zone
+        before = self._started(past).experiment
+        # Starts by versions that kept no plan were looked at, too, by the plan of the YAML.
+        since = past.compared_since or phase.starts_at
+        held = past.plan or plan_facts(plan_at_start(before, since, past.calendar or (), zone))
+        unspent = unspent_alpha(before, held, past.looks)
         plan = plan_at_start(experiment, phase.starts_at, calendar, zone, unspent=unspent)
         return {
             "calendar": calendar_facts(calendar),
