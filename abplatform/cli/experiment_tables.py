@@ -135,6 +135,7 @@ def tell_detail(detail: Mapping[str, Any]) -> str:
         for name, value in detail.items()
         if isinstance(value, str)
     ]
+    parts += detail.get("differences", ())
     phase = detail.get("phase")
     if phase:
         low, high = phase["exposure"]

@@ -146,6 +146,7 @@ def test_diff_sorts_edits_and_apply_lets_them_take_effect(abp):
     assert "new phase: abp apply" in out
     assert "in effect" in out
     assert "beauty is in phase 2" in abp("apply", "beauty", "--reason", "wider")[1]
+    assert "variants.base.weight: 70, was 50" in abp("history", "beauty")[1].replace("\n", " ")
     found = json.loads(abp("diff", "beauty", "--json")[1])["differences"]
     assert found == []
     row = json.loads(abp("status", "beauty", "--json")[1])["experiments"][0]
