@@ -153,7 +153,8 @@ def test_a_request_that_comes_slowly_gets_what_is_in_force_at_its_end(shop, lamp
     server = serve()
     host, port = server.url.removeprefix("http://").split(":")
     body = json.dumps({"unit_id": "u1", "experiment": "lamps"}).encode()
-    head = f"POST /v1/decide HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /v1/decide HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as caller:
         caller.sendall(head.encode() + body[:-1])
         Registry(shop).halt(at=shop.clock(), who="t", reason="test")
@@ -161,5 +162,5 @@ def test_a_request_that_comes_slowly_gets_what_is_in_force_at_its_end(shop, lamp
         while time.monotonic() < until and server.decide()["reason"] != "fallback":
             time.sleep(0.05)
         caller.sendall(body[-1:])
-        answer = caller.recv(65536)
+        answer = b"".join(iter(lambda: caller.recv(65536), b""))
     assert b'"reason":"fallback"' in answer
