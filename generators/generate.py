@@ -27,8 +27,9 @@ from generators.arrays import Pixels
 from generators.inspector import Inspection, inspect
 from generators.intake import ReadyProduct
 from generators.propose import propose_scenes
-from generators.renderers import baseline, studio
-from generators.renderers.placing import Rendered
+from generators.renderers.baseline import Baseline
+from generators.renderers.placing import Rendered, Renderer
+from generators.renderers.studio import Studio
 from generators.scene import Scene
 
 __all__ = ["CreativeRefused", "Generation", "Generator", "Scorer", "generate_creatives"]
@@ -39,7 +40,7 @@ ATTEMPTS = 3
 """How often a slot whose picture the inspector refuses is drawn anew."""
 WITHDRAWN = "withdrawn"
 """Why a slot stays empty whose pictures people withdrew."""
-PREVIEW_PIXELS = 160
+PREVIEW = (160, 160)
 ROWS_TOGETHER = 16
 """Lineage rows that are written at once."""
 WORTH_A_POOL = 12
@@ -249,7 +250,7 @@ def _key(lineage: Lineage) -> tuple[object, ...]:
 
 
 def _drawn_before(slot: _Slot, known: Mapping[tuple[object, ...], Lineage]) -> Lineage | None:
-    renderer = baseline.NAME if slot.generator == "baseline" else studio.NAME
+    renderer = Baseline.name if slot.generator == "baseline" else Studio.name
     for seed in slot.seeds:
         key = (
             slot.product.product.product_id,
@@ -275,9 +276,9 @@ def _plan(
         if slot.generator == "baseline":
             yield slot
             continue
-        seed, product = slot.seeds[0], slot.product.product
-        mine = taken.setdefault(product.product_id, [])
-        judge = None if scorer is None else _preview_judge(slot.product, seed, scorer)
+        seed, product = slot.seeds[0], slot.product
+        mine = taken.setdefault(product.product.product_id, [])
+        judge = None if scorer is None else _preview_judge(product, seed, scorer)
         scenes = propose_scenes(
             product,
             len(slot.seeds),
@@ -292,7 +293,7 @@ def _plan(
 
 def _preview_judge(product: ReadyProduct, seed: int, scorer: Scorer) -> Callable[[Scene], float]:
     def judge(scene: Scene) -> float:
-        preview = studio.render(product, scene, seed=seed, size=PREVIEW_PIXELS)
+        preview = Studio().render(product, scene, seed=seed, size=PREVIEW)
         return scorer.score(preview.pixels, product.product)
 
     return judge
@@ -328,8 +329,8 @@ def _draw(slot: _Slot, root: Path) -> Lineage | CreativeRefused:
     scores: Mapping[str, float] = {}
     for attempt, scene in enumerate(_scenes(slot)):
         seed = slot.seeds[attempt]
-        draw = baseline.render if scene is None else studio.render
-        rendered = draw(slot.product, scene, seed=seed)
+        renderer: Renderer = Baseline() if scene is None else Studio()
+        rendered = renderer.render(slot.product, scene, seed=seed)
         inspection = inspect(rendered, slot.product)
         look = perceptual_hash(rendered.pixels)
         if slot.withdrawn.refuses_look(slot.product.product.product_id, look):
@@ -369,7 +370,7 @@ def _lineage(
         scene={} if scene is None else scene.to_words(),
         prompt="" if scene is None else scene.to_text(),
         seed=slot.seeds[attempt],
-        renderer=baseline.NAME if scene is None else studio.NAME,
+        renderer=Baseline.name if scene is None else Studio.name,
         checkpoints=dict(slot.checkpoints),
         inspector=inspection.to_json(),
         week=slot.week,

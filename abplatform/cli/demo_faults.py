@@ -27,10 +27,10 @@ def show_other_product(
         What the inspector says, the product that was meant and the one that was shown.
     """
     from generators.inspector import inspect
-    from generators.renderers import studio
+    from generators.renderers.studio import Studio
 
     meant, shown = ready[0], ready[len(ready) // 2]
-    return inspect(studio.render(shown, None, seed=seed), meant), meant, shown
+    return inspect(Studio().render(shown, None, seed=seed), meant), meant, shown
 
 
 def gather_faults(weeks: Sequence[DemoWeek], inspection: Inspection) -> list[Fault]:

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from generators.arrays import Plane, ramp
 from generators.intake import ReadyProduct
-from generators.renderers.placing import Rendered, compose, fit
+from generators.renderers.placing import (
+    NO_CHECKPOINTS,
+    SQUARE,
+    Rendered,
+    Renderer,
+    Size,
+    compose,
+    fit,
+    open_window,
+)
 from generators.renderers.shadows import contact_shadow, darken
 from generators.scene import Scene
 
-__all__ = ["NAME", "render"]
+__all__ = ["Baseline"]
 
-NAME = "baseline/1"
+_BASE = 0.84
+_SHADE = np.array([0.42, 0.42, 0.44], dtype=np.float32)
 
 
-def render(
-    product: ReadyProduct,
-    scene: Scene | None = None,  # noqa: ARG001 - every renderer takes a scene
-    *,
-    seed: int,
-    size: int = 512,
-) -> Rendered:
-    """Draw a product alone on a light sweep.
+@dataclass(frozen=True, slots=True)
+class Baseline(Renderer):
+    """Draws a product alone on a light sweep, whatever scene is asked for."""
 
-    Args:
-        product: The cut-out to show; its pixels are kept.
-        scene: Not read: a baseline is always the same plain studio.
-        seed: Draws the dither that keeps the sweep free of bands.
-        size: Width and height in pixels.
-    """
-    cutout, placement = fit(product.cutout, box=(0.72, 0.70), centre=0.5, base=0.84, size=size)
-    background = _sweep(size, np.random.default_rng([seed, size]))
-    shadow = contact_shadow(cutout, placement, size, softness=0.8)
-    background = darken(background, shadow, np.array([0.42, 0.42, 0.44], dtype=np.float32), 0.75)
-    return compose(background, cutout, placement)
+    name = "baseline/1"
+    checkpoints = NO_CHECKPOINTS
+    batch = 1
+
+    def render(
+        self, product: ReadyProduct, scene: Scene | None = None, *, seed: int, size: Size = SQUARE
+    ) -> Rendered:
+        """Draw a product in the plain studio.
+
+        Args:
+            product: The cut-out to show; its pixels are kept.
+            scene: Not read: a baseline is always the same plain studio.
+            seed: Draws the dither that keeps the sweep free of bands.
+            size: Width and height in pixels.
+        """
+        window = open_window(size, base=_BASE)
+        side = window.side
+        box = window.room(0.72, 0.70, above=_BASE)
+        cutout, placement = fit(product.cutout, box=box, centre=0.5, base=_BASE, size=side)
+        background = _sweep(side, np.random.default_rng([seed, side]))
+        shadow = contact_shadow(cutout, placement, side, softness=0.8)
+        background = darken(background, shadow, _SHADE, 0.75)
+        return compose(window.cut(background), cutout, window.see(placement))
 
 
 def _sweep(size: int, rng: np.random.Generator) -> Plane:

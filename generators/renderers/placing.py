@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -13,7 +15,26 @@ from generators.arrays import Pixels, Plane, to_bytes
 from generators.intake import ReadyProduct
 from generators.scene import Scene
 
-__all__ = ["Rendered", "Renderer", "compose", "fit"]
+__all__ = [
+    "NO_CHECKPOINTS",
+    "SQUARE",
+    "Order",
+    "Rendered",
+    "Renderer",
+    "Size",
+    "Window",
+    "compose",
+    "fit",
+    "open_window",
+]
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height in pixels."""
+
+SQUARE: Size = (512, 512)
+
+NO_CHECKPOINTS: Mapping[str, str] = MappingProxyType({})
+"""Of a renderer in which no model takes part."""
 
 LARGEST_ENLARGEMENT = 2.0
 
@@ -34,13 +55,104 @@ class Rendered:
     placement: Placement
 
 
-class Renderer(Protocol):
-    """Draws one creative; the same arguments always give the same pixels."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One picture that is asked for.
 
-    def __call__(
-        self, product: ReadyProduct, scene: Scene | None, *, seed: int, size: int = 512
+    Args:
+        product: The cut-out to show.
+        scene: What to draw around it; None leaves it to the renderer.
+        seed: Every random choice comes from it.
+        size: Width and height in pixels.
+    """
+
+    product: ReadyProduct
+    scene: Scene | None
+    seed: int
+    size: Size = SQUARE
+
+
+class Renderer(Protocol):
+    """Draws creatives; the same arguments always give the same pixels. Can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, as the lineage keeps it: ``studio/1``."""
+
+    @property
+    def checkpoints(self) -> Mapping[str, str]:
+        """Role to sha256 of the models that take part."""
+
+    @property
+    def batch(self) -> int:
+        """How many pictures are best drawn together; 1: one by one, in several processes."""
+
+    def render(
+        self, product: ReadyProduct, scene: Scene | None = None, *, seed: int, size: Size = SQUARE
     ) -> Rendered:
-        """Draw a product in a scene, ``size`` x ``size`` pixels."""
+        """Draw a product in a scene."""
+
+    def render_many(self, orders: Sequence[Order]) -> list[Rendered]:
+        """Draw several pictures, each as :meth:`render` would draw it alone."""
+        return [
+            self.render(order.product, order.scene, seed=order.seed, size=order.size)
+            for order in orders
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a picture shows of the square that is drawn; the whole of it for square pictures.
+
+    Scenes are drawn as squares whose side is the picture's longer one. A picture of another shape
+    is a window onto that square, so one scene and seed look alike at every size.
+
+    Args:
+        side: Of the square, in pixels.
+        x: The window's left edge in the square.
+        y: Its top edge.
+        size: Its width and height.
+    """
+
+    side: int
+    x: int
+    y: int
+    size: Size
+
+    def room(self, width: float, height: float, *, above: float) -> tuple[float, float]:
+        """Return the largest box for a product, as shares of the square.
+
+        Args:
+            width: What it may take of a square picture's width.
+            height: What it may take of its height.
+            above: What there is of the picture above the line on which it stands.
+        """
+        across, down = self.size[0] / self.side, self.size[1] / self.side
+        return min(width, (1 - 2 * _MARGIN) * across), min(height, (above - _MARGIN) * down)
+
+    def cut(self, picture: Plane) -> Plane:
+        """Return the part of the square that is seen."""
+        return picture[self.y : self.y + self.size[1], self.x : self.x + self.size[0]]
+
+    def see(self, placement: Placement) -> Placement:
+        """Return where something in the square is in the picture."""
+        return replace(placement, x=placement.x - self.x, y=placement.y - self.y)
+
+
+_MARGIN = 0.10
+"""What a picture that is no square keeps free around its product."""
+
+
+def open_window(size: Size, *, base: float = 0.5) -> Window:
+    """Open a window in which a line keeps its relative height.
+
+    Args:
+        size: The picture's width and height.
+        base: The line, such as the one on which the product stands, as a share of the height.
+    """
+    width, height = size
+    side = max(size)
+    return Window(side, (side - width) // 2, round(base * (side - height)), size)
 
 
 def fit(

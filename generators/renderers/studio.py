@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -12,7 +14,17 @@ from generators.renderers.backdrops import draw_backdrop
 from generators.renderers.items import draw_items
 from generators.renderers.lighting import grade, light_field
 from generators.renderers.noise import cloud
-from generators.renderers.placing import Rendered, compose, fit
+from generators.renderers.placing import (
+    NO_CHECKPOINTS,
+    SQUARE,
+    Rendered,
+    Renderer,
+    Size,
+    Window,
+    compose,
+    fit,
+    open_window,
+)
 from generators.renderers.podium import draw_podium
 from generators.renderers.props import items_of
 from generators.renderers.shadows import (
@@ -26,9 +38,7 @@ from generators.renderers.stage import Stage, set_stage
 from generators.renderers.surfaces import GLOSS, lay_surface
 from generators.scene import Scene
 
-__all__ = ["NAME", "render"]
-
-NAME = "studio/1"
+__all__ = ["Studio"]
 
 _WALLS = frozenset({"seamless", "plaster wall", "arch", "sun disc", "drapery", "tiled wall"})
 """Backdrops that stand close behind the product and blur less."""
@@ -37,42 +47,53 @@ _SHADE = np.array([0.30, 0.28, 0.32], dtype=np.float32)
 """What a full shadow leaves of the light; a little blue, as skylight fills it."""
 
 
-def render(
-    product: ReadyProduct, scene: Scene | None = None, *, seed: int, size: int = 512
-) -> Rendered:
-    """Draw a product in a scene.
+@dataclass(frozen=True, slots=True)
+class Studio(Renderer):
+    """Draws scenes by hand-made rules; needs no model."""
 
-    Args:
-        product: The cut-out to show; its pixels are kept.
-        scene: What to draw around it; the vocabulary's defaults if None.
-        seed: Every random choice comes from it.
-        size: Width and height in pixels.
+    name = "studio/1"
+    checkpoints = NO_CHECKPOINTS
+    batch = 1
 
-    Returns:
-        The master, the resampled cut-out and its placement.
-    """
-    rng = np.random.default_rng([seed, 0x57D10])
-    stage = set_stage(scene or Scene(), size=size, rng=rng)
-    cutout, placement = _place(product.cutout, stage)
-    picture = _background(stage, rng)
-    items = items_of(stage, placement, rng)
-    picture = draw_items(picture, [item for item in items if not item.in_front], stage)
-    top = None
-    if stage.scene.props in {"podium", "steps"} and not stage.overhead:
-        picture, top = draw_podium(picture, stage, width=placement.width / size)
-    picture = _ground(picture, stage, cutout, placement, top)
-    picture = draw_items(picture, [item for item in items if item.in_front], stage)
-    return compose(grade(picture, stage, rng), cutout, placement)
+    def render(
+        self, product: ReadyProduct, scene: Scene | None = None, *, seed: int, size: Size = SQUARE
+    ) -> Rendered:
+        """Draw a product in a scene.
+
+        Args:
+            product: The cut-out to show; its pixels are kept.
+            scene: What to draw around it; the vocabulary's defaults if None.
+            seed: Every random choice comes from it.
+            size: Width and height in pixels.
+
+        Returns:
+            The master, the resampled cut-out and its placement.
+        """
+        rng = np.random.default_rng([seed, 0x57D10])
+        stage = set_stage(scene or Scene(), size=max(size), rng=rng)
+        window = open_window(size, base=0.5 if stage.overhead else stage.base)
+        cutout, placement = _place(product.cutout, stage, window)
+        picture = _background(stage, rng)
+        items = items_of(stage, placement, rng)
+        picture = draw_items(picture, [item for item in items if not item.in_front], stage)
+        top = None
+        if stage.scene.props in {"podium", "steps"} and not stage.overhead:
+            picture, top = draw_podium(picture, stage, width=placement.width / stage.size)
+        picture = _ground(picture, stage, cutout, placement, top)
+        picture = draw_items(picture, [item for item in items if item.in_front], stage)
+        picture = grade(picture, stage, rng)
+        return compose(window.cut(picture), cutout, window.see(placement))
 
 
-def _place(cutout: Pixels, stage: Stage) -> tuple[Pixels, Placement]:
+def _place(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels, Placement]:
     if stage.overhead:
+        box = window.room(0.62, 0.66, above=0.9)
         tall = min(1.0, cutout.shape[0] / cutout.shape[1])
-        return fit(
-            cutout, box=(0.62, 0.66), centre=0.5, base=0.5 + 0.31 * tall + 0.02, size=stage.size
-        )
+        base = 0.5 + min(0.31, 0.47 * box[1]) * tall + 0.02
+        return fit(cutout, box=box, centre=0.5, base=base, size=stage.size)
     raised = stage.scene.props in {"podium", "steps"}
-    box = (0.52, 0.54) if raised else (0.62, 0.62)
+    most = (0.52, 0.54) if raised else (0.62, 0.62)
+    box = window.room(*most, above=stage.base)
     return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size)
 
 

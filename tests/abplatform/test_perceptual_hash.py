@@ -9,7 +9,8 @@ from PIL import Image
 from abplatform.creatives.perceptual import NEAR_BITS, differing_bits, is_near, perceptual_hash
 from generators.drawn import draw_catalogue
 from generators.intake import read_products
-from generators.renderers import baseline, studio
+from generators.renderers.baseline import Baseline
+from generators.renderers.studio import Studio
 from generators.scene import Scene
 
 
@@ -23,8 +24,8 @@ def pictures(tmp_path_factory):
     ]
     return [
         [
-            baseline.render(product, None, seed=1).pixels,
-            *(studio.render(product, scene, seed=1, size=256).pixels for scene in scenes),
+            Baseline().render(product, None, seed=1).pixels,
+            *(Studio().render(product, scene, seed=1, size=(256, 256)).pixels for scene in scenes),
         ]
         for product in ready
     ]

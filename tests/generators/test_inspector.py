@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from generators.inspector import inspect, rgb_to_lab
-from generators.renderers import baseline, studio
+from generators.renderers.baseline import Baseline
 from generators.renderers.placing import compose, fit
+from generators.renderers.studio import Studio
 from generators.scene import Scene
 
 
 @pytest.fixture(scope="module")
 def good(ready):
-    return studio.render(ready[0], Scene(palette="blush", props="podium"), seed=2)
+    return Studio().render(ready[0], Scene(palette="blush", props="podium"), seed=2)
 
 
 def test_a_good_creative_is_usable(good, ready):
@@ -26,7 +27,7 @@ def test_a_good_creative_is_usable(good, ready):
 def test_every_baseline_of_the_drawn_catalogue_is_usable(ready):
     """The plain studio shows every drawn product."""
     for product in ready:
-        assert inspect(baseline.render(product, seed=1), product).usable
+        assert inspect(Baseline().render(product, seed=1), product).usable
 
 
 def spoiled(good, change):

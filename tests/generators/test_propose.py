@@ -1,11 +1,13 @@
 import numpy as np
 
 from abplatform.domain.catalog import Category, Product
+from generators.intake import ReadyProduct
 from generators.propose import propose_scenes
 
 
 def product(category, title="Something"):
-    return Product("p", title, Category(category), "p.png")
+    cutout = np.full((40, 30, 4), 255, np.uint8)
+    return ReadyProduct(Product("p", title, Category(category), "p.png"), cutout, "0" * 64)
 
 
 def test_scenes_are_distinct_and_repeatable():

@@ -5,13 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abplatform.errors import CatalogueError
 from generators.families import FAMILIES
 from generators.intake import ReadyProduct, read_products
 from generators.propose import propose_scenes
-from generators.renderers import baseline, studio
+from generators.renderers.baseline import Baseline
+from generators.renderers.find import find_renderer
+from generators.renderers.placing import Order
+from generators.renderers.studio import Studio
 from generators.scene import VOCABULARY, Scene
 
-SMALL = 128
+SMALL = (128, 128)
 
 
 def assert_sacred(rendered):
@@ -32,7 +36,7 @@ def first_scene(family):
 def test_product_pixels_are_sacred_in_every_family(family, ready):
     """No scene family changes a pixel where the product is opaque."""
     for number, product in enumerate(ready[:2]):
-        assert_sacred(studio.render(product, first_scene(family), seed=number, size=SMALL))
+        assert_sacred(Studio().render(product, first_scene(family), seed=number, size=SMALL))
 
 
 @settings(max_examples=12, deadline=None)
@@ -46,25 +50,27 @@ def test_product_pixels_are_sacred_in_any_scene(words, seed, shape, ready):
     cutout = np.random.default_rng(seed).integers(0, 256, (*shape, 4), dtype=np.uint8)
     cutout[4:-4, 4:-4, 3] = 255
     product = replace(ready[0], cutout=cutout)
-    assert_sacred(studio.render(product, Scene(**words), seed=seed, size=SMALL))
-    assert_sacred(baseline.render(product, seed=seed, size=SMALL))
+    assert_sacred(Studio().render(product, Scene(**words), seed=seed, size=SMALL))
+    assert_sacred(Baseline().render(product, seed=seed, size=SMALL))
 
 
 def test_real_photographs_stay_sacred(photographs):
     """The same holds for real photographs at full size."""
     for number, product in enumerate(read_products(photographs).ready[::3]):
-        scene = propose_scenes(product.product, 1, np.random.default_rng(number))[0]
-        assert_sacred(studio.render(product, scene, seed=number))
-        assert_sacred(baseline.render(product, seed=number))
+        scene = propose_scenes(product, 1, np.random.default_rng(number))[0]
+        assert_sacred(Studio().render(product, scene, seed=number))
+        assert_sacred(Baseline().render(product, seed=number))
 
 
 def test_a_seed_draws_the_same_picture_again(ready):
     """Pixels depend on product, scene and seed only, and the seed does matter."""
     scene = Scene(surface="oak", backdrop="garden", props="leaves")
-    pictures = [studio.render(ready[0], scene, seed=seed, size=SMALL).pixels for seed in (5, 6, 5)]
+    pictures = [
+        Studio().render(ready[0], scene, seed=seed, size=SMALL).pixels for seed in (5, 6, 5)
+    ]
     assert np.array_equal(pictures[0], pictures[2])
     assert not np.array_equal(pictures[0], pictures[1])
-    plain = [baseline.render(ready[0], seed=seed, size=SMALL).pixels for seed in (5, 6, 5)]
+    plain = [Baseline().render(ready[0], seed=seed, size=SMALL).pixels for seed in (5, 6, 5)]
     assert np.array_equal(plain[0], plain[2])
 
 
@@ -75,7 +81,9 @@ def test_every_word_shows(field, ready):
     if field in {"depth", "season"}:
         usual = replace(usual, backdrop="garden")
     seen = {
-        word: studio.render(ready[0], replace(usual, **{field: word}), seed=1, size=96).pixels
+        word: Studio()
+        .render(ready[0], replace(usual, **{field: word}), seed=1, size=(96, 96))
+        .pixels
         for word in VOCABULARY[field]
     }
     assert len({picture.tobytes() for picture in seen.values()}) >= len(seen) - (field == "season")
@@ -87,16 +95,48 @@ def test_the_product_stands_inside_the_picture(ready):
         cutout = np.full((*shape, 4), 255, np.uint8)
         product = ReadyProduct(ready[0].product, cutout, "0" * 64)
         for scene in (Scene(), Scene(props="podium"), Scene(backdrop="overhead")):
-            place = studio.render(product, scene, seed=0, size=SMALL).placement
+            place = Studio().render(product, scene, seed=0, size=SMALL).placement
             assert min(place.x, place.y) > 2
-            assert place.x + place.width < SMALL - 2
-            assert place.y + place.height < SMALL - 2
+            assert place.x + place.width < SMALL[0] - 2
+            assert place.y + place.height < SMALL[0] - 2
 
 
 def test_a_baseline_reads_no_scene(ready):
     """The baseline is the same plain studio whatever the scene says."""
-    plain = baseline.render(ready[0], seed=1, size=SMALL).pixels
+    plain = Baseline().render(ready[0], seed=1, size=SMALL).pixels
     assert np.array_equal(
-        plain, baseline.render(ready[0], Scene(surface="moss"), seed=1, size=SMALL).pixels
+        plain, Baseline().render(ready[0], Scene(surface="moss"), seed=1, size=SMALL).pixels
     )
     assert plain[:8].min() > 200
+
+
+@pytest.mark.parametrize("size", [(256, 256), (204, 256), (256, 144), (144, 256)])
+@pytest.mark.parametrize("scene", [Scene(), Scene(props="podium"), Scene(backdrop="overhead")])
+def test_any_shape_of_picture_shows_the_whole_product(size, scene, ready):
+    """At every size the product is whole, untouched and clear of the border by 8 %."""
+    for product in ready[:3]:
+        for renderer in (Studio(), Baseline()):
+            rendered = renderer.render(product, scene, seed=3, size=size)
+            assert rendered.pixels.shape == (size[1], size[0], 3)
+            assert_sacred(rendered)
+            place, (width, height) = rendered.placement, size
+            assert place.x >= 0.08 * width
+            assert place.x + place.width <= 0.92 * width
+            assert place.y >= 0.08 * height
+            assert place.y + place.height <= 0.92 * height
+
+
+def test_a_renderer_draws_many_as_it_draws_one(ready):
+    """Orders that are drawn together come out as each alone."""
+    orders = [Order(product, Scene(), seed, (96, 128)) for seed, product in enumerate(ready[:2])]
+    together = Studio().render_many(orders)
+    alone = [Studio().render(o.product, o.scene, seed=o.seed, size=o.size) for o in orders]
+    for first, second in zip(together, alone, strict=True):
+        assert np.array_equal(first.pixels, second.pixels)
+
+
+def test_a_renderer_is_found_by_its_name():
+    """A name finds its renderer; a wrong one names the nearest."""
+    assert find_renderer("studio").name == Studio().name
+    with pytest.raises(CatalogueError, match="studio"):
+        find_renderer("studoi")
