@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("analysis", "Write an experiment's report."),
     "pairs": ("analysis", "Write preference pairs from an experiment."),
     "ope": ("ope", "Say what another policy would have earned."),
-    "generate": ("creatives", "Draw creatives for products."),
+    "generate": ("generate", "Draw creatives for products."),
     "creatives": ("creatives", "List and review creatives."),
     "reward": ("reward", "Train, evaluate, score, promote and roll back reward models."),
     "retrain": ("reward", "Retrain the reward model on the pairs at hand."),

@@ -1,0 +1,201 @@
+"""``abp generate``: draw creatives for every product of a catalogue."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abplatform.cli.creatives import brief_of
+from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.errors import CatalogueError, WorkspaceError
+from abplatform.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from abplatform.creatives import Withdrawn
+    from generators.generate import Generation, Generator
+    from generators.intake import Intake
+
+__all__ = ["generate"]
+
+SHEET, PAGE = "creatives.png", "creatives.html"
+
+
+@click.command()
+@click.option(
+    "--products",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A folder with products.csv, or a CSV or Parquet file; default the workspace's catalog/.",
+)
+@click.option(
+    "--generator",
+    type=click.Choice(["baseline", "caig"]),
+    default="caig",
+    show_default=True,
+    help="baseline: one plain studio picture a product; caig: generated scenes beside it.",
+)
+@click.option(
+    "--per-product",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Generated creatives for each product.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Write here instead of into the workspace; with --products it needs none.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Every random choice comes from it.",
+)
+@click.option("--week", default=None, help="ISO week for the lineage, such as 2026-W48.")
+@workspace_option
+@json_option
+def generate(
+    *,
+    products: Path | None,
+    generator: Generator,
+    per_product: int,
+    out: Path | None,
+    seed: int,
+    week: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw creatives for every product of a catalogue, with their lineage and a contact sheet."""
+    place = _find_place(products, out, folder)
+    from generators.generate import generate_creatives
+    from generators.intake import read_products
+
+    intake = read_products(place.products)
+    if not intake.ready:
+        raise _nothing_ready(intake, place.products)
+    kinds: list[Generator] = ["baseline"] if generator == "baseline" else ["baseline", "caig"]
+    with place.lock, progress("Drawing creatives") as advance:
+        runs = [
+            generate_creatives(
+                intake.ready,
+                generator=kind,
+                per_product=per_product,
+                week=week,
+                seed=seed,
+                root=place.root,
+                withdrawn=place.withdrawn,
+                processes=min(2, os.cpu_count() or 1),
+                advance=advance,
+            )
+            for kind in kinds
+        ]
+        answer = _summary(intake, runs, place)
+    if as_json:
+        print_json(answer)
+    else:
+        _tell(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where products come from and creatives go to."""
+
+    products: Path
+    root: Path
+    sheets: Path
+    lock: AbstractContextManager[None]
+    withdrawn: Withdrawn
+
+
+def _find_place(products: Path | None, out: Path | None, folder: Path | None) -> _Place:
+    from abplatform.creatives import NOTHING_WITHDRAWN
+    from abplatform.traffic.registry import Registry
+
+    if products is not None and out is not None:
+        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN)
+    try:
+        workspace = open_workspace(folder)
+    except WorkspaceError as error:
+        raise WorkspaceError(
+            error.message,
+            path=error.path,
+            remedy="name both `--products` and `--out`, or make a workspace with `abp init DIR`",
+        ) from error
+    source = products or workspace.catalog
+    withdrawn = Registry(workspace).withdrawn()
+    if out is not None:
+        return _Place(source, out, out, nullcontext(), withdrawn)
+    lock = workspace.lock("generate")
+    return _Place(source, workspace.creatives, workspace.root, lock, withdrawn)
+
+
+def _nothing_ready(intake: Intake, source: Path) -> CatalogueError:
+    first = intake.refused[0]
+    more = f" (and {len(intake.refused) - 1} more)" if len(intake.refused) > 1 else ""
+    return CatalogueError(
+        f"no product can be used: {first.detail}{more}",
+        path=first.path or source,
+        line=first.line,
+        remedy="mend these rows and run it again",
+    )
+
+
+def _summary(intake: Intake, runs: Sequence[Generation], place: _Place) -> dict[str, Any]:
+    """What was drawn and refused; writes the contact sheet and page."""
+    from generators.sheet import contact_page, contact_sheet
+
+    lineages = [lineage for run in runs for lineage in run.lineages]
+    products = [ready.product for ready in intake.ready]
+    sheet = contact_sheet(
+        place.sheets / SHEET, products=products, lineages=lineages, root=place.root
+    )
+    page = contact_page(place.sheets / PAGE, products=products, lineages=lineages, root=place.root)
+    slots = [
+        {"product_id": slot.product_id, "slot": slot.slot, "reasons": list(slot.reasons)}
+        for run in runs
+        for slot in run.refused
+    ]
+    return {
+        "products": len(products),
+        "drawn": sum(run.drawn for run in runs),
+        "reused": sum(run.reused for run in runs),
+        "creatives": [brief_of(lineage) for lineage in lineages],
+        "refused_products": [asdict(refusal) for refusal in intake.refused],
+        "refused_creatives": slots,
+        "root": str(place.root),
+        "contact_sheet": str(sheet),
+        "contact_page": str(page),
+    }
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    made = Counter(row["source"] for row in answer["creatives"])
+    click.echo(
+        f"{_count(len(answer['creatives']), 'creative')} for "
+        f"{_count(answer['products'], 'product')}: "
+        f"{made['baseline']} baseline, {made['generated']} generated "
+        f"({answer['drawn']} drawn now, {answer['reused']} were there)."
+    )
+    for refusal in answer["refused_products"]:
+        line = f":{refusal['line']}" if refusal["line"] else ""
+        click.echo(f"refused  {refusal['path']}{line}: {refusal['detail']}")
+    for slot in answer["refused_creatives"]:
+        reasons = ", ".join(slot["reasons"]).replace("_", " ")
+        click.echo(f"refused  {slot['product_id']}, creative {slot['slot'] + 1}: {reasons}")
+    click.echo(f"masters        {answer['root']}")
+    click.echo(f"contact sheet  {answer['contact_sheet']}")
+    click.echo(f"contact page   {answer['contact_page']}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
