@@ -12,7 +12,10 @@ from generators.arrays import Pixels, Plane
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Rendered
 
-__all__ = ["Inspection", "inspect", "rgb_to_lab"]
+__all__ = ["INSPECTOR", "Inspection", "inspect", "rgb_to_lab"]
+
+INSPECTOR = "inspector/1"
+"""Name and version; what one version refused, another one may let through."""
 
 COARSER = 2
 """Colours are compared on a copy this many times smaller."""

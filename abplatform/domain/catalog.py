@@ -171,6 +171,9 @@ class Lineage:
         text: The ad text, or None.
         week: ISO week in which it was made, such as ``2026-W48``.
         perceptual_hash: How it looks, in 16 hex digits; None of one made by an earlier version.
+        prompt_model: Name and version of what wrote the scene; None for a baseline.
+        screening: ``predicted_win``, the chance to win over the baseline that a reward model
+            predicted, and ``screened``, whether that decided; empty where no model was asked.
     """
 
     creative_id: str
@@ -188,3 +191,5 @@ class Lineage:
     text: str | None = None
     week: str | None = None
     perceptual_hash: str | None = None
+    prompt_model: str | None = None
+    screening: Mapping[str, object] = field(default_factory=dict)

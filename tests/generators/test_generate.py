@@ -1,5 +1,5 @@
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -15,9 +15,14 @@ from abplatform.creatives import (
     read_master,
 )
 from generators.generate import generate_creatives
-from generators.inspector import Inspection
+from generators.generate.screening import is_screened
+from generators.generate.slots import Slot, slot_seeds
+from generators.inspector import Inspection, inspect
+from generators.renderers.studio import Studio
 from generators.scene import VOCABULARY, scene_from_text
 from generators.sheet import contact_page, contact_sheet
+
+REFUSED = Inspection(False, False, {"edge": 1.0}, ("product_drowns",))
 
 
 def draw(ready, root, **options):
@@ -113,16 +118,104 @@ def test_a_scorer_steers_the_scenes(ready, tmp_path):
     """Screened creatives score higher on average than unscreened ones of the same seeds."""
     means = []
     for name, scorer in (("free", None), ("screened", Brightness())):
-        run = draw(ready[:3], tmp_path / name, scorer=scorer)
+        run = draw(ready[:3], tmp_path / name, scorer=scorer, least_win=0.0)
         pictures = [read_master(tmp_path / name, row.creative_id) for row in run.lineages]
         means.append(np.mean(pictures))
     assert means[1] > means[0] + 5
 
 
+class Darkness(Brightness):
+    """A scorer that likes dark pictures, and so most scenes more than the bright baseline."""
+
+    def score(self, pixels, product):
+        """Return how far the picture is from white, as a logit."""
+        return (255 - super().score(pixels, product)) / 20
+
+
+def test_only_promising_scenes_ask_for_traffic(ready, tmp_path, monkeypatch):
+    """What is predicted to lose to the baseline is not drawn, but for the unscreened slots."""
+    monkeypatch.setattr("generators.generate.screening._UNSCREENED_ONE_IN", 3)
+    run = draw(ready[:2], tmp_path / "bright", per_product=4, scorer=Brightness())
+    assert {slot.reasons for slot in run.refused} == {("not_promising",)}
+    assert run.lineages
+    for row in run.lineages:
+        assert row.screening["screened"] is False
+        assert 0 <= row.screening["predicted_win"] < 0.5
+        assert row.seed % 3 == 0
+    assert len(run.lineages) + len(run.refused) == 8
+    drawn = draw(ready[:2], tmp_path / "dark", per_product=3, scorer=Darkness())
+    wins = [row.screening for row in drawn.lineages]
+    assert {tuple(row) for row in wins} == {("screened", "predicted_win")}
+    assert min(row["predicted_win"] for row in wins if row["screened"]) >= 0.5
+    assert len(drawn.lineages) == 6
+
+
+def test_a_tenth_of_the_slots_is_not_screened(ready):
+    """Slots escape screening by their seed alone, and one in ten does."""
+    seeds = (slot_seeds("p", n, "caig", None, seed=1, count=1) for n in range(4000))
+    slots = (Slot(ready[0], 0, "caig", None, Studio(), "families/1", seed) for seed in seeds)
+    assert 0.08 < sum(not is_screened(slot) for slot in slots) / 4000 < 0.12
+
+
+def test_a_slot_that_stayed_empty_is_not_tried_again(ready, tmp_path, monkeypatch):
+    """A refusal is remembered under the inspector that spoke it, and under no other one."""
+    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_: REFUSED)
+    first = draw(ready[:1], tmp_path)
+    again = draw(ready[:1], tmp_path)
+    assert again.refused == first.refused
+    assert (first.drawn, first.reused, again.reused) == (0, 0, 1)
+    monkeypatch.undo()
+    assert not draw(ready[:1], tmp_path).lineages
+    monkeypatch.setattr("generators.generate.run.INSPECTOR", "inspector/next")
+    assert len(draw(ready[:1], tmp_path).lineages) == 1
+
+
+def test_a_run_cut_short_after_refusals_goes_on(ready, tmp_path, monkeypatch):
+    """Where first attempts were refused, the rest is planned as if nothing had broken off."""
+    counts = {}
+
+    def inspect_strictly(rendered, product):
+        name = product.product.product_id
+        counts[name] = counts.get(name, 0) + 1
+        strict = int(rendered.pixels.sum()) % 2
+        return REFUSED if strict else inspect(rendered, product)
+
+    monkeypatch.setattr("generators.generate.drawing.inspect", inspect_strictly)
+    whole = draw(ready[:2], tmp_path / "whole", per_product=4)
+    assert sum(counts.values()) > 8, "no attempt was refused"
+    draw(ready[:2], tmp_path / "parts", per_product=1)
+    refused = tmp_path / "parts" / "refused.jsonl"
+    if refused.exists():
+        refused.write_bytes(refused.read_bytes()[:-20])  # a line that was cut off
+    rest = draw(ready[:2], tmp_path / "parts", per_product=4)
+    assert (rest.lineages, rest.refused) == (whole.lineages, whole.refused)
+
+
+@dataclass(frozen=True)
+class Together(Studio):
+    """The studio, asked for several pictures at once."""
+
+    batch = 3
+    asked: list = field(default_factory=list)
+
+    def render_many(self, orders):
+        """Note how many are asked for."""
+        self.asked.append(len(orders))
+        return super().render_many(orders)
+
+
+def test_pictures_drawn_together_are_those_drawn_alone(drawn, ready, tmp_path):
+    """A renderer that draws in batches gets them, and the creatives are the same ones."""
+    _, _, made = drawn
+    together = Together()
+    run = draw(ready[:3], tmp_path, per_product=2, renderer=together)
+    assert run.lineages == made.lineages
+    assert together.asked[:2] == [3, 3]
+
+
 def test_what_the_inspector_refuses_is_reported(ready, tmp_path, monkeypatch):
     """A slot without a usable picture stays empty with its reasons; a baseline is kept marked."""
-    refused = Inspection(False, False, {"edge": 1.0}, ("product_drowns",))
-    monkeypatch.setattr("generators.generate.inspect", lambda *_: refused)
+    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_: REFUSED)
     run = draw(ready[:1], tmp_path)
     assert not run.lineages
     assert [(slot.slot, slot.reasons) for slot in run.refused] == [(0, ("product_drowns",))]
@@ -183,7 +276,7 @@ def test_withdrawn_scenes_are_passed_over(ready, tmp_path):
 @pytest.mark.slow
 def test_two_processes_draw_the_same(ready, tmp_path, monkeypatch):
     """How many processes draw changes neither pictures nor their order."""
-    monkeypatch.setattr("generators.generate.WORTH_A_POOL", 2)
+    monkeypatch.setattr("generators.generate.drawing.WORTH_A_POOL", 2)
     runs = [draw(ready[:2], tmp_path / str(n), per_product=2, processes=n) for n in (1, 2)]
     assert runs[0] == runs[1]
 

@@ -1,0 +1,207 @@
+"""Slots → pictures: one after the other, in several processes, or many at once by one model.
+
+What comes of a slot depends on nothing but the slot and its product's slots before it, so the
+pictures are the same whichever way they are drawn, and a run that broke off goes on as it began.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from abplatform.creatives import perceptual_hash, save_master
+from abplatform.domain.catalog import Lineage
+from generators.generate.screening import NOT_PROMISING
+from generators.generate.slots import CreativeRefused, Slot
+from generators.inspector import Inspection, inspect
+from generators.renderers.placing import Order, Rendered
+from generators.scene import Scene
+
+__all__ = ["ATTEMPTS", "WITHDRAWN", "Result", "Task", "draw_all"]
+
+ATTEMPTS: Final = 3
+"""How often a slot whose picture the inspector refuses is drawn anew."""
+WITHDRAWN: Final = "withdrawn"
+"""Why a slot stays empty whose pictures people withdrew."""
+WORTH_A_POOL = 12
+"""Pictures from which a second process pays for its start."""
+
+Result: TypeAlias = Lineage | CreativeRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One product's slots that are to be drawn.
+
+    Args:
+        slots: In order of their numbers, each with its scenes.
+        places: Where each one's result belongs.
+    """
+
+    slots: tuple[Slot, ...]
+    places: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Try:
+    """A slot on its way through its attempts."""
+
+    slot: Slot
+    place: int
+    attempt: int = 0
+    reasons: tuple[str, ...] = (WITHDRAWN,)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    result: Result | None = None
+
+    @property
+    def order(self) -> Order | None:
+        """What to draw next; None when nothing is left to try."""
+        scenes = _scenes(self.slot)
+        if self.result is not None or self.attempt >= len(scenes):
+            return None
+        seed = self.slot.seeds[self.attempt]
+        return Order(self.slot.product, scenes[self.attempt], seed)
+
+    def take(self, rendered: Rendered, root: Path) -> None:
+        """Keep a picture, or remember why not."""
+        slot, scene = self.slot, _scenes(self.slot)[self.attempt]
+        inspection = inspect(rendered, slot.product)
+        look = perceptual_hash(rendered.pixels)
+        # a baseline is kept with its faults noted: without it there is nothing to compare with
+        if slot.withdrawn.refuses_look(slot.product_id, look):
+            self.reasons, self.scores = (WITHDRAWN,), inspection.scores
+        elif inspection.usable or scene is None:
+            keys = save_master(root, rendered.pixels, rendered.cutout)
+            row = _lineage(slot, self.attempt, keys, rendered, inspection)
+            self.result = replace(row, perceptual_hash=look)
+        else:
+            self.reasons, self.scores = inspection.reasons, inspection.scores
+        self.attempt += 1
+
+    def end(self) -> Result:
+        """Return what came of it."""
+        reasons = (NOT_PROMISING,) if self.slot.unpromising else self.reasons
+        return self.result or self.slot.refuse(reasons, self.scores)
+
+
+def draw_all(
+    tasks: Iterable[Task], count: int, root: Path, *, processes: int, batch: int
+) -> Iterator[tuple[int, Result]]:
+    """Draw what is asked for; masters are on the disk before their result comes.
+
+    Args:
+        tasks: One for each product.
+        count: How many slots there are in all.
+        root: The folder of creatives.
+        processes: How many processes draw where the renderer draws one by one.
+        batch: How many pictures the renderer draws together.
+
+    Yields:
+        The place of a slot and what came of it.
+    """
+    if batch > 1:
+        yield from _draw_together(list(tasks), root, batch)
+    elif processes <= 1 or count < WORTH_A_POOL:
+        for task in tasks:
+            for slot, place in zip(task.slots, task.places, strict=True):
+                yield place, _draw(slot, root)
+    else:
+        yield from _draw_in_processes(tasks, root, processes)
+
+
+def _draw(slot: Slot, root: Path) -> Result:
+    one = _Try(slot, 0)
+    while (order := one.order) is not None:
+        rendered = slot.renderer.render(order.product, order.scene, seed=order.seed)
+        one.take(rendered, root)
+    return one.end()
+
+
+def _draw_task(task: Task, root: Path) -> list[tuple[int, Result]]:
+    return [(place, _draw(slot, root)) for slot, place in zip(task.slots, task.places, strict=True)]
+
+
+def _draw_in_processes(
+    tasks: Iterable[Task], root: Path, processes: int
+) -> Iterator[tuple[int, Result]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_with_parent) as pool:
+        for future in [pool.submit(_draw_task, task, root) for task in tasks]:
+            yield from future.result()
+
+
+def _leave_with_parent() -> None:
+    """End this worker with its parent: where that is killed, workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _draw_together(tasks: Sequence[Task], root: Path, batch: int) -> Iterator[tuple[int, Result]]:
+    """Draw every product's first slot, then every product's second one, and so on."""
+    waves = zip_longest(*(zip(task.slots, task.places, strict=True) for task in tasks))
+    for wave in waves:
+        tries = [_Try(slot, place) for slot, place in filter(None, wave)]
+        while tries:
+            asked = [(one, order) for one in tries if (order := one.order) is not None]
+            for start in range(0, len(asked), batch):
+                part = asked[start : start + batch]
+                renderer = part[0][0].slot.renderer
+                pictures = renderer.render_many([order for _, order in part])
+                for (one, _), rendered in zip(part, pictures, strict=True):
+                    one.take(rendered, root)
+            yield from ((one.place, one.end()) for one in tries if one.order is None)
+            tries = [one for one in tries if one.order is not None]
+
+
+def _scenes(slot: Slot) -> tuple[Scene | None, ...]:
+    """What may be drawn, one attempt after the other: one without a scene is a baseline."""
+    if slot.generator != "baseline":
+        return slot.scenes
+    return () if slot.refuses(None) else (None,) * len(slot.seeds)
+
+
+def _lineage(
+    slot: Slot,
+    attempt: int,
+    keys: tuple[str, str],
+    rendered: Rendered,
+    inspection: Inspection,
+) -> Lineage:
+    scene = slot.scenes[attempt] if slot.scenes else None
+    return Lineage(
+        creative_id=keys[0],
+        product_id=slot.product_id,
+        source="baseline" if scene is None else "generated",
+        image_sha256=slot.product.image_sha256,
+        cutout_sha256=keys[1],
+        placement=rendered.placement,
+        scene={} if scene is None else scene.to_words(),
+        prompt="" if scene is None else scene.to_text(),
+        seed=slot.seeds[attempt],
+        renderer=slot.renderer.name,
+        checkpoints=dict(slot.checkpoints),
+        inspector=inspection.to_json(),
+        week=slot.week,
+        prompt_model=slot.writer,
+        screening=_screening(slot, attempt),
+    )
+
+
+def _screening(slot: Slot, attempt: int) -> dict[str, object]:
+    if not slot.wins:
+        return {}
+    return {"screened": slot.screened, "predicted_win": round(slot.wins[attempt], 4)}
