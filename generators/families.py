@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FAMILIES", "FLAT", "STANDING", "TASTES", "Family"]
+import numpy as np
+
+from generators.scene import Scene
+
+__all__ = ["FAMILIES", "FLAT", "STANDING", "TASTES", "Family", "draw_scene"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,3 +391,22 @@ TASTES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 STANDING = tuple(name for name in FAMILIES if name not in FLAT)
 """Families for whatever stands on its own."""
+
+
+def draw_scene(family: Family, rng: np.random.Generator) -> Scene:
+    """Draw a scene of a family, every word by chance."""
+
+    def one(words: str) -> str:
+        choices = words.split("|")
+        return choices[int(rng.integers(len(choices)))]
+
+    return Scene(
+        surface=one(family.surface),
+        backdrop=one(family.backdrop),
+        light=one(family.light),
+        palette=one(family.palette),
+        props=one(family.props),
+        depth=one(family.depth),
+        season=one(family.season),
+        mood=one(family.mood),
+    )

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from abplatform.domain.catalog import Product
-from generators.families import FAMILIES, FLAT, STANDING, TASTES, Family
+from generators.families import FAMILIES, FLAT, STANDING, TASTES, draw_scene
 from generators.intake import ReadyProduct
 from generators.scene import Scene
 
@@ -52,7 +52,7 @@ class FamilyScenes(PromptModel):
         scenes = []
         for _ in range(count):
             pool = suited if not other or rng.random() < TASTE_SHARE else other
-            scenes.append(_draw(FAMILIES[pool[int(rng.integers(len(pool)))]], rng))
+            scenes.append(draw_scene(FAMILIES[pool[int(rng.integers(len(pool)))]], rng))
         return scenes
 
 
@@ -118,20 +118,3 @@ def _suited(product: Product) -> tuple[str, ...]:
 def _others(suited: tuple[str, ...]) -> tuple[str, ...]:
     """What else may be tried: nothing for clothes, else whatever lets a product stand."""
     return () if set(suited) <= set(FLAT) else STANDING
-
-
-def _draw(family: Family, rng: np.random.Generator) -> Scene:
-    def one(words: str) -> str:
-        choices = words.split("|")
-        return choices[int(rng.integers(len(choices)))]
-
-    return Scene(
-        surface=one(family.surface),
-        backdrop=one(family.backdrop),
-        light=one(family.light),
-        palette=one(family.palette),
-        props=one(family.props),
-        depth=one(family.depth),
-        season=one(family.season),
-        mood=one(family.mood),
-    )

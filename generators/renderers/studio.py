@@ -38,7 +38,7 @@ from generators.renderers.stage import Stage, set_stage
 from generators.renderers.surfaces import GLOSS, lay_surface
 from generators.scene import Scene
 
-__all__ = ["Studio"]
+__all__ = ["Studio", "place_product"]
 
 _WALLS = frozenset({"seamless", "plaster wall", "arch", "sun disc", "drapery", "tiled wall"})
 """Backdrops that stand close behind the product and blur less."""
@@ -72,7 +72,7 @@ class Studio(Renderer):
         rng = np.random.default_rng([seed, 0x57D10])
         stage = set_stage(scene or Scene(), size=max(size), rng=rng)
         window = open_window(size, base=0.5 if stage.overhead else stage.base)
-        cutout, placement = _place(product.cutout, stage, window)
+        cutout, placement = place_product(product.cutout, stage, window)
         picture = _background(stage, rng)
         items = items_of(stage, placement, rng)
         picture = draw_items(picture, [item for item in items if not item.in_front], stage)
@@ -85,7 +85,17 @@ class Studio(Renderer):
         return compose(window.cut(picture), cutout, window.see(placement))
 
 
-def _place(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels, Placement]:
+def place_product(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels, Placement]:
+    """Resample a cut-out to where it stands or lies in a scene.
+
+    Args:
+        cutout: uint8 RGBA of any size.
+        stage: The scene.
+        window: What of the scene's square is seen.
+
+    Returns:
+        The resampled cut-out and its place in the square.
+    """
     if stage.overhead:
         box = window.room(0.62, 0.66, above=0.9)
         tall = min(1.0, cutout.shape[0] / cutout.shape[1])
