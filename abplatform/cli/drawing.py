@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abplatform import checkpoints
+from abplatform.cli.makers import KIND, find_makers, load_scorer
 from abplatform.domain.experiment import Experiment, Variant
 from abplatform.domain.targeting import targets
 from abplatform.errors import CatalogueError
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from generators.intake import ReadyProduct
 
 __all__ = ["KIND", "DrawCreatives", "varies"]
-
-KIND = "reward"
-"""The kind of checkpoint that screens scenes and is retrained every week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +107,7 @@ class DrawCreatives:
             )
         key, variant, week = wanted
         scorer, models = _scorer(brief, key, variant)
+        makers = find_makers(brief.workspace.settings.generators)
         return generate_creatives(
             products,
             generator="caig",
@@ -116,7 +115,10 @@ class DrawCreatives:
             week=week,
             seed=self.seed,
             root=root,
+            renderer=makers.renderer,
+            writer=makers.writer,
             scorer=scorer,
+            least_win=makers.least_win,
             checkpoints=models,
             withdrawn=withdrawn,
             processes=self.processes,
@@ -166,7 +168,4 @@ def _scorer(brief: Brief, key: str, variant: Variant) -> tuple[Scorer | None, Ma
         named = brief.champions.get(KIND)
     if named is None:
         return None, {}
-    from reward.score import RewardScorer
-
-    version = checkpoints.load_checkpoint(brief.workspace.checkpoints, named, kind=KIND)
-    return RewardScorer.load(version.folder), {KIND: version.sha256}
+    return load_scorer(named, brief.workspace.checkpoints)

@@ -6,15 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from abplatform.cli.creatives import brief_of
+from abplatform.cli.makers import find_makers, load_scorer
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.errors import CatalogueError, WorkspaceError
+from abplatform.settings import Generators
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -62,6 +64,28 @@ SHEET, PAGE = "creatives.png", "creatives.html"
     help="Every random choice comes from it.",
 )
 @click.option("--week", default=None, help="ISO week for the lineage, such as 2026-W48.")
+@click.option(
+    "--renderer",
+    default=None,
+    help="What draws scenes, such as studio; default abp.yaml's generators.renderer.",
+)
+@click.option(
+    "--prompt-model",
+    default=None,
+    help="What writes scenes, such as families; default abp.yaml's generators.prompt_model.",
+)
+@click.option(
+    "--checkpoint",
+    default=None,
+    help="A reward model, such as champion or a folder: what it predicts to lose to the baseline "
+    "is not drawn, but for a tenth of the slots.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="How many processes draw; default two, where there are two cores.",
+)
 @workspace_option
 @json_option
 def generate(
@@ -72,14 +96,27 @@ def generate(
     out: Path | None,
     seed: int,
     week: str | None,
+    renderer: str | None,
+    prompt_model: str | None,
+    checkpoint: str | None,
+    processes: int | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
     """Draw creatives for every product of a catalogue, with their lineage and a contact sheet."""
     place = _find_place(products, out, folder)
+    settings = replace(
+        place.settings,
+        renderer=renderer or place.settings.renderer,
+        prompt_model=prompt_model or place.settings.prompt_model,
+    )
     from generators.generate import generate_creatives
     from generators.intake import read_products
 
+    makers = find_makers(settings)
+    if checkpoint is not None and generator == "caig":
+        scorer, models = load_scorer(checkpoint, place.checkpoints)
+        makers = replace(makers, scorer=scorer, checkpoints=models)
     intake = read_products(place.products)
     if not intake.ready:
         raise _nothing_ready(intake, place.products)
@@ -93,8 +130,13 @@ def generate(
                 week=week,
                 seed=seed,
                 root=place.root,
+                renderer=makers.renderer,
+                writer=makers.writer,
+                scorer=makers.scorer,
+                least_win=makers.least_win,
+                checkpoints=makers.checkpoints,
                 withdrawn=place.withdrawn,
-                processes=min(2, os.cpu_count() or 1),
+                processes=processes or min(2, os.cpu_count() or 1),
                 advance=advance,
             )
             for kind in kinds
@@ -115,6 +157,8 @@ class _Place:
     sheets: Path
     lock: AbstractContextManager[None]
     withdrawn: Withdrawn
+    settings: Generators
+    checkpoints: Path | None
 
 
 def _find_place(products: Path | None, out: Path | None, folder: Path | None) -> _Place:
@@ -122,7 +166,7 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
     from abplatform.traffic.registry import Registry
 
     if products is not None and out is not None:
-        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN)
+        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN, Generators(), None)
     try:
         workspace = open_workspace(folder)
     except WorkspaceError as error:
@@ -132,11 +176,15 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
             remedy="name both `--products` and `--out`, or make a workspace with `abp init DIR`",
         ) from error
     source = products or workspace.catalog
-    withdrawn = Registry(workspace).withdrawn()
+    known = (
+        Registry(workspace).withdrawn(),
+        workspace.settings.generators,
+        workspace.checkpoints,
+    )
     if out is not None:
-        return _Place(source, out, out, nullcontext(), withdrawn)
+        return _Place(source, out, out, nullcontext(), *known)
     lock = workspace.lock("generate")
-    return _Place(source, workspace.creatives, workspace.root, lock, withdrawn)
+    return _Place(source, workspace.creatives, workspace.root, lock, *known)
 
 
 def _nothing_ready(intake: Intake, source: Path) -> CatalogueError:
@@ -192,6 +240,8 @@ def _tell(answer: dict[str, Any]) -> None:
     for slot in answer["refused_creatives"]:
         reasons = ", ".join(slot["reasons"]).replace("_", " ")
         click.echo(f"refused  {slot['product_id']}, creative {slot['slot'] + 1}: {reasons}")
+    if answer["refused_creatives"]:
+        click.echo("         the products' baselines stand in for these")
     click.echo(f"masters        {answer['root']}")
     click.echo(f"contact sheet  {answer['contact_sheet']}")
     click.echo(f"contact page   {answer['contact_page']}")

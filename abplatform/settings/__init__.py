@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from abplatform.errors import SpecError
 from abplatform.settings.calendar import CALENDAR, CalendarStretch
+from abplatform.settings.channels import CHANNELS, DEFAULT_CHANNELS, Channel
+from abplatform.settings.generators import GENERATORS, Generators
 from abplatform.settings.privacy import PRIVACY, Privacy
 from abplatform.settings.service import SERVICE, TOKENS, Service
 from abplatform.settings.sources import SOURCES, Source
@@ -22,6 +24,8 @@ from abplatform.yaml_text.tables import Field, Table, in_one
 
 __all__ = [
     "CalendarStretch",
+    "Channel",
+    "Generators",
     "Privacy",
     "Service",
     "Settings",
@@ -48,6 +52,8 @@ class Settings:
         memory_mib: What the warehouse may hold in memory; beyond it, it works from the disk.
         tokens: Who may call the service, to ``sha256:<hex>`` or ``env:NAME``; none: this machine.
         service: How the service answers.
+        generators: What draws where nobody says otherwise.
+        channels: Where creatives are shown, by name; what is named adds to the built-in ones.
     """
 
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -61,6 +67,8 @@ class Settings:
     memory_mib: float = 1024
     tokens: Mapping[str, str] = field(default_factory=dict)
     service: Service = field(default_factory=Service)
+    generators: Generators = field(default_factory=Generators)
+    channels: Mapping[str, Channel] = field(default_factory=lambda: DEFAULT_CHANNELS)
 
 
 def check_settings(path: Path) -> list[SpecError]:
@@ -146,5 +154,7 @@ _SETTINGS = Table(
             "Who may call the service: a name to sha256:<hex> of its token, or to env:NAME.",
         ),
         Field("service", SERVICE, "How the decision service answers."),
+        Field("generators", GENERATORS, "What draws creatives."),
+        Field("channels", CHANNELS, "Where creatives are shown: sizes, bytes and words."),
     ),
 )

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from abplatform.errors import SpecError, WorkspaceError
-from abplatform.settings import Privacy, Source, settings_schema
+from abplatform.settings import Channel, Generators, Privacy, Source, settings_schema
 from abplatform.workspace import CalendarStretch, Settings, check_settings, open_workspace
 
 
@@ -55,6 +55,25 @@ def test_sources_and_privacy_are_read(settings_file):
     )
     assert [source.is_remote for source in settings.sources] == [False, True]
     assert settings.privacy == Privacy("../abp.key", timedelta(days=400))
+
+
+def test_channels_add_to_the_built_in_ones(settings_file):
+    """A channel that is named replaces or adds one; without any there are three."""
+    settings_file.write_text("")
+    assert set(open_workspace(settings_file.parent).settings.channels) == {"feed", "story", "wide"}
+    settings_file.write_text(
+        "generators: {renderer: 'photos:rooms', least_win: 60%}\n"
+        "channels:\n"
+        "  feed: {sizes: [600x750], max_bytes: 80000, form: webp, safe_area: 5%,\n"
+        "         click_url: 'https://shop.example/{product_id}?a={token}', text_length: 30}\n"
+        "  tower: {sizes: [160x600]}\n"
+    )
+    settings = open_workspace(settings_file.parent).settings
+    assert settings.generators == Generators("photos:rooms", "families", 0.6)
+    assert set(settings.channels) == {"feed", "story", "wide", "tower"}
+    link = "https://shop.example/{product_id}?a={token}"
+    assert settings.channels["feed"] == Channel(((600, 750),), 0.05, 80_000, "webp", 30, link)
+    assert settings.channels["tower"] == Channel(((160, 600),))
 
 
 def test_the_schema_is_valid_and_accepts_the_settings():
@@ -111,6 +130,20 @@ def test_the_schema_is_valid_and_accepts_the_settings():
         ("sources: {name: a, path: x}", "wrong_type", "1:10", "list"),
         ("privacy: {pseudonyms: {}}", "missing_key", "1:23", "'key_file'"),
         ("privacy: {retention: 2y}", "wrong_type", "1:22", "7d"),
+        ("generators: {render: studio}", "unknown_key", "1:14", "renderer"),
+        ("generators: {least_win: 120%}", "out_of_range", "1:25", "40%"),
+        ("channels: {feed: {}}", "missing_key", "1:18", "'sizes'"),
+        ("channels: {feed: {sizes: [big]}}", "bad_value", "1:27", "1080x1350"),
+        ("channels: {feed: {sizes: [10x9999]}}", "bad_value", "1:27", "64 to 4096"),
+        ("channels: {Feed me: {sizes: [64x64]}}", "bad_value", "1:12", "small letters"),
+        (
+            "channels: {feed: {sizes: [64x64], click_url: 'https://a.example/{name}'}}",
+            *("bad_value", "1:46", "{product_id}"),
+        ),
+        (
+            "channels: {feed: {sizes: [64x64], click_url: 'javascript:alert(1)'}}",
+            *("bad_value", "1:46", "{token}"),
+        ),
         ("roles: {owner: [a]}", "not_available", "1:1", "Delete the key"),
         ("- time_zone", "wrong_type", "1:1", "key: value"),
     ],

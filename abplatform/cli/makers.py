@@ -1,0 +1,103 @@
+"""Who writes, draws and screens creatives, by the names that abp.yaml and the command line use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abplatform import checkpoints
+from abplatform.errors import CatalogueError
+from abplatform.settings import Generators
+
+if TYPE_CHECKING:
+    from generators.generate import Scorer
+    from generators.propose import PromptModel
+    from generators.renderers.placing import Renderer
+
+__all__ = ["KIND", "Makers", "find_makers", "find_writer", "load_scorer"]
+
+KIND = "reward"
+"""The kind of checkpoint that screens scenes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """What takes part in a creative.
+
+    Args:
+        renderer: Draws it.
+        writer: Writes its scene.
+        scorer: Predicts whether it wins; None: nothing is screened.
+        checkpoints: ``reward`` to the scorer's sha256.
+        least_win: The predicted chance to win from which it is drawn, 0 … 1.
+    """
+
+    renderer: Renderer
+    writer: PromptModel
+    scorer: Scorer | None = None
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    least_win: float = 0.5
+
+
+def find_makers(settings: Generators) -> Makers:
+    """Return what abp.yaml names; nothing is screened.
+
+    Args:
+        settings: Its table ``generators``, perhaps changed by the command line.
+
+    Raises:
+        CatalogueError: No renderer or prompt model is called so.
+    """
+    from generators.renderers.find import find_renderer
+
+    return Makers(
+        find_renderer(settings.renderer),
+        find_writer(settings.prompt_model),
+        least_win=settings.least_win,
+    )
+
+
+def find_writer(words: str) -> PromptModel:
+    """Return the prompt model that is called so.
+
+    Args:
+        words: ``families``: rules by category.
+
+    Raises:
+        CatalogueError: None is called so.
+    """
+    from generators.propose import FamilyScenes
+
+    if words == "families":
+        return FamilyScenes()
+    raise CatalogueError(f"there is no prompt model {words!r}", remedy="write families")
+
+
+def load_scorer(named: str, root: Path | None) -> tuple[Scorer, Mapping[str, str]]:
+    """Load the reward model that screens.
+
+    Args:
+        named: A folder, ``champion`` or another alias, or a checkpoint's sha256 or its beginning.
+        root: The workspace's checkpoints; None outside of one.
+
+    Returns:
+        The model, and its role to its sha256.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+        CatalogueError: It is no folder, and there is no workspace.
+    """
+    from reward.score import RewardScorer
+
+    if Path(named).is_dir():
+        version = checkpoints.read_folder(Path(named), kind=KIND)
+    elif root is None:
+        raise CatalogueError(
+            f"there is no reward model {named!r} outside of a workspace",
+            remedy="name the folder that `abp reward train --out` wrote",
+        )
+    else:
+        version = checkpoints.load_checkpoint(root, named, kind=KIND)
+    return RewardScorer.of(version), {KIND: version.sha256}
