@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-__all__ = ["Pixels", "Plane", "blend", "blur", "ramp", "resize", "shrink", "to_bytes"]
+__all__ = [
+    "Pixels",
+    "Plane",
+    "blend",
+    "blur",
+    "ramp",
+    "resize",
+    "rgb_to_lab",
+    "shrink",
+    "to_bytes",
+]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """Height x width x 3 or 4, 0 … 255."""
@@ -77,3 +87,23 @@ def shrink(plane: Plane, factor: int) -> Plane:
 def to_bytes(light: Plane) -> Pixels:
     """Round light of 0 … 1 to bytes."""
     return (np.clip(light, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def rgb_to_lab(pixels: Pixels) -> Plane:
+    """Convert sRGB bytes to CIE L*a*b* (D65); height x width x 3."""
+    light = _LINEAR[pixels]
+    xyz = light @ _TO_XYZ.T
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16.0 / 116.0)
+    return np.stack(
+        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])],
+        axis=-1,
+    ).astype(np.float32)
+
+
+_CODES = np.arange(256) / 255.0
+_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
+_TO_XYZ = np.array(
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32
+) / np.array([[0.9505], [1.0], [1.089]], np.float32)

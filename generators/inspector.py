@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from generators.arrays import Pixels, Plane
+from generators.arrays import Pixels, Plane, rgb_to_lab
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Rendered
 
-__all__ = ["INSPECTOR", "Inspection", "inspect", "rgb_to_lab"]
+__all__ = ["INSPECTOR", "Inspection", "inspect"]
 
 INSPECTOR = "inspector/1"
 """Name and version; what one version refused, another one may let through."""
@@ -90,26 +90,6 @@ def inspect(rendered: Rendered, product: ReadyProduct) -> Inspection:
     if not match:
         reasons.append("background_clashes")
     return Inspection(not any(true for _, true in faults), match, scores, tuple(reasons))
-
-
-def rgb_to_lab(pixels: Pixels) -> Plane:
-    """Convert sRGB bytes to CIE L*a*b* (D65); height x width x 3."""
-    light = _LINEAR[pixels]
-    xyz = light @ _TO_XYZ.T
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16.0 / 116.0)
-    return np.stack(
-        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])],
-        axis=-1,
-    ).astype(np.float32)
-
-
-_CODES = np.arange(256) / 255.0
-_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
-    np.float32
-)
-_TO_XYZ = np.array(
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32
-) / np.array([[0.9505], [1.0], [1.089]], np.float32)
 
 
 def _zones(rendered: Rendered) -> tuple[Plane, Plane, Plane]:

@@ -14,7 +14,7 @@ from generators.families import FAMILIES, FLAT, STANDING, TASTES, draw_scene
 from generators.intake import ReadyProduct
 from generators.scene import Scene
 
-__all__ = ["FamilyScenes", "PromptModel", "propose_scenes"]
+__all__ = ["FamilyScenes", "PromptModel", "propose_scenes", "suited_families"]
 
 TASTE_SHARE = 0.72
 """How often a family is drawn from those that suit; the rest explores the others."""
@@ -47,7 +47,7 @@ class FamilyScenes(PromptModel):
 
     def propose(self, product: ReadyProduct, count: int, rng: np.random.Generator) -> list[Scene]:
         """Draw scenes of the families that suit the product's category, else its title."""
-        suited = _suited(product.product)
+        suited = suited_families(product.product)
         other = _others(suited)
         scenes = []
         for _ in range(count):
@@ -106,7 +106,8 @@ def _place(scene: Scene) -> tuple[str, str]:
     return scene.surface, scene.backdrop
 
 
-def _suited(product: Product) -> tuple[str, ...]:
+def suited_families(product: Product) -> tuple[str, ...]:
+    """Return the names of the families that suit a product: by its category, else its title."""
     names = reversed(product.category.path.lower().split("/"))
     for where in (*names, product.title.lower()):
         for words, families in TASTES:

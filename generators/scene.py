@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from abplatform.errors import CatalogueError
 
-__all__ = ["VOCABULARY", "Scene", "read_phrases", "scene_from_text"]
+__all__ = ["VOCABULARY", "Scene", "phrase", "read_phrases", "scene_from_text"]
 
 VOCABULARY: dict[str, tuple[str, ...]] = {
     "surface": (
@@ -139,11 +139,16 @@ class Scene:
 
     def to_text(self) -> str:
         """Return the scene as phrases, such as ``oak surface, arch backdrop, …``."""
-        return ", ".join(f"{word} {_NOUNS[name]}" for name, word in asdict(self).items())
+        return ", ".join(phrase(name, word) for name, word in asdict(self).items())
 
     def to_words(self) -> dict[str, str]:
         """Return field to word, as lineage keeps it."""
         return asdict(self)
+
+
+def phrase(part: str, word: str) -> str:
+    """Return how the text form says one part of a scene: ``oak surface``."""
+    return f"{word} {_NOUNS[part]}"
 
 
 def scene_from_text(text: str) -> Scene:

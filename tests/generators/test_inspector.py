@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generators.inspector import inspect, rgb_to_lab
+from generators.arrays import rgb_to_lab
+from generators.inspector import inspect
 from generators.renderers.baseline import Baseline
 from generators.renderers.placing import compose, fit
 from generators.renderers.studio import Studio

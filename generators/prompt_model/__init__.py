@@ -1,0 +1,1 @@
+"""The prompt model: a multimodal language model that reads products and writes scenes."""
