@@ -23,7 +23,6 @@ from generators.intake import ReadyProduct
 from generators.prompt_model.constrained import SceneGrammar, SceneOnly, Vocabulary, token_texts
 from generators.prompt_model.pictures import show_product
 from generators.prompt_model.questions import ask, neutralise, tell_product
-from generators.propose import PromptModel
 from generators.scene import VOCABULARY, Scene, scene_from_text
 from generators.weights import embedded
 
@@ -81,7 +80,7 @@ def _load(where: CheckedFolder) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class LlavaPromptModel(PromptModel):
+class LlavaPromptModel:
     """Writes scenes by sampling from a multimodal language model along the grammar of scenes.
 
     Args:
