@@ -38,7 +38,7 @@ class PretrainConfig:
         blind: Every picture is blank: the text-only twin that shows what pictures are worth.
     """
 
-    steps: int = 6000
+    steps: int = 3000
     batch: int = 32
     learning_rate: float = 1.5e-3
     warm_up: int = 200
