@@ -1,4 +1,4 @@
-"""``abp export``: what leaves the workspace, for BI tools and for Spark."""
+"""``abp export``: what leaves the workspace, for ad networks, BI tools and Spark."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from abplatform.cli.export_creatives import export_creatives
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.workspace import open_workspace
 
@@ -20,7 +21,10 @@ _folder_argument = click.argument("target", metavar="DIR", type=click.Path(path_
 
 @click.group()
 def export() -> None:
-    """Write tables for BI tools, or the events for Spark."""
+    """Write ads for a network, tables for BI tools, or the events for Spark."""
+
+
+export.add_command(export_creatives)
 
 
 @export.command()

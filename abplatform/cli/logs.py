@@ -99,6 +99,13 @@ def _usable_facts(workspace: Workspace, *, fix: bool) -> dict[str, ExperimentFac
 )
 @click.option("--dry-run", is_flag=True, help="Show what would come in; write nothing.")
 @click.option("--draft", is_flag=True, help="Print a first mapping, guessed from the file.")
+@click.option(
+    "--ids",
+    "ids_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take in the ids that a network gave to our ads: the sheet of `abp export creatives`, "
+    "its column ad_id filled in.",
+)
 @click.option("--due", is_flag=True, help="Pull what is new from the sources of abp.yaml.")
 @click.option(
     "--accept-loss",
@@ -120,13 +127,21 @@ def ingest(
     folder: Path | None,
     dry_run: bool,
     draft: bool,
+    ids_file: Path | None,
     due: bool,
     accept_loss: bool,
     as_json: bool,
 ) -> None:
     """Take in impression and click logs; without FILES, load what is sealed."""
     if draft:
-        _print_draft(files, others=(dry_run, due, mapping_file, accept_loss))
+        _print_draft(files, others=(dry_run, due, mapping_file, accept_loss, ids_file))
+        return
+    if ids_file is not None:
+        from abplatform.cli.ad_sheets import take_ids
+
+        if files or mapping_file or source or as_of or dry_run or due or accept_loss:
+            raise click.UsageError("--ids takes one sheet and nothing else")
+        take_ids(folder, ids_file, as_json=as_json)
         return
     from abplatform.logs.landing import MappingText
     from abplatform.logs.load import ingest as take_in

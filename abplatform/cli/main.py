@@ -46,7 +46,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Answer decisions and take events over HTTP."),
     "doctor": ("doctor", "Check hashes, counts, journal, tables and disk."),
     "dashboard": ("dashboard", "Open the dashboard."),
-    "export": ("export", "Write tables for BI tools, or the events for Spark."),
+    "export": ("export", "Write ads, tables for BI tools, or the events for Spark."),
     "forget": ("forget", "Forget units, or logs older than they are kept."),
     "demo": ("demo", "Run two simulated weeks in ./demo."),
     "example": ("example", "Run a real data set through the platform."),

@@ -80,6 +80,7 @@ REMEDIES: Mapping[str, str] = {
     "clicks_above_impressions": "ask for a corrected report",
     "unknown_experiment": "bring its YAML and run `abp ingest` again",
     "unknown_variant": "check the variant's name in log and YAML",
+    "unknown_ad": "bring the sheet with its id by `abp ingest --ids`, then the report again",
     "unknown_currency": "add its rate, or set currency, in abp.yaml and run `abp ingest` again",
     "conflicting_id": "give each event its own id",
 }

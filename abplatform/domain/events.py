@@ -63,6 +63,7 @@ REASONS: Final[Mapping[str, str]] = {
     "clicks_above_impressions": "an aggregate has more clicks than impressions",
     "unknown_experiment": "no YAML and no mapping declares this experiment",
     "unknown_variant": "the experiment has no such variant",
+    "unknown_ad": "the network has not told us which creative its ad is",
     "unknown_currency": "abp.yaml has no rate for this currency",
     "conflicting_id": "one id arrived with different content",
 }

@@ -24,7 +24,7 @@ from generators.inspector import Inspection, inspect
 from generators.renderers.placing import Order, Rendered
 from generators.scene import Scene
 
-__all__ = ["ATTEMPTS", "WITHDRAWN", "Result", "Task", "draw_all"]
+__all__ = ["ATTEMPTS", "WITHDRAWN", "Result", "Task", "draw_all", "leave_with_parent"]
 
 ATTEMPTS: Final = 3
 """How often a slot whose picture the inspector refuses is drawn anew."""
@@ -132,12 +132,12 @@ def _draw_in_processes(
     tasks: Iterable[Task], root: Path, processes: int
 ) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_with_parent) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=leave_with_parent) as pool:
         for future in [pool.submit(_draw_task, task, root) for task in tasks]:
             yield from future.result()
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """End this worker with its parent: where that is killed, workers would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from abplatform.errors import IngestError
+from abplatform.logs.ad_ids import bind_ads
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import Hours, Landing, MappingText, check_source
 from abplatform.logs.load.corrections import Judge
@@ -46,7 +47,8 @@ def ingest(
         experiments: What the registry knows, by key.
         files: Logs to land first; none: load what is sealed.
         mapping: What reads the files; None for wire events.
-        source: Where the files come from; default :data:`DEFAULT_SOURCE`.
+        source: Where the files come from; default the channel whose ad ids the mapping reads,
+            else :data:`DEFAULT_SOURCE`.
         as_of: Lowers the watermark that the sources get; default the workspace clock.
         read_sources: Whether a call without files counts as reading every source up to now, so
             that its watermark rises. Those that abp.yaml names rise only when they are pulled.
@@ -62,9 +64,10 @@ def ingest(
         DiskFull: Too little space is left on the disk.
         StoreError: A segment that was loaded is missing or damaged.
     """
-    origin = check_source(replace.source if replace else source or DEFAULT_SOURCE)
+    origin = check_source(replace.source if replace else source or _channel(mapping))
     if replace is not None and len(files) != 1:
         raise IngestError("hours are replaced by one file", remedy="bring exactly one")
+    mapping = bind_ads(workspace, mapping)
     read = parse_mapping(mapping, path=mapping.path) if mapping else None
     for file in files:
         check_columns(file, read)
@@ -84,3 +87,9 @@ def ingest(
                 moment=min(workspace.clock(), as_of) if as_of else workspace.clock(),
                 advance=advance,
             )
+
+
+def _channel(mapping: MappingText | None) -> str:
+    """The source of a file that names none: reports of one channel replace those of no other."""
+    read = parse_mapping(mapping, path=mapping.path) if mapping else None
+    return read.ad_source.channel if read and read.ad_source else DEFAULT_SOURCE

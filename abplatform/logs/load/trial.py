@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from abplatform.logs.ad_ids import bind_ads
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, Segment, file_sha256, form_of
 from abplatform.logs.load.admission import door_of
@@ -66,6 +67,7 @@ def try_file(
         IngestError: The file cannot be read at all.
     """
     form_of(file)
+    mapping = bind_ads(workspace, mapping)
     check_columns(file, parse_mapping(mapping, path=mapping.path) if mapping else None)
     segment = Segment(
         number=1,

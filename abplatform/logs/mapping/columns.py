@@ -30,9 +30,9 @@ _Cells = list[tuple[str, pl.DataFrame]]
 
 
 def is_columnar(mapped: Mapped) -> bool:
-    """Whether a mapping reads a column at a time: no state, no amounts, no day out of a moment."""
+    """Whether a mapping reads a column at a time: no state, amounts, ads or days out of moments."""
     mapping = mapped.mapping
-    if mapping.amounts:
+    if mapping.amounts or mapping.ad_source is not None:
         return False
     is_dated = "day" in mapping.columns or "day" in mapping.constants
     return "variant" not in mapping.row_numbers and (mapping.event != "aggregate" or is_dated)

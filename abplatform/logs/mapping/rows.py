@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from abplatform.domain.events import CURRENT_SCHEMA, EVENT_TYPES, EventRejected
 from abplatform.logs.mapping.amounts import read_amount
 from abplatform.logs.mapping.moments import read_day, read_moment
-from abplatform.logs.mapping.spec import Mapping
+from abplatform.logs.mapping.spec import AdSource, Mapping
 
 __all__ = [
     "Mapped",
@@ -108,6 +108,8 @@ class Mapped:
         mapping = self.mapping
         fields: dict[str, Any] = {"schema": CURRENT_SCHEMA, "event_type": mapping.event}
         fields |= mapping.constants
+        if mapping.ad_source is not None:
+            fields |= self._ad(mapping.ad_source, row)
         for name, column in mapping.columns.items():
             value = row.get(column)
             if not _is_missing(value):
@@ -142,6 +144,16 @@ class Mapped:
         key = str(_plain(group))
         self._seen[key] += 1
         return f"v{self._seen[key]}"
+
+    def _ad(self, source: AdSource, row: Names[str, Any]) -> Names[str, str]:
+        """Return what the network's id stands for."""
+        value = row.get(source.column)
+        if _is_missing(value):
+            raise EventRejected("missing_field", f"the column {source.column!r} is empty")
+        ad_id = str(_plain(value)).strip()
+        if ad_id not in source.known:
+            raise EventRejected("unknown_ad", f"{source.channel} has told no ad {ad_id[:100]!r}")
+        return source.known[ad_id]
 
     def _add_time(self, fields: dict[str, Any], row: Names[str, Any]) -> None:
         column = self.mapping.time_column

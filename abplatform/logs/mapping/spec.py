@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Names
@@ -17,13 +18,17 @@ from abplatform.logs.landing import MappingText
 from abplatform.logs.mapping.amounts import AMOUNTS, DECIMALS
 from abplatform.yaml_text import Node, nearest, parse, plain
 
-__all__ = ["TIME_ZONE", "Declares", "Mapping", "parse_mapping", "wire_fields"]
+__all__ = ["ADS", "TIME_ZONE", "AdSource", "Declares", "Mapping", "parse_mapping", "wire_fields"]
 
 TIME_ZONE: Final = "time.zone"
 """The setting that says from outside where a log's local times are."""
 
+ADS: Final = "ads"
+"""The setting that says what networks' ids mean: JSON, id to fields and their values."""
+
 _KEYS: Final = (
     "event",
+    "ad_id",
     "fields",
     "constants",
     "row_number",
@@ -32,6 +37,9 @@ _KEYS: Final = (
     "clicked",
     "text",
     "experiment",
+)
+_AD_FIELDS: Final = frozenset(
+    {"experiment", "variant", "creative_id", "product_id", "category"},
 )
 _MADE_HERE: Final = frozenset({"schema", "event_type", "ts", "assignments", "attributes"})
 _ZONED: Final = re.compile(r"%:?z")
@@ -48,6 +56,21 @@ class Declares:
 
     control: str
     unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class AdSource:
+    """Where a report names the network's ads.
+
+    Args:
+        column: The one with the network's ids.
+        channel: The channel whose ids they are.
+        known: Id to the fields that it stands for.
+    """
+
+    column: str
+    channel: str
+    known: Names[str, Names[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,7 @@ class Mapping:
         declares: Whether the log declares its experiments, or None.
         path: The file, for messages.
         places: Column to where the file names it.
+        ad_source: Where the network's ids stand, or None.
     """
 
     event: str
@@ -86,12 +110,14 @@ class Mapping:
     time_zone: ZoneInfo | None = None
     amounts: Names[str, str] = field(default_factory=dict)
     decimal: str = "."
+    ad_source: AdSource | None = None
 
     @property
     def all_columns(self) -> tuple[str, ...]:
         """Every column that the mapping reads, each once."""
         grouped = [name for key, name in self.row_numbers.items() if key == "variant"]
-        single = [name for name in (self.time_column, self.clicked) if name]
+        ads = None if self.ad_source is None else self.ad_source.column
+        single = [name for name in (self.time_column, self.clicked, ads) if name]
         named = [*self.columns.values(), *self.amounts.values()]
         return tuple(dict.fromkeys([*named, *grouped, *single, *self.text]))
 
@@ -157,6 +183,7 @@ class _Reader:
             time_zone=zone,
             amounts=amounts,
             decimal=decimal,
+            ad_source=self._ads(event, {**columns, **constants}),
         )
         self._check_time(found)
         return found
@@ -193,7 +220,8 @@ class _Reader:
         return {name: _word(child) for name, child in node.value.items()}
 
     def _set(self, fields: Iterable[str]) -> dict[str, str]:
-        told = {name: value for name, value in self._settings.items() if name != TIME_ZONE}
+        outside = {TIME_ZONE, ADS}
+        told = {name: value for name, value in self._settings.items() if name not in outside}
         for name in told:
             if name not in fields:
                 near = nearest(name, fields)
@@ -262,6 +290,25 @@ class _Reader:
             _refuse(node, f"`fields` fills {twice[0]} too", "leave one of the two out")
         return amounts, _word(decimal) if decimal is not None else "."
 
+    def _ads(self, event: str, filled: Iterable[str]) -> AdSource | None:
+        node = self._values.get("ad_id")
+        if node is None:
+            return None
+        remedy = "write ad_id: {field: COLUMN, channel: NAME}"
+        if event != "aggregate":
+            _refuse(node, "`ad_id` belongs to aggregates", "leave it out, or map aggregates")
+        if not isinstance(node.value, dict):
+            _refuse(node, "`ad_id` names no column and no channel", remedy)
+        self._known(node, ("field", "channel"), "`ad_id` has no key")
+        missing = [name for name in ("field", "channel") if name not in node.value]
+        if missing:
+            _refuse(node, f"`ad_id` has no {missing[0]}", remedy)
+        twice = [name for name in filled if name in _AD_FIELDS]
+        if twice:
+            _refuse(node, f"the ad's id says the {twice[0]} already", "leave one of the two out")
+        known = json.loads(self._settings.get(ADS, "{}"))
+        return AdSource(_word(node.value["field"]), _word(node.value["channel"]), known)
+
     def _clicked(self, event: str) -> str | None:
         node = self._values.get("clicked")
         if node is None:
@@ -314,7 +361,7 @@ class _Reader:
             if isinstance(node.value, str):
                 places.setdefault(node.value, (node.line, node.column))
 
-        for key in ("fields", "row_number", "time", "money", "clicked", "text"):
+        for key in ("ad_id", "fields", "row_number", "time", "money", "clicked", "text"):
             if key in self._values:
                 note(self._values[key])
         return places

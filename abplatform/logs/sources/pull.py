@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from abplatform.errors import AbplatformError, IngestError, WorkspaceLocked
+from abplatform.logs.ad_ids import bind_ads
 from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import MappingText, file_sha256, find_segment
 from abplatform.logs.load import Receipt, ingest
@@ -152,7 +153,8 @@ class _Puller:
             return None
         zone = self.source.time_zone
         settings = {TIME_ZONE: zone.key} if zone else {}
-        return MappingText.read(self.workspace.root / self.source.mapping, settings)
+        mapping = MappingText.read(self.workspace.root / self.source.mapping, settings)
+        return bind_ads(self.workspace, mapping)
 
     def _fresh(self, mapping: MappingText | None) -> Iterator[_Fresh]:
         """Yield the files that are new and whole, as local paths."""

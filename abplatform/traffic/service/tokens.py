@@ -32,7 +32,7 @@ _MAC_BYTES: Final = 32
 _MOST_CHARACTERS: Final = 65_536
 """The longest names that an impression may have, four bytes a letter, are well below."""
 
-Purpose = Literal["impression", "click"]
+Purpose = Literal["impression", "click", "ad"]
 
 
 class Forged(ValueError):
