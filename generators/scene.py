@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 
 from abplatform.errors import CatalogueError
+from generators.wording import PROSE, recognise
 
-__all__ = ["VOCABULARY", "Scene", "phrase", "read_phrases", "scene_from_text"]
+__all__ = [
+    "VOCABULARY",
+    "Scene",
+    "phrase",
+    "read_phrases",
+    "scene_from_prose",
+    "scene_from_text",
+]
 
 VOCABULARY: dict[str, tuple[str, ...]] = {
     "surface": (
@@ -141,6 +149,14 @@ class Scene:
         """Return the scene as phrases, such as ``oak surface, arch backdrop, …``."""
         return ", ".join(phrase(name, word) for name, word in asdict(self).items())
 
+    def to_prose(self) -> str:
+        """Return the scene as other image models understand it.
+
+        Such as ``product photograph on an oak table, before a green garden, …``.
+        """
+        said = {name: PROSE[name][word] for name, word in asdict(self).items()}
+        return f"product photograph on {', '.join(said.values())}"
+
     def to_words(self) -> dict[str, str]:
         """Return field to word, as lineage keeps it."""
         return asdict(self)
@@ -161,6 +177,20 @@ def scene_from_text(text: str) -> Scene:
         CatalogueError: A phrase or its word is unknown, or a field is said twice.
     """
     return Scene(**read_phrases(text))
+
+
+def scene_from_prose(text: str, *, otherwise: Scene | None = None) -> Scene:
+    """Read a scene from whatever words people or language models use; nothing is refused.
+
+    Args:
+        text: Free English, such as ``on a wooden table by the ocean at sunset``; phrases of the
+            text form are read as well.
+        otherwise: What is not said is taken from it; the defaults if None.
+    """
+    phrases = {
+        (part, word): phrase(part, word) for part, words in VOCABULARY.items() for word in words
+    }
+    return replace(otherwise or Scene(), **recognise(text, phrases))
 
 
 def read_phrases(text: str) -> dict[str, str]:
