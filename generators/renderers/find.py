@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 
 from abplatform.errors import CatalogueError
 from generators.renderers.baseline import Baseline
+from generators.renderers.photos import open_photos
 from generators.renderers.placing import Renderer
 from generators.renderers.studio import Studio
 
 __all__ = ["RENDERERS", "find_renderer"]
 
-RENDERERS = ("studio", "baseline")
+RENDERERS = ("studio", "baseline", "photos")
 """The first word of a renderer's name; what follows a colon is handed to it."""
 
 
@@ -19,16 +21,18 @@ def find_renderer(words: str) -> Renderer:
     """Return the renderer that is called so.
 
     Args:
-        words: ``studio`` or ``baseline``.
+        words: ``studio``, ``baseline``, or ``photos:FOLDER`` with a folder of backgrounds.
 
     Raises:
-        CatalogueError: No renderer is called so.
+        CatalogueError: No renderer is called so, or its folder cannot be used.
     """
-    kind, _, _rest = words.partition(":")
+    kind, _, rest = words.partition(":")
     if kind == "studio":
         return Studio()
     if kind == "baseline":
         return Baseline()
+    if kind == "photos":
+        return open_photos(Path(rest).expanduser() if rest else Path("photos:FOLDER"))
     near = get_close_matches(kind, RENDERERS, n=1)
     hint = f"did you mean {near[0]!r}? The renderers" if near else "the renderers"
     raise CatalogueError(

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from abplatform.domain.catalog import Placement
-from generators.arrays import Pixels, Plane, blend, blur, resize, shrink
+from generators.arrays import Pixels, Plane, blend, blur, ramp, resize, shrink
 
 __all__ = ["cast_shadow", "contact_shadow", "darken", "drop_shadow", "reflect"]
 
@@ -178,7 +178,11 @@ def reflect(
     """
     size = background.shape[0]
     lowest, contact = _foot_line(cutout)
-    level = np.where(contact > 0, lowest, placement.height - 1)
+    # a foot that bends a little follows the ground in perspective; what bends away is round, and
+    # mirrors about its lowest point
+    gap = (placement.height - 1 - lowest) / placement.height
+    bent = np.where(contact > 0, ramp(0.02, 0.06, gap), 1.0)
+    level = lowest + (placement.height - 1 - lowest) * bent
     level = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(level, 9), 6)
     room = min(size - placement.y - int(level.min()), placement.height)
     if room <= 2:

@@ -38,7 +38,7 @@ from generators.renderers.stage import Stage, set_stage
 from generators.renderers.surfaces import GLOSS, lay_surface
 from generators.scene import Scene
 
-__all__ = ["Studio", "place_product"]
+__all__ = ["Studio", "furnish", "light_set", "place_product"]
 
 _WALLS = frozenset({"seamless", "plaster wall", "arch", "sun disc", "drapery", "tiled wall"})
 """Backdrops that stand close behind the product and blur less."""
@@ -72,17 +72,32 @@ class Studio(Renderer):
         rng = np.random.default_rng([seed, 0x57D10])
         stage = set_stage(scene or Scene(), size=max(size), rng=rng)
         window = open_window(size, base=0.5 if stage.overhead else stage.base)
-        cutout, placement = place_product(product.cutout, stage, window)
-        picture = _background(stage, rng)
-        items = items_of(stage, placement, rng)
-        picture = draw_items(picture, [item for item in items if not item.in_front], stage)
-        top = None
-        if stage.scene.props in {"podium", "steps"} and not stage.overhead:
-            picture, top = draw_podium(picture, stage, width=placement.width / stage.size)
-        picture = _ground(picture, stage, cutout, placement, top)
-        picture = draw_items(picture, [item for item in items if item.in_front], stage)
-        picture = grade(picture, stage, rng)
-        return compose(window.cut(picture), cutout, window.see(placement))
+        picture = light_set(draw_backdrop(stage, rng), stage, rng)
+        return furnish(picture, product, stage, window, rng)
+
+
+def furnish(
+    picture: Plane, product: ReadyProduct, stage: Stage, window: Window, rng: np.random.Generator
+) -> Rendered:
+    """Put props, shadows and the product into a picture that holds backdrop and surface.
+
+    Args:
+        picture: size x size x 3.
+        product: The cut-out to show; its pixels are kept.
+        stage: The scene.
+        window: What of the picture is seen.
+        rng: Places the props and draws the grain.
+    """
+    cutout, placement = place_product(product.cutout, stage, window)
+    items = items_of(stage, placement, rng)
+    picture = draw_items(picture, [item for item in items if not item.in_front], stage)
+    top = None
+    if stage.scene.props in {"podium", "steps"} and not stage.overhead:
+        picture, top = draw_podium(picture, stage, width=placement.width / stage.size)
+    picture = _ground(picture, stage, cutout, placement, top)
+    picture = draw_items(picture, [item for item in items if item.in_front], stage)
+    picture = grade(picture, stage, rng)
+    return compose(window.cut(picture), cutout, window.see(placement))
 
 
 def place_product(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels, Placement]:
@@ -107,8 +122,17 @@ def place_product(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels,
     return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size)
 
 
-def _background(stage: Stage, rng: np.random.Generator) -> Plane:
-    backdrop = draw_backdrop(stage, rng)
+def light_set(backdrop: Plane, stage: Stage, rng: np.random.Generator) -> Plane:
+    """Light a backdrop and lay the surface before it.
+
+    Args:
+        backdrop: size x size x 3, as if there were no surface.
+        stage: The scene.
+        rng: Places what the light falls through.
+
+    Returns:
+        size x size x 3.
+    """
     light = light_field(stage, rng)
     if stage.overhead:
         return lay_surface(stage) * light
