@@ -22,6 +22,19 @@ QUIET = (126, 128, 136)
 PAPER = (250, 250, 248)
 WIDEST = 3200
 """Width in pixels that a sheet does not pass."""
+_OWN_LETTERS = 0x250
+"""Below it lie the letters of the font that Pillow carries."""
+_FAR_LETTERS = 0x2E80
+"""From here on lie the letters of China, Japan and Korea."""
+_NEAR_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Arial Unicode.ttf")
+_FAR_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansSC-Regular.otf",
+    "wqy-zenhei.ttc",
+    "PingFang.ttc",
+    "Hiragino Sans GB.ttc",
+    "msyh.ttc",
+)
 SHAPE = 1.45
 """Width by height that a sheet comes near to."""
 
@@ -139,16 +152,31 @@ def _draw_block(
         (product.title, 15, INK, 2),
         (product.category.path, 12, QUIET, 23),
     ):
-        font = ImageFont.load_default(size=size)
-        pen.text((x, y + drop), _cut(text, font, room), fill=ink, font=font)
+        font = _font_for(text, size)
+        # better a name that can be read than a row of boxes
+        shown = text if font else product.product_id
+        font = font or ImageFont.load_default(size=size)
+        pen.text((x, y + drop), _cut(shown, font, room), fill=ink, font=font)
     for picture in pictures:
         sheet.paste(picture, (x, y + HEADER))
         x += picture.width + 4
 
 
+def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont | None:
+    """Return a font that has the letters of a text, looked for where this system keeps fonts."""
+    if all(ord(letter) < _OWN_LETTERS for letter in text):
+        return ImageFont.load_default(size=size)
+    far = any(ord(letter) >= _FAR_LETTERS for letter in text)
+    for name in _FAR_FONTS if far else _NEAR_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return None
+
+
 def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    """Shorten text until it fits; letters that the font lacks become dots."""
-    plain = "".join(letter if ord(letter) < 0x250 else "." for letter in text)
-    while len(plain) > 1 and font.getlength(plain) > room:
-        plain = plain[:-1]
-    return plain
+    """Shorten text until it fits."""
+    while len(text) > 1 and font.getlength(text) > room:
+        text = text[:-1]
+    return text

@@ -67,12 +67,14 @@ SHEET, PAGE = "creatives.png", "creatives.html"
 @click.option(
     "--renderer",
     default=None,
-    help="What draws scenes, such as studio; default abp.yaml's generators.renderer.",
+    help="What draws scenes: studio, photos:FOLDER, diffusion …; default abp.yaml's "
+    "generators.renderer.",
 )
 @click.option(
     "--prompt-model",
     default=None,
-    help="What writes scenes, such as families; default abp.yaml's generators.prompt_model.",
+    help="What writes scenes: families (rules), embedded, or a model's folder or hub id; default "
+    "abp.yaml's generators.prompt_model.",
 )
 @click.option(
     "--checkpoint",

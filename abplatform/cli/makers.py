@@ -48,7 +48,8 @@ def find_makers(settings: Generators) -> Makers:
         settings: Its table ``generators``, perhaps changed by the command line.
 
     Raises:
-        CatalogueError: No renderer or prompt model is called so.
+        CatalogueError: No renderer is called so.
+        CheckpointError: A model is missing or refused.
     """
     from generators.renderers.find import find_renderer
 
@@ -63,16 +64,19 @@ def find_writer(words: str) -> PromptModel:
     """Return the prompt model that is called so.
 
     Args:
-        words: ``families``: rules by category.
+        words: ``families``: rules by category; ``embedded``, or a folder or hub id of a
+            multimodal language model.
 
     Raises:
-        CatalogueError: None is called so.
+        CheckpointError: There is no such model, or its files are refused.
     """
-    from generators.propose import FamilyScenes
-
     if words == "families":
+        from generators.propose import FamilyScenes
+
         return FamilyScenes()
-    raise CatalogueError(f"there is no prompt model {words!r}", remedy="write families")
+    from generators.prompt_model.llava import open_prompt_model
+
+    return open_prompt_model(words)
 
 
 def load_scorer(named: str, root: Path | None) -> tuple[Scorer, Mapping[str, str]]:
