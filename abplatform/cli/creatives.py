@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from abplatform.cli.options import json_option, name_person, print_json, workspace_option
-from abplatform.cli.withdraw import find_name, withdraw
-from abplatform.errors import RegistryError
+from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.cli.reviewing import approve, reject
+from abplatform.cli.withdraw import withdraw
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
+    from abplatform.creatives import Withdrawn
     from abplatform.domain.catalog import Lineage
-    from abplatform.traffic.registry import Registry, Review, Withdrawal
+    from abplatform.domain.experiment import Approval
+    from abplatform.traffic.approval import Place
+    from abplatform.traffic.registry import Review, Withdrawal
 
 __all__ = ["brief_of", "creatives"]
-
-Decision = Literal["approved", "rejected"]
 
 
 @click.group()
@@ -31,27 +33,43 @@ def creatives() -> None:
 @click.option("--product", default=None, help="Only this product's.")
 @click.option(
     "--state",
-    type=click.Choice(["pending", "approved", "rejected", "withdrawn"]),
+    type=click.Choice(
+        ["generated", "inspected", "pending", "approved", "rejected", "expired", "withdrawn"]
+    ),
     default=None,
-    help="Only creatives whose newest review says so; pending: nobody has looked.",
+    help="Only those that have come so far; pending: inspected, and nobody has reviewed them.",
 )
+@click.option("--experiment", "key", default=None, help="As this experiment's YAML approves them.")
+@click.option("--channel", default=None, help="As they stand in this channel.")
+@click.option("--country", default=None, help="As they stand in this country.")
 @workspace_option
 @json_option
 def list_creatives(
-    *, product: str | None, state: str | None, folder: Path | None, as_json: bool
+    *,
+    product: str | None,
+    state: str | None,
+    key: str | None,
+    channel: str | None,
+    country: str | None,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
-    """List creatives with where they come from and what reviews say."""
+    """List creatives with where they come from and how far their approval has come."""
     from abplatform.creatives import read_lineage
+    from abplatform.traffic.approval import Place, group_reviews
     from abplatform.traffic.registry import Registry
 
     workspace = open_workspace(folder)
     registry = Registry(workspace)
-    reviews, withdrawals = registry.reviews(), registry.withdrawals()
-    withdrawn = registry.withdrawn()
+    desk = _Desk(
+        reviews=group_reviews(registry.every_review()),
+        withdrawn=registry.withdrawn(),
+        withdrawals=registry.withdrawals(),
+        place=Place(channel, country, workspace.clock()),
+        approval=registry.find(key).experiment.approval if key else None,
+    )
     rows = [
-        _withdrawn(lineage, withdrawals)
-        if withdrawn.refuses(lineage)
-        else _reviewed(lineage, reviews.get(lineage.creative_id))
+        desk.row(lineage)
         for lineage in read_lineage(workspace.creatives).values()
         if product in {None, lineage.product_id}
     ]
@@ -62,16 +80,41 @@ def list_creatives(
     _print_table(rows)
 
 
-def _reviewed(lineage: Lineage, review: Review | None) -> dict[str, Any]:
-    return {
-        **brief_of(lineage),
-        "renderer": lineage.renderer,
-        "seed": lineage.seed,
-        "checkpoints": dict(lineage.checkpoints),
-        "state": review.decision if review else "pending",
-        "reason": review.reason if review else None,
-        "reviewed_by": review.who if review else None,
-    }
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What is known when creatives are looked through."""
+
+    reviews: Mapping[str, Sequence[Review]]
+    withdrawn: Withdrawn
+    withdrawals: Sequence[Withdrawal]
+    place: Place
+    approval: Approval | None
+
+    def row(self, lineage: Lineage) -> dict[str, Any]:
+        """Return what the list tells of a creative."""
+        from abplatform.traffic.approval import approval_state, covers
+
+        said = self.reviews.get(lineage.creative_id, ())
+        gone = self.withdrawn.refuses(lineage)
+        state, why = approval_state(
+            lineage, said, self.place, approval=self.approval, withdrawn=gone
+        )
+        here = [review for review in said if covers(review, self.place)]
+        newest = here[-1] if here and not gone else None
+        row = {
+            **brief_of(lineage),
+            "renderer": lineage.renderer,
+            "seed": lineage.seed,
+            "checkpoints": dict(lineage.checkpoints),
+            "state": str(state),
+            "reason": newest.reason if newest else why,
+            "note": newest.note if newest else None,
+            "reviewed_by": newest.who if newest else None,
+            "channels": list(newest.channels) if newest else [],
+            "countries": list(newest.countries) if newest else [],
+            "valid_until": newest.until.isoformat() if newest and newest.until else None,
+        }
+        return {**row, **_withdrawal(lineage, self.withdrawals)} if gone else row
 
 
 def brief_of(lineage: Lineage) -> dict[str, Any]:
@@ -90,8 +133,8 @@ def brief_of(lineage: Lineage) -> dict[str, Any]:
     }
 
 
-def _withdrawn(lineage: Lineage, withdrawals: Sequence[Withdrawal]) -> dict[str, Any]:
-    """A row with the withdrawal that names the creative, else the one that catches it."""
+def _withdrawal(lineage: Lineage, withdrawals: Sequence[Withdrawal]) -> dict[str, Any]:
+    """The withdrawal that names the creative, else the one that catches it."""
     models = tuple(lineage.checkpoints.values())
     by = [
         *(row for row in withdrawals if lineage.creative_id in {m.creative_id for m in row.meant}),
@@ -102,8 +145,6 @@ def _withdrawn(lineage: Lineage, withdrawals: Sequence[Withdrawal]) -> dict[str,
         ),
     ]
     return {
-        **_reviewed(lineage, None),
-        "state": "withdrawn",
         "reason": by[0].reason if by else "it looks like a withdrawn one",
         "reviewed_by": by[0].who if by else None,
     }
@@ -126,82 +167,5 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-ids_argument = click.argument("creative_ids", metavar="CREATIVE...", nargs=-1, required=True)
-by_option = click.option("--by", "who", default=None, help="Who decides; default $USER.")
-
-
-@creatives.command("approve")
-@ids_argument
-@by_option
-@workspace_option
-@json_option
-def approve(
-    *, creative_ids: tuple[str, ...], who: str | None, folder: Path | None, as_json: bool
-) -> None:
-    """Approve creatives, named by their id or its beginning."""
-    _review(creative_ids, "approved", who, folder, reason=None, as_json=as_json)
-
-
-@creatives.command("reject")
-@ids_argument
-@click.option("--reason", required=True, help="Why, for the journal.")
-@by_option
-@workspace_option
-@json_option
-def reject(
-    *,
-    creative_ids: tuple[str, ...],
-    reason: str,
-    who: str | None,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
-    """Reject creatives, named by their id or its beginning, with a reason."""
-    _review(creative_ids, "rejected", who, folder, reason=reason, as_json=as_json)
-
-
-def _review(
-    named: Sequence[str],
-    decision: Decision,
-    who: str | None,
-    folder: Path | None,
-    *,
-    reason: str | None,
-    as_json: bool,
-) -> None:
-    from abplatform.creatives import read_lineage
-    from abplatform.traffic.registry import Registry
-
-    workspace = open_workspace(folder)
-    known = read_lineage(workspace.creatives)
-    meant = [find_name(name, list(known), workspace.creatives) for name in named]
-    registry, at = Registry(workspace), workspace.clock()
-    person = name_person(who)
-    if decision == "approved":
-        _refuse_withdrawn(registry, [known[name] for name in meant])
-    for creative_id in meant:
-        registry.record_review(creative_id, decision, at=at, who=person, reason=reason)
-    rows = [
-        {"creative_id": creative_id, "state": decision, "reason": reason, "reviewed_by": person}
-        for creative_id in meant
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    for creative_id in meant:
-        click.echo(f"{creative_id[:12]} is {decision}")
-
-
-def _refuse_withdrawn(registry: Registry, meant: Sequence[Lineage]) -> None:
-    """Refuse to approve any of several when one of them is withdrawn."""
-    withdrawn = registry.withdrawn()
-    refused = [made.creative_id[:12] for made in meant if withdrawn.refuses(made)]
-    if refused:
-        raise RegistryError(
-            f"nothing is approved: {', '.join(refused)} is withdrawn, and that is for good",
-            path=registry.workspace.creatives,
-            remedy="leave it out, and draw another one with `abp generate`",
-        )
-
-
-creatives.add_command(withdraw)
+for verb in (approve, reject, withdraw):
+    creatives.add_command(verb)

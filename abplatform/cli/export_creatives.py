@@ -118,7 +118,7 @@ def _book(workspace: Workspace, key: str, channel_name: str) -> _Booking:
         )
     registered = Registry(workspace).find(key)
     config = build_config(workspace)
-    ads = ads_of(config, registered.experiment, channel_name)
+    ads = ads_of(config, registered.experiment, channel_name, at=workspace.clock())
     if not ads or registered.started_at is None:
         raise RegistryError(
             f"no creative of {key} may be shown in {channel_name}",

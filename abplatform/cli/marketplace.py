@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from abplatform.creatives import read_lineage, read_master
 from abplatform.domain.catalog import Lineage, Placement, Product
+from abplatform.domain.experiment import Approval
 from abplatform.errors import CatalogueError
 from abplatform.loop.hands import Brief
 from abplatform.loop.steps import Json
+from abplatform.traffic.approval import Place, clauses_of, group_reviews, why_not
 from abplatform.traffic.registry import Registry
 
 if TYPE_CHECKING:
@@ -147,13 +149,23 @@ class SimulateTraffic:
 
 
 def _admitted(brief: Brief, products: Sequence[Product]) -> dict[str, Any]:
-    """What was drawn for the week, without what people have withdrawn since."""
+    """What was drawn for the week and may be shown: approved as each YAML says, not withdrawn."""
     drawn: Any = brief.results["generate"]
-    lineage = read_lineage(brief.workspace.creatives).values()
-    withdrawn = Registry(brief.workspace).withdrawn().among(lineage)
+    lineage = read_lineage(brief.workspace.creatives)
+    registry = Registry(brief.workspace)
+    withdrawn = registry.withdrawn().among(lineage.values())
+    reviews = group_reviews(registry.every_review())
+    # shoppers of the market come from no channel and no country that anybody names
+    place = Place(None, None, brief.week.starts_at(brief.workspace.settings.time_zone))
 
-    def left(shown: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-        kept = {p: [name for name in names if name not in withdrawn] for p, names in shown.items()}
+    def may_be_shown(name: str, approval: Approval | None) -> bool:
+        said = clauses_of(lineage[name], reviews.get(name, ()), approval)
+        return name not in withdrawn and why_not(said, place) is None
+
+    def left(
+        shown: Mapping[str, Sequence[str]], approval: Approval | None = None
+    ) -> dict[str, list[str]]:
+        kept = {p: [name for name in n if may_be_shown(name, approval)] for p, n in shown.items()}
         return {product_id: names for product_id, names in kept.items() if names}
 
     default = left(drawn["default"])
@@ -167,7 +179,10 @@ def _admitted(brief: Brief, products: Sequence[Product]) -> dict[str, Any]:
     return {
         **drawn,
         "creatives": {
-            key: {variant: left(shown) for variant, shown in variants.items()}
+            key: {
+                variant: left(shown, brief.experiments[key].experiment.approval)
+                for variant, shown in variants.items()
+            }
             for key, variants in drawn["creatives"].items()
         },
         "default": default,

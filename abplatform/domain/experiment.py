@@ -20,6 +20,7 @@ __all__ = [
     "LEARNING_POLICIES",
     "UNIT_NOUNS",
     "Analysis",
+    "Approval",
     "Assigned",
     "Breakdown",
     "BreakdownBy",
@@ -287,6 +288,26 @@ class VerdictRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Who lets generated creatives into traffic where nobody has reviewed them.
+
+    Args:
+        by: ``human``: nobody but a person; ``rules``: what the inspector let through and the
+            following holds for.
+        min_fit: The least fit of product and background that the inspector found, 0 … 1.
+        min_win: The least predicted chance to win over the baseline, of what was screened, 0 … 1.
+        channels: Where the rules let in; empty: in every channel.
+        countries: Likewise, ISO 3166 codes.
+    """
+
+    by: Literal["rules", "human"] = "rules"
+    min_fit: float = 0.0
+    min_win: float = 0.0
+    channels: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Learning:
     """What an ended experiment teaches.
 
@@ -336,7 +357,7 @@ class Experiment:
     assignment: Assigned = "platform"
     targeting: Mapping[str, Condition] = field(default_factory=dict)
     forced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    approval: Literal["rules", "human"] = "rules"
+    approval: Approval = field(default_factory=Approval)
     ramp: tuple[RampStep, ...] = (RampStep(traffic=1.0),)
     events: EventWindows = field(default_factory=EventWindows)
     guardrails: tuple[Guardrail, ...] = ()

@@ -17,6 +17,7 @@ from msgspec import Struct
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.targeting import targets
 from abplatform.errors import RegistryError
+from abplatform.traffic.approval import Place
 from abplatform.traffic.config import Config, ServedExperiment
 from abplatform.traffic.lineup import line_up
 from abplatform.traffic.service.tokens import Expired, Forged, Signer
@@ -52,9 +53,10 @@ class _Asked:
     config: Config
     served: ServedExperiment
     experiment: Experiment
+    place: Place
 
 
-def ads_of(config: Config, experiment: Experiment, channel: str) -> list[Ad]:
+def ads_of(config: Config, experiment: Experiment, channel: str, *, at: datetime) -> list[Ad]:
     """Return every ad of an experiment that may be shown in a channel.
 
     What may be shown is what a decision would show: approved as the YAML says, not withdrawn; a
@@ -64,6 +66,7 @@ def ads_of(config: Config, experiment: Experiment, channel: str) -> list[Ad]:
         config: All that decides.
         experiment: The experiment.
         channel: Where the ads are booked.
+        at: When they are.
 
     Raises:
         RegistryError: The experiment is not running, or leaves the channel out.
@@ -81,7 +84,7 @@ def ads_of(config: Config, experiment: Experiment, channel: str) -> list[Ad]:
             f"{key} does not target the channel {channel}",
             remedy="name a channel of its targeting",
         )
-    asked = _Asked(config, served, experiment)
+    asked = _Asked(config, served, experiment, Place(channel, None, at))
     return [
         Ad(key, variant.name, channel, creative_id, product_id, config.categories[product_id])
         for variant in experiment.variants
@@ -99,10 +102,11 @@ def _products(asked: _Asked) -> Iterator[str]:
 
 def _shown(asked: _Asked, variant: str, product_id: str) -> tuple[str, ...]:
     mine = asked.served.stocks.get(variant, {}).get(product_id, ())
-    shown = line_up(mine, asked.served.excluded).eligible
+    shown = line_up(mine, asked.served.excluded, asked.served.clauses, asked.place).eligible
     if shown:
         return shown
-    return line_up(asked.config.baselines.get(product_id, ()), asked.config.excluded).eligible
+    base = asked.config.baselines.get(product_id, ())
+    return line_up(base, asked.config.excluded, asked.config.clauses, asked.place).eligible
 
 
 def token_of(ad: Ad, signer: Signer, *, until: datetime) -> str:

@@ -18,8 +18,16 @@ from abplatform.domain.assignment import AssignmentPlan
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import Experiment, State, Variant
 from abplatform.logs.privacy import pseudonyms_of
+from abplatform.traffic.approval import (
+    EVERYWHERE,
+    Clause,
+    Clauses,
+    clauses_of,
+    group_reviews,
+    split_clauses,
+)
 from abplatform.traffic.journal import JournalRow
-from abplatform.traffic.lineup import Stock, birth_week, pending_in, rejected_in
+from abplatform.traffic.lineup import Stock, birth_week
 from abplatform.traffic.policies import Policy
 from abplatform.traffic.policies.snapshots import CURRENT_FILE
 from abplatform.traffic.reading import (
@@ -50,6 +58,7 @@ class ServedExperiment:
         excluded: Creatives that it may not show, to the reason.
         policies: Variant to how it chooses among them.
         floors: Variant to the share that is drawn uniformly, 0 … 1.
+        clauses: Creatives that it may show at some places or for some time, to what was said.
     """
 
     plan: AssignmentPlan
@@ -59,6 +68,7 @@ class ServedExperiment:
     excluded: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     floors: Mapping[str, float] = field(default_factory=dict)
+    clauses: Mapping[str, Clauses] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class Config:
         scores: Creative to the reward model's score.
         halted: Whether a person has switched all experiments off.
         problems: What is wrong with files that were left out.
+        clauses: Creatives that may be seen at some places or for some time, to what was said.
     """
 
     version: str
@@ -90,6 +101,7 @@ class Config:
     scores: Mapping[str, float] = field(default_factory=dict)
     halted: bool = False
     problems: tuple[str, ...] = ()
+    clauses: Mapping[str, Clauses] = field(default_factory=dict)
 
     def showing(self, creative_ids: Collection[str]) -> tuple[str, ...]:
         """Return the experiments in which somebody may see one of these creatives."""
@@ -153,11 +165,12 @@ class ConfigReader:
         gallery = self._gallery.of(workspace.creatives, workspace.creatives / LINEAGE_FILE)
         shop = self._catalogue.of(workspace.catalog, workspace.catalog / CATALOGUE_FILE)
         know = self._known()
-        reviews = replay_reviews(rows)
+        reviews = group_reviews(replay_reviews(rows))
         withdrawn = replay_withdrawn(rows).among(gallery.creatives.values())
-        excluded = {**rejected_in(reviews), **dict.fromkeys(withdrawn, "withdrawn")}
+        gone = dict.fromkeys(withdrawn, "withdrawn")
+        nowhere, somewhere = _said(gallery, reviews)
         experiments = {
-            key: _serve(workspace, one, gallery, reviews, excluded, know=know)
+            key: _serve(workspace, one, gallery, (reviews, gone), know=know)
             for key, one in started.items()
         }
         digests = (gallery.digest, shop.digest, know.current[0] if know.current else None)
@@ -166,7 +179,8 @@ class ConfigReader:
             experiments=experiments,
             layers=_layers(one.experiment for one in started.values()),
             baselines=gallery.baselines,
-            excluded=excluded,
+            excluded={**nowhere, **gone},
+            clauses=somewhere,
             creatives=gallery.creatives,
             categories=shop.categories,
             products=shop.products,
@@ -189,17 +203,20 @@ class ConfigReader:
         """
         rows = Registry(self._workspace).rows()
         withdrawn = replay_withdrawn(rows).among(config.creatives.values())
-        gone = {
-            **rejected_in(replay_reviews(rows)),
-            **dict.fromkeys(withdrawn, "withdrawn"),
-        }
+        nowhere, somewhere = _rejections(replay_reviews(rows))
+        gone = {**nowhere, **dict.fromkeys(withdrawn, "withdrawn")}
         running = {key for key, past in replay(rows).items() if past.state is State.RUNNING}
         heeded = replace(
             config,
             excluded={**config.excluded, **gone},
+            clauses=_narrow(config.clauses, somewhere),
             halted=config.halted or replay_halted(rows),
             experiments={
-                key: _switch_off(one, gone, running=one.plan.running and key in running)
+                key: _switch_off(
+                    replace(one, clauses=_narrow(one.clauses, somewhere)),
+                    gone,
+                    running=one.plan.running and key in running,
+                )
                 for key, one in config.experiments.items()
             },
         )
@@ -207,6 +224,36 @@ class ConfigReader:
             return config
         seed = f"{config.version} {rows[-1].sha256}"
         return replace(heeded, version=hashlib.sha256(seed.encode()).hexdigest()[:12])
+
+
+def _said(
+    gallery: Gallery, reviews: Mapping[str, Sequence[Review]]
+) -> tuple[dict[str, str], dict[str, Clauses]]:
+    """What people said of creatives, for everybody outside of experiments."""
+    return split_clauses(
+        {
+            name: clauses_of(gallery.creatives[name], said)
+            for name, said in reviews.items()
+            if name in gallery.creatives
+        }
+    )
+
+
+def _rejections(reviews: Iterable[Review]) -> tuple[dict[str, str], dict[str, Clauses]]:
+    """Creatives that are rejected everywhere, and those that are at some places."""
+    newest = {review.creative_id: review for review in reviews}
+    return split_clauses(
+        {
+            name: (Clause("rejected", frozenset(review.channels), frozenset(review.countries)),)
+            for name, review in newest.items()
+            if review.decision == "rejected"
+        }
+    )
+
+
+def _narrow(before: Mapping[str, Clauses], newer: Mapping[str, Clauses]) -> dict[str, Clauses]:
+    """Put newer words before older ones."""
+    return {**before, **{n: (*said, *before.get(n, (EVERYWHERE,))) for n, said in newer.items()}}
 
 
 def _may_show(served: ServedExperiment, asked: frozenset[str], baselines: Collection[str]) -> bool:
@@ -238,8 +285,7 @@ def _serve(
     workspace: Workspace,
     registered: RegisteredExperiment,
     gallery: Gallery,
-    reviews: Mapping[str, Review],
-    excluded: Mapping[str, str],
+    said: tuple[Mapping[str, Sequence[Review]], Mapping[str, str]],
     *,
     know: Knowledge,
 ) -> ServedExperiment:
@@ -251,13 +297,14 @@ def _serve(
         for variant in experiment.variants
         if variant.creatives is not None
     }
-    if experiment.approval == "human":
-        drawn = [
-            stocks[variant.name]
-            for variant in experiment.variants
-            if variant.creatives is not None and variant.creatives.source == "generated"
-        ]
-        excluded = {**pending_in(drawn, reviews), **excluded}
+    reviews, withdrawn = said
+    mine = {name for stock in stocks.values() for names in stock.values() for name in names}
+    nowhere, somewhere = split_clauses(
+        {
+            name: clauses_of(gallery.creatives[name], reviews.get(name, ()), experiment.approval)
+            for name in mine
+        }
+    )
     plan = plan_of(registered, workspace.clock(), workspace.settings.holdout)
     if plan.forced and (pseudonyms := pseudonyms_of(workspace)):
         forced = {pseudonyms.stored(unit): variant for unit, variant in plan.forced.items()}
@@ -267,7 +314,8 @@ def _serve(
         control=experiment.control.name,
         spec_sha256=registered.spec_sha256,
         stocks=stocks,
-        excluded=excluded,
+        excluded={**nowhere, **withdrawn},
+        clauses=somewhere,
         policies={
             variant.name: know.policy(variant.policy, gallery) for variant in experiment.variants
         },

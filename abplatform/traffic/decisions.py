@@ -16,6 +16,7 @@ from abplatform.domain.assignment import Assignment, assign
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.events import CURRENT_SCHEMA, Assigned
 from abplatform.domain.targeting import Context
+from abplatform.traffic.approval import Place
 from abplatform.traffic.config import Config, ServedExperiment
 from abplatform.traffic.lineup import Lineup, line_up
 from abplatform.traffic.policies import Choice, Policy, Uniform, choose
@@ -69,7 +70,8 @@ def decide(config: Config, request: Request, *, decision_id: str, at: datetime) 
     category = asked.category or next(known, None)
     context = _flat(asked, category)
     stands = _place(config, request, context)
-    lineup = _lineup(config, stands, products)
+    place = Place(asked.channel, asked.country, at)
+    lineup = _lineup(config, stands, products, place)
     policy, floor = stands.policy, stands.floor
     choice = choose(policy, context, lineup.eligible, floor=floor, decision_id=decision_id)
     made = config.creatives[choice.creative_id] if choice else None
@@ -122,7 +124,7 @@ def _shown(choice: Choice, made: Lineage, lineup: Lineup) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Standing:
     """Where a unit stands: in a variant of an experiment, in none of its variants, or nowhere."""
 
     reason: str
@@ -130,12 +132,12 @@ class _Place:
     assignment: Assignment | None = None
     variant: str | None = None
 
-    def own(self, product_id: str) -> Lineup:
+    def own(self, product_id: str, place: Place) -> Lineup:
         """Return the variant's own creatives of a product."""
         if self.served is None or self.variant is None:
             return _NO_LINEUP
         names = self.served.stocks.get(self.variant, {}).get(product_id, ())
-        return line_up(names, self.served.excluded)
+        return line_up(names, self.served.excluded, self.served.clauses, place)
 
     @property
     def policy(self) -> Policy:
@@ -173,10 +175,10 @@ class _Place:
         )
 
 
-_NOWHERE: Final = _Place("fallback")
+_NOWHERE: Final = _Standing("fallback")
 
 
-def _place(config: Config, request: Request, context: Context) -> _Place:
+def _place(config: Config, request: Request, context: Context) -> _Standing:
     """Ask the experiment, or the layer's experiments until the unit's slot belongs to one."""
     found = _NOWHERE
     for key in _asked(config, request):
@@ -184,8 +186,8 @@ def _place(config: Config, request: Request, context: Context) -> _Place:
         given = assign(served.plan, request.unit_id, context)
         forced = request.force.get(key)
         if forced in served.plan.phase.variants and served.plan.running:
-            return _Place("forced", served, given, forced)
-        found = _Place(given.reason, served, given, given.variant)
+            return _Standing("forced", served, given, forced)
+        found = _Standing(given.reason, served, given, given.variant)
         if given.reason != "layer":
             break
     return found
@@ -216,22 +218,22 @@ def _flat(asked: RequestContext, category: str | None) -> Context:
     return {**asked.attributes, **{name: value for name, value in own.items() if value is not None}}
 
 
-def _lineup(config: Config, stands: _Place, products: Sequence[str]) -> Lineup:
+def _lineup(config: Config, stands: _Standing, products: Sequence[str], place: Place) -> Lineup:
     """What may be shown of these products: a variant's own creatives, else the baselines."""
     if len(products) == 1:
-        return _of_product(config, stands, products[0])
-    each = [_of_product(config, stands, product_id) for product_id in products]
+        return _of_product(config, stands, products[0], place)
+    each = [_of_product(config, stands, product_id, place) for product_id in products]
     return Lineup(
         tuple(name for lineup in each for name in lineup.eligible),
         {name: why for lineup in each for name, why in lineup.excluded.items()},
     )
 
 
-def _of_product(config: Config, stands: _Place, product_id: str) -> Lineup:
-    mine = stands.own(product_id)
+def _of_product(config: Config, stands: _Standing, product_id: str, place: Place) -> Lineup:
+    mine = stands.own(product_id, place)
     if mine.eligible:
         return mine
-    base = line_up(config.baselines.get(product_id, ()), config.excluded)
+    base = line_up(config.baselines.get(product_id, ()), config.excluded, config.clauses, place)
     return Lineup(base.eligible, {**base.excluded, **mine.excluded}) if mine.excluded else base
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from abplatform.domain.catalog import Lineage
 from abplatform.domain.experiment import CreativeChoice
-from abplatform.traffic.registry import Review
+from abplatform.traffic.approval import Clauses, Place, why_not
 
 __all__ = [
     "Lineup",
@@ -17,8 +17,6 @@ __all__ = [
     "baseline_stock",
     "birth_week",
     "line_up",
-    "pending_in",
-    "rejected_in",
     "stock_of",
 ]
 
@@ -79,24 +77,23 @@ def stock_of(
     return {product_id: names[: choice.per_product] for product_id, names in found.items()}
 
 
-def rejected_in(reviews: Mapping[str, Review]) -> dict[str, str]:
-    """Return the creatives that people rejected, to the reason ``rejected``."""
-    return {name: "rejected" for name, one in reviews.items() if one.decision == "rejected"}
-
-
-def pending_in(stocks: Iterable[Stock], reviews: Mapping[str, Review]) -> dict[str, str]:
-    """Return the creatives that nobody has looked at, to the reason ``pending_review``."""
-    every = (name for stock in stocks for names in stock.values() for name in names)
-    return {name: "pending_review" for name in every if name not in reviews}
-
-
-def line_up(names: tuple[str, ...], excluded: Mapping[str, str]) -> Lineup:
+def line_up(
+    names: tuple[str, ...],
+    excluded: Mapping[str, str],
+    clauses: Mapping[str, Clauses] | None = None,
+    place: Place | None = None,
+) -> Lineup:
     """Return which of some creatives may be shown.
 
     Args:
         names: In the order of making.
-        excluded: Creatives that may not be shown, to the reason.
+        excluded: Creatives that may not be shown anywhere, to the reason.
+        clauses: Creatives that may be shown at some places or for some time, to what was said.
+        place: Where and when; needed where there are clauses.
     """
+    if clauses and place is not None and not clauses.keys().isdisjoint(names):
+        told = {n: why_not(clauses[n], place) for n in names if n in clauses}
+        excluded = {**excluded, **{name: why for name, why in told.items() if why is not None}}
     if excluded.keys().isdisjoint(names):
         return Lineup(names)
     return Lineup(

@@ -95,8 +95,25 @@ def test_creatives_are_reviewed(abp, products, tmp_path):
     assert f"{first[:12]} is approved" in abp("creatives", "approve", first[:10])[1]
     abp("creatives", "reject", first[:10], second, "--reason", "off brand", "--by", "eve")
     rows = json.loads(abp("creatives", "list", "--state", "rejected", "--json")[1])
-    assert [(row["reason"], row["reviewed_by"]) for row in rows] == [("off brand", "eve")] * 2
-    assert "off brand" in abp("creatives", "list", "--product", rows[0]["product_id"])[1]
+    assert [(row["reason"], row["reviewed_by"]) for row in rows] == [("off-brand", "eve")] * 2
+    assert "off-brand" in abp("creatives", "list", "--product", rows[0]["product_id"])[1]
+
+
+def test_reviews_hold_where_they_say(abp, products, tmp_path):
+    """A set that is approved for a channel is approved in its list alone; bad words are named."""
+    (tmp_path / "abp.yaml").write_text("{}\n")
+    abp("generate", "--generator", "baseline")
+    first = json.loads(abp("creatives", "list", "--json")[1])[0]["creative_id"]
+    said = ("--channel", "feed", "--country", "CN", "--until", "2999-01-01", "--note", "sale")
+    told = json.loads(abp("creatives", "approve", first, *said, "--json")[1])
+    assert (told[0]["channels"], told[0]["note"]) == (["feed"], "sale")
+    here = ("creatives", "list", "--state", "approved", "--json", "--channel", "feed")
+    assert [row["creative_id"] for row in json.loads(abp(*here, "--country", "CN")[1])] == [first]
+    assert json.loads(abp(*here)[1]) == json.loads(abp(*here[:5])[1]) == []
+    code, _, err = abp("creatives", "reject", first, "--reason", "too dark")
+    assert (code, "off-brand, product-wrong, claim" in err) == (2, True)
+    code, _, err = abp("creatives", "approve", first, "--until", "2020-01-01")
+    assert (code, "passed" in err) == (2, True)
 
 
 def test_creatives_are_withdrawn(abp, products, tmp_path):
@@ -195,7 +212,10 @@ def test_the_page_for_designers_works_as_written(abp, products, tmp_path, monkey
 def test_the_page_for_designers_names_every_refusal():
     """Each reason that a product can be refused for is explained."""
     page = PAGE.read_text()
-    sources = [ROOT / "abplatform/creatives/catalogue.py", ROOT / "generators/intake.py"]
+    sources = [
+        ROOT / "abplatform/creatives/catalogue.py",
+        *(ROOT / "generators/intake").glob("*.py"),
+    ]
     reasons = {
         word
         for source in sources

@@ -9,7 +9,7 @@ from abplatform.domain.catalog import Lineage, Placement
 from abplatform.traffic.config import ConfigReader, build_config
 from abplatform.traffic.decisions import Request, RequestContext, decide
 from abplatform.traffic.lineup import line_up
-from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry import Registry, Review
 from abplatform.workspace import Workspace
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -51,7 +51,7 @@ def lineup_of(config, variant, product="p1"):
 
 
 def review(workspace, name, decision):
-    Registry(workspace).record_review(name, decision, at=MONDAY, who="t")
+    Registry(workspace).record_review(Review(name, decision, MONDAY, "t"))
 
 
 def test_a_variant_shows_the_creatives_of_its_week(workspace):

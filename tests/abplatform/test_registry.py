@@ -9,7 +9,7 @@ from abplatform.domain.experiment import BucketRange, Layer, State, Verdict
 from abplatform.domain.spec import parse_experiment
 from abplatform.errors import RegistryError, SpecError
 from abplatform.traffic.config import build_config
-from abplatform.traffic.registry import Registry, resolve_aliases
+from abplatform.traffic.registry import Registry, Review, resolve_aliases
 from abplatform.traffic.registry.slots import free_ranges, take_slots, width
 from abplatform.workspace import Settings, Workspace
 
@@ -469,8 +469,8 @@ def test_continue_decides_nothing(registry):
 
 def test_newest_review_counts(registry):
     """A creative's newest review is what counts; the older one stays in the journal."""
-    registry.record_review("c1", "rejected", at=hours(1), who="owner", reason="too dark")
-    registry.record_review("c1", "approved", at=hours(2), who="reviewer")
+    registry.record_review(Review("c1", "rejected", hours(1), "owner", reason="too dark"))
+    registry.record_review(Review("c1", "approved", hours(2), "reviewer"))
     review = registry.reviews()["c1"]
     assert (review.decision, review.who, review.reason) == ("approved", "reviewer", None)
     assert len(registry.rows()) == 2

@@ -115,7 +115,7 @@ def test_every_key_arrives_where_it_belongs():
             "tier": ("gold", "silver"),
         },
         forced={"generated": ("qa-1", "qa-2")},
-        approval="human",
+        approval=words.Approval(by="human"),
         variants=(
             words.Variant(
                 "baseline",
@@ -569,7 +569,14 @@ _EXPERIMENT = st.builds(
             "no": st.just(("yes", "2")),
         },
     ),
-    approval=st.sampled_from(["rules", "human"]),
+    approval=st.just(words.Approval(by="human"))
+    | st.builds(
+        words.Approval,
+        min_fit=st.sampled_from([0.0, 0.25, 0.6]),
+        min_win=st.sampled_from([0.0, 0.5]),
+        channels=st.sampled_from([(), ("feed", "app")]),
+        countries=st.sampled_from([(), ("CN",)]),
+    ),
     ramp=st.lists(st.integers(1, 100), min_size=1, max_size=4, unique=True).map(
         lambda steps: tuple(
             words.RampStep(step / 100, timedelta(hours=step), ("srm",)) for step in sorted(steps)

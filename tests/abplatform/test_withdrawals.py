@@ -23,7 +23,7 @@ from abplatform.durable import FAULT
 from abplatform.errors import RegistryError
 from abplatform.traffic.config import ConfigReader, build_config
 from abplatform.traffic.decisions import Request, RequestContext, decide
-from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry import Registry, Review
 from abplatform.workspace import Settings, Workspace, open_workspace
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -128,11 +128,11 @@ def test_a_withdrawal_is_for_good(workspace):
     """It holds for whoever opens the workspace next, approval does not end it, nor a review."""
     name = keep(workspace, picture(1))
     registry = Registry(workspace)
-    registry.record_review(name, "approved", at=NOW, who="ada")
+    registry.record_review(Review(name, "approved", NOW, "ada"))
     pull(workspace, name)
     with pytest.raises(RegistryError, match="withdrawn, and that is for good"):
-        registry.record_review(name, "approved", at=NOW, who="ada")
-    registry.record_review(name, "rejected", at=NOW, who="ada")
+        registry.record_review(Review(name, "approved", NOW, "ada"))
+    registry.record_review(Review(name, "rejected", NOW, "ada"))
     assert Registry(workspace).withdrawn().creatives == {name}
     assert build_config(workspace).excluded == {name: "withdrawn"}
 

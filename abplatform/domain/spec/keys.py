@@ -6,6 +6,7 @@ from abplatform.domain.experiment import (
     Experiment,
 )
 from abplatform.domain.spec.allocation import FORCED, LAYER, RAMP, VARIANTS, WORD
+from abplatform.domain.spec.approval import APPROVAL
 from abplatform.domain.spec.measurement import (
     ANALYSIS,
     BREAKDOWNS,
@@ -47,11 +48,7 @@ EXPERIMENT = Table(
         ),
         Field("targeting", TARGETING, "Who takes part; everyone unless said otherwise."),
         Field("policy", POLICY, "How every variant chooses among its creatives."),
-        Field(
-            "approval",
-            Choice({"rules": "the inspector's rules", "human": "a person"}),
-            "Who lets creatives into traffic.",
-        ),
+        Field("approval", APPROVAL, "Who lets creatives into traffic: rules, or a person."),
         Field(
             "variants",
             VARIANTS,

@@ -15,6 +15,7 @@ from abplatform.domain.experiment import (
     Variant,
 )
 from abplatform.domain.metrics import METRICS
+from abplatform.domain.spec.approval import approval_conflicts
 from abplatform.domain.spec.policy import policy_conflicts, policy_warnings
 from abplatform.errors import SpecError
 from abplatform.yaml_text import Node
@@ -41,6 +42,7 @@ def find_conflicts(root: Node, values: Mapping[str, Any]) -> list[SpecError]:
         found += _creatives(root, values["variants"])
         found += _forced(root.child("forced"), values) if values.get("forced") else ()
     if "variants" in values and ("policy" in values or "policy" not in root.key_places):
+        found += approval_conflicts(root, values.get("approval"))
         found += policy_conflicts(root, values.get("policy", {}), values["variants"])
     if "ramp" in values:
         found += _ramp(root.child("ramp"), values["ramp"])

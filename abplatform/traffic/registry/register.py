@@ -105,6 +105,10 @@ class Register:
 
     def reviews(self) -> dict[str, Review]:
         """Return the newest review of every creative that people have looked at."""
+        return {review.creative_id: review for review in self.every_review()}
+
+    def every_review(self) -> list[Review]:
+        """Return all that people said about creatives, the oldest first."""
         return replay_reviews(self.rows())
 
     def withdrawals(self) -> tuple[Withdrawal, ...]:

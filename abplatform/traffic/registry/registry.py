@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from abplatform.creatives import Selector
 from abplatform.domain.assignment import reweighted_ranges, share_range
@@ -38,6 +38,7 @@ from abplatform.traffic.registry.register import Register, refuse_external
 from abplatform.traffic.registry.replay import (
     Past,
     RegisteredExperiment,
+    Review,
     phase_facts,
     replay,
     replay_halted,
@@ -251,25 +252,27 @@ class Registry(Register):
             facts = {**(detail or {}), "verdict": verdict.value}
             self._write(pen, "decide", key, at=at, who=who, detail=facts)
 
-    def record_review(
-        self,
-        creative_id: str,
-        decision: Literal["approved", "rejected"],
-        *,
-        at: datetime,
-        who: str,
-        reason: str | None = None,
-    ) -> None:
-        """Record what a person says about a creative; the newest review counts.
+    def record_review(self, review: Review) -> None:
+        """Record what a person says about a creative set; where it holds, the newest counts.
 
         Raises:
             RegistryError: It is withdrawn, so nobody can approve it.
         """
+        facts = {
+            "creative_id": review.creative_id,
+            "decision": review.decision,
+            "reason": review.reason,
+            "note": review.note,
+            "channels": list(review.channels),
+            "countries": list(review.countries),
+            "until": None if review.until is None else review.until.isoformat(),
+        }
+        # what is not said is left out: rows look as they always did
+        detail = {k: v for k, v in facts.items() if v or k == "reason"}
         with self.journal.pen() as pen:
-            if decision == "approved":
-                refuse_withdrawn(pen.rows, creative_id, self.workspace.creatives)
-            detail = {"creative_id": creative_id, "decision": decision, "reason": reason}
-            self._write(pen, "review", None, at=at, who=who, detail=detail)
+            if review.decision == "approved":
+                refuse_withdrawn(pen.rows, review.creative_id, self.workspace.creatives)
+            self._write(pen, "review", None, at=review.at, who=review.who, detail=detail)
 
     def withdraw(
         self,

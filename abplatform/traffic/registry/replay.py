@@ -141,6 +141,10 @@ class Review:
         at: When.
         who: Who.
         reason: Why, or None.
+        note: What else the person said, or None.
+        channels: Where it holds; empty: in every channel.
+        countries: Likewise.
+        until: From then on an approved one is expired; None: it stays approved.
     """
 
     creative_id: str
@@ -148,6 +152,10 @@ class Review:
     at: datetime
     who: str
     reason: str | None = None
+    note: str | None = None
+    channels: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +260,24 @@ def replay(rows: Iterable[JournalRow]) -> dict[str, Past]:
     return pasts
 
 
-def replay_reviews(rows: Iterable[JournalRow]) -> dict[str, Review]:
-    """Return the newest review of every creative."""
-    return {
-        row.detail["creative_id"]: Review(
-            creative_id=row.detail["creative_id"],
-            decision=row.detail["decision"],
-            at=row.at,
-            who=row.who,
-            reason=row.detail.get("reason"),
-        )
-        for row in rows
-        if row.action == "review"
-    }
+def replay_reviews(rows: Iterable[JournalRow]) -> list[Review]:
+    """Return every review, the oldest first."""
+    return [_read_review(row) for row in rows if row.action == "review"]
+
+
+def _read_review(row: JournalRow) -> Review:
+    until = row.detail.get("until")
+    return Review(
+        creative_id=row.detail["creative_id"],
+        decision=row.detail["decision"],
+        at=row.at,
+        who=row.who,
+        reason=row.detail.get("reason"),
+        note=row.detail.get("note"),
+        channels=tuple(row.detail.get("channels", ())),
+        countries=tuple(row.detail.get("countries", ())),
+        until=None if until is None else datetime.fromisoformat(until),
+    )
 
 
 def replay_halted(rows: Iterable[JournalRow]) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from abplatform.logs.landing import Collector
-from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry import Registry, Review
 
 ASKED = {"unit_id": "u1", "experiment": "lamps", "context": {"product_ids": ["p1"]}}
 
@@ -221,7 +221,7 @@ def test_a_config_swap_under_load_mixes_no_answers(shop, serve):
         thread.start()
         for turn in range(turns):
             word = "rejected" if turn % 2 else "approved"
-            registry.record_review(creatives[-1], word, at=datetime.now(UTC), who="t")
+            registry.record_review(Review(creatives[-1], word, datetime.now(UTC), "t"))
             time.sleep(0.05)
         stop.set()
         thread.join()

@@ -5,7 +5,7 @@ import json
 import threading
 from datetime import UTC, datetime
 
-from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry import Registry, Review
 from abplatform.traffic.service.app import make_app
 
 BATCH = json.dumps(
@@ -50,7 +50,7 @@ def test_a_hundred_reloads_under_load_mix_no_answer(shop):
         try:
             for turn in range(100):
                 word = "rejected" if turn % 2 == 0 else "approved"
-                registry.record_review(generated, word, at=datetime.now(UTC), who="t")
+                registry.record_review(Review(generated, word, datetime.now(UTC), "t"))
                 watcher.look()
         finally:
             done.set()
