@@ -14,20 +14,15 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
-from generators.scene import VOCABULARY, phrase
+from generators.scene import phrase
 
-__all__ = ["SceneGrammar", "SceneOnly", "Vocabulary", "full_vocabulary", "token_texts"]
+__all__ = ["NextTokens", "SceneGrammar", "SceneOnly", "Vocabulary", "token_texts"]
 
 Vocabulary = Mapping[str, Sequence[str]]
 """Part of a scene to the words it may have, in the order of the text form."""
 
 State = tuple[int, str]
 """Which part is being written, and what of its phrase stands there already."""
-
-
-def full_vocabulary() -> Vocabulary:
-    """Return every word of every part."""
-    return VOCABULARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +56,19 @@ class SceneGrammar:
         """The state in which a whole scene has been written."""
         return (len(self.phrases), "")
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest scene; no answer has more tokens."""
+        return sum(max(map(len, phrases)) for phrases in self.phrases)
+
+    def letters(self, state: State) -> set[str]:
+        """Return the characters that may come next."""
+        number, written = state
+        if number == len(self.phrases):
+            return set()
+        ongoing = (one for one in self.phrases[number] if one.startswith(written))
+        return {one[len(written)] for one in ongoing}
+
     def advance(self, state: State, text: str) -> State | None:
         """Return where some characters lead, or None where they leave the grammar."""
         number, written = state
@@ -92,48 +100,72 @@ def token_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 @dataclass(slots=True)
-class SceneOnly(LogitsProcessor):
-    """Allows only what continues a scene; after it, only the end.
+class NextTokens:
+    """Which tokens may come next at every place of the grammar; looked up once for each place.
 
     Args:
         grammar: What may be written.
         texts: What every token writes.
         ends: Tokens that end an answer.
-        asked: Tokens of the question, which stand before the answer.
     """
 
     grammar: SceneGrammar
     texts: Sequence[str]
     ends: tuple[int, ...]
+    _begins: dict[str, list[int]] = field(init=False)
+    _known: dict[State, list[int]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the tokens by their first character, so that few are looked at in each place."""
+        begins: dict[str, list[int]] = {}
+        for token, text in enumerate(self.texts):
+            if text:
+                begins.setdefault(text[0], []).append(token)
+        self._begins = begins
+
+    def after(self, state: State) -> list[int]:
+        """Return the tokens that may come next; after a whole scene only the end."""
+        if state == self.grammar.end:
+            return list(self.ends)
+        if state not in self._known:
+            self._known[state] = sorted(
+                token
+                for letter in self.grammar.letters(state)
+                for token in self._begins.get(letter, ())
+                if self.grammar.advance(state, self.texts[token]) is not None
+            )
+        return self._known[state]
+
+
+@dataclass(slots=True)
+class SceneOnly(LogitsProcessor):
+    """Allows only what continues a scene; after it, only the end.
+
+    Args:
+        following: What may come next.
+        asked: Tokens of the question, which stand before the answer.
+    """
+
+    following: NextTokens
     asked: int
-    _allowed: dict[State, list[int]] = field(default_factory=dict)
     _states: dict[tuple[int, ...], State] = field(default_factory=dict)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores (N x V) with everything else at minus infinity."""
         kept = torch.full_like(scores, float("-inf"))
         for row, ids in enumerate(input_ids[:, self.asked :].tolist()):
-            allowed = self.allowed(self._state(tuple(ids)))
+            allowed = self.following.after(self._state(tuple(ids)))
             kept[row, allowed] = scores[row, allowed]
         return kept
 
-    def allowed(self, state: State) -> list[int]:
-        """Return the tokens that may come next."""
-        if state == self.grammar.end:
-            return list(self.ends)
-        if state not in self._allowed:
-            self._allowed[state] = [
-                token
-                for token, text in enumerate(self.texts)
-                if text and self.grammar.advance(state, text) is not None
-            ]
-        return self._allowed[state]
-
     def _state(self, said: tuple[int, ...]) -> State:
         """Where an answer has led; each step looks at one token only."""
-        if not said or said[-1] in self.ends:
-            return self._states.get(said[:-1], (0, "")) if said else (0, "")
+        if not said:
+            return (0, "")
+        if said[-1] in self.following.ends:
+            return self.following.grammar.end
         if said not in self._states:
-            state = self.grammar.advance(self._state(said[:-1]), self.texts[said[-1]])
-            self._states[said] = self.grammar.end if state is None else state
+            before = self._state(said[:-1])
+            state = self.following.grammar.advance(before, self.following.texts[said[-1]])
+            self._states[said] = self.following.grammar.end if state is None else state
         return self._states[said]

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    LogitsProcessorList,
-    PreTrainedTokenizerBase,
-)
+from transformers import LogitsProcessorList, PreTrainedTokenizerBase
 
-from abplatform.errors import CheckpointError
 from generators.arrays import Pixels
-from generators.checkpoint_files import CheckedFolder, find_checkpoint
+from generators.checkpoint_files import find_checkpoint
 from generators.intake import ReadyProduct
-from generators.prompt_model.constrained import SceneGrammar, SceneOnly, Vocabulary, token_texts
+from generators.prompt_model.constrained import (
+    NextTokens,
+    SceneGrammar,
+    SceneOnly,
+    Vocabulary,
+    token_texts,
+)
 from generators.prompt_model.pictures import show_product
-from generators.prompt_model.questions import ask, neutralise, tell_product
+from generators.prompt_model.questions import ask, explain, tell_product, without
+from generators.prompt_model.reading import add_adapter, read_model
 from generators.scene import VOCABULARY, Scene, scene_from_text
 from generators.weights import embedded
 
@@ -31,8 +32,8 @@ __all__ = ["LlavaPromptModel", "open_prompt_model"]
 SEEN = 336
 """Width and height of the picture that a large model is shown; small ones shrink it further."""
 
-LONGEST_ANSWER = 160
-"""Tokens; a scene takes about 30 in the embedded model, up to 80 in others."""
+ROOM = 1024
+"""Tokens from which on a model has room to be told the whole vocabulary."""
 
 
 def open_prompt_model(named: str = "embedded", *, adapter: str | None = None) -> LlavaPromptModel:
@@ -40,7 +41,7 @@ def open_prompt_model(named: str = "embedded", *, adapter: str | None = None) ->
 
     Args:
         named: ``embedded``, a folder, or a hub id; ``@<sha256>`` at its end pins the bytes.
-        adapter: A folder with a LoRA adapter for it.
+        adapter: A folder or hub id of a LoRA adapter for it.
 
     Raises:
         CheckpointError: It is missing, refused, or no model of pictures and text.
@@ -50,33 +51,17 @@ def open_prompt_model(named: str = "embedded", *, adapter: str | None = None) ->
         if named == "embedded"
         else find_checkpoint(named, kind="prompt model")
     )
-    processor, model = _load(where)
+    processor, model = read_model(where)
     checkpoints = {"prompt_model": where.sha256}
     if adapter is not None:
-        from peft import PeftModel
-
         tuned = find_checkpoint(adapter, kind="LoRA adapter")
-        model = PeftModel.from_pretrained(model, str(tuned.folder)).merge_and_unload()
+        model = add_adapter(model, tuned)
         checkpoints["prompt_model_adapter"] = tuned.sha256
-    kind = str(model.config.model_type)
-    return LlavaPromptModel(f"{kind}/1", checkpoints, model.train(mode=False), processor)
+    return LlavaPromptModel(f"{model.config.model_type}/1", checkpoints, model, processor)
 
 
-def _load(where: CheckedFolder) -> tuple[Any, Any]:
-    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        read: Any = AutoProcessor.from_pretrained
-        processor = read(where.folder, **safe)
-        model = AutoModelForImageTextToText.from_pretrained(
-            where.folder, use_safetensors=True, dtype=torch.float32, **safe
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise CheckpointError(
-            f"no model of pictures and text can be read here: {str(error).splitlines()[0]}",
-            path=where.folder,
-            remedy="name a folder of a LLaVA or Qwen-VL model with its processor",
-        ) from error
-    return processor, model
+GREEDY: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+"""Take the likeliest token each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +83,21 @@ class LlavaPromptModel:
     processor: Any
     vocabulary: Vocabulary = field(default_factory=lambda: VOCABULARY)
     temperature: float = 1.0
-    _texts: list[str] = field(default_factory=list, repr=False)
+    _next: dict[SceneGrammar, NextTokens] = field(default_factory=dict, repr=False)
 
     def propose(self, product: ReadyProduct, count: int, rng: np.random.Generator) -> list[Scene]:
         """Return scenes for a product; the title is data and is told as such."""
-        question = ask("propose", product=tell_product(product.product))
+        question = self.question(product)
         seed = int(rng.integers(1 << 31))
         written = self.write_scenes(show_product(product.cutout, side=SEEN), question, count, seed)
         return [scene_from_text(text) for text in written]
+
+    def question(self, product: ReadyProduct) -> str:
+        """Return how a proposal is asked for; models with room are told the words that count."""
+        question = ask("propose", product=tell_product(product.product))
+        text = getattr(self.model.config, "text_config", self.model.config)
+        room = int(getattr(text, "max_position_embeddings", 0))
+        return f"{question} {explain(self.vocabulary)}" if room >= ROOM else question
 
     def rewrite(
         self, product: ReadyProduct, scene: Scene, *, part: str, word: str, seed: int
@@ -128,36 +120,36 @@ class LlavaPromptModel:
             seed: Draws them.
             sample: Draw; else take the likeliest token each time.
         """
-        inputs = self._inputs(picture, question)
+        inputs = self.inputs(picture, question)
         asked = inputs["input_ids"].shape[1]
-        ends = self._ends()
-        only = SceneOnly(SceneGrammar.of(self.vocabulary), self._token_texts(), ends, asked)
+        following = self._following()
         torch.manual_seed(seed)
+        # what a checkpoint's own settings say of sampling is overruled
+        how: dict[str, Any] = (
+            {"do_sample": True, "temperature": self.temperature, "top_p": 1.0, "top_k": 0}
+            if sample
+            else GREEDY
+        )
         said = self.model.generate(
             **inputs,
-            do_sample=sample,
-            temperature=self.temperature if sample else None,
-            top_p=None,
-            top_k=None,
+            **how,
+            repetition_penalty=1.0,
             num_return_sequences=count,
-            max_new_tokens=LONGEST_ANSWER,
-            logits_processor=LogitsProcessorList([only]),
-            eos_token_id=list(ends),
-            pad_token_id=ends[0],
+            max_new_tokens=following.grammar.longest + 1,
+            logits_processor=LogitsProcessorList([SceneOnly(following, asked)]),
+            eos_token_id=list(following.ends),
+            pad_token_id=following.ends[0],
         )
-        return [self._read(row[asked:].tolist(), ends) for row in said]
+        return [self._read(row[asked:].tolist(), following.ends) for row in said]
 
     @torch.no_grad()
     def answer(self, picture: Pixels, question: str, *, longest: int = 48) -> str:
         """Answer a question freely, with the likeliest words."""
-        inputs = self._inputs(picture, question)
-        ends = self._ends()
+        inputs = self.inputs(picture, question)
+        ends = self.ends
         said = self.model.generate(
             **inputs,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
+            **GREEDY,
             max_new_tokens=longest,
             eos_token_id=list(ends),
             pad_token_id=ends[0],
@@ -165,13 +157,22 @@ class LlavaPromptModel:
         return self._read(said[0, inputs["input_ids"].shape[1] :].tolist(), ends)
 
     @property
-    def _tokenizer(self) -> PreTrainedTokenizerBase:
-        tokenizer: PreTrainedTokenizerBase = self.processor.tokenizer
-        return tokenizer
+    def ends(self) -> tuple[int, ...]:
+        """Tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        if ends is None:
+            ends = self._tokenizer.eos_token_id
+        return tuple(ends) if isinstance(ends, Sequence) else (int(ends),)
 
-    def _inputs(self, picture: Pixels, question: str) -> dict[str, Any]:
+    def inputs(self, picture: Pixels, question: str) -> dict[str, Any]:
+        """Return a question about a picture as tensors; the question is data.
+
+        Args:
+            picture: uint8, height x width x 3.
+            question: Of which the tokenizer's special tokens are taken out.
+        """
         special = [*self._tokenizer.all_special_tokens, *self._tokenizer.get_added_vocab()]
-        content = [{"type": "image"}, {"type": "text", "text": neutralise(question, special)}]
+        content = [{"type": "image"}, {"type": "text", "text": without(question, special)}]
         text = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
@@ -179,16 +180,17 @@ class LlavaPromptModel:
             self.processor(text=[text], images=[Image.fromarray(picture)], return_tensors="pt")
         )
 
-    def _ends(self) -> tuple[int, ...]:
-        ends = self.model.generation_config.eos_token_id
-        if ends is None:
-            ends = self._tokenizer.eos_token_id
-        return tuple(ends) if isinstance(ends, Sequence) else (int(ends),)
+    @property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        tokenizer: PreTrainedTokenizerBase = self.processor.tokenizer
+        return tokenizer
 
-    def _token_texts(self) -> list[str]:
-        if not self._texts:
-            self._texts.extend(token_texts(self._tokenizer))
-        return self._texts
+    def _following(self) -> NextTokens:
+        grammar = SceneGrammar.of(self.vocabulary)
+        if grammar not in self._next:
+            texts = token_texts(self._tokenizer)
+            self._next[grammar] = NextTokens(grammar, texts, self.ends)
+        return self._next[grammar]
 
     def _read(self, said: list[int], ends: tuple[int, ...]) -> str:
         kept = [token for token in said if token not in ends]

@@ -7,14 +7,15 @@ turn of the conversation is taken apart before a model sees it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from abplatform.creatives import clean_title
 from abplatform.domain.catalog import Product
+from generators.scene import phrase
 
-__all__ = ["QUESTIONS", "ask", "neutralise", "tell_product"]
+__all__ = ["QUESTIONS", "ask", "explain", "neutralise", "tell_product", "without"]
 
 MOST_TITLE = 120
 """Characters of a title that a model is told; what sells stands at its beginning."""
@@ -70,6 +71,13 @@ def ask(task: str, rng: np.random.Generator | None = None, **parts: str) -> str:
     return way.format(**parts)
 
 
+def explain(vocabulary: Mapping[str, Sequence[str]]) -> str:
+    """Tell a model that was not pre-trained here which words make a scene."""
+    parts = "; ".join(f"{part}: {' or '.join(words)}" for part, words in vocabulary.items())
+    example = ", ".join(phrase(part, words[0]) for part, words in vocabulary.items())
+    return f"Choose what suits and sells it. {parts}. Answer in this form only: {example}"
+
+
 def tell_product(product: Product) -> str:
     """Return what a model is told of a product: title, category and colour, each as data."""
     told = [
@@ -82,12 +90,11 @@ def tell_product(product: Product) -> str:
     return "; ".join(part for part in told if part) + "."
 
 
-def neutralise(text: str, special: Collection[str] = ()) -> str:
+def neutralise(text: str) -> str:
     """Take out of a text what a model could take for markup.
 
     Args:
         text: Data, such as a title.
-        special: Tokens with a meaning of their own in the model at hand.
 
     Returns:
         One line of visible characters without markup; the same again if neutralised again.
@@ -96,6 +103,20 @@ def neutralise(text: str, special: Collection[str] = ()) -> str:
     while text != before:
         before = text
         text = clean_title(_MARKUP.sub(" ", text))
-        for token in special:
+    return text
+
+
+def without(text: str, special: Collection[str]) -> str:
+    """Take tokens that have a meaning of their own out of a text, also those that this forms.
+
+    Args:
+        text: A question with data in it.
+        special: Special tokens of the model at hand.
+    """
+    tokens = sorted((token for token in special if token.strip()), key=len, reverse=True)
+    before = None
+    while text != before:
+        before = text
+        for token in tokens:
             text = text.replace(token, " ")
     return text

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from generators.prompt_model.constrained import SceneGrammar, SceneOnly, token_texts
+from generators.prompt_model.constrained import NextTokens, SceneGrammar, token_texts
 from generators.scene import VOCABULARY, Scene, scene_from_text
 
 GRAMMAR = SceneGrammar.of(VOCABULARY)
@@ -41,17 +41,34 @@ def other_tokenizer():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_tokens_along_the_grammar_read_back_as_scenes(seed, untrained):
+def test_random_tokens_along_the_grammar_read_back_as_scenes(seed, untrained, qwen):
     """With any tokenizer, a random walk over allowed tokens ends in a scene of the vocabulary."""
-    for tokenizer in (untrained.processor.tokenizer, other_tokenizer()):
+    for tokenizer in (untrained.processor.tokenizer, qwen.processor.tokenizer, other_tokenizer()):
         texts = token_texts(tokenizer)
-        only = SceneOnly(GRAMMAR, texts, (tokenizer.eos_token_id,), 0)
+        only = NextTokens(GRAMMAR, texts, (tokenizer.eos_token_id,))
         rng, state, written = np.random.default_rng(seed), (0, ""), []
         while state != GRAMMAR.end:
-            allowed = only.allowed(state)
+            allowed = only.after(state)
             token = allowed[int(rng.integers(len(allowed)))]
             written.append(token)
             state = GRAMMAR.advance(state, texts[token])
         text = tokenizer.decode(written)
         assert scene_from_text(text).to_text() == text.strip()
-        assert only.allowed(state) == [tokenizer.eos_token_id]
+        assert only.after(state) == [tokenizer.eos_token_id]
+
+
+def test_the_next_tokens_are_all_that_stay_in_the_grammar(untrained):
+    """Anywhere in a scene, exactly those tokens may come whose letters stay in the grammar."""
+    texts = token_texts(untrained.processor.tokenizer)
+    following = NextTokens(GRAMMAR, texts, (2,))
+    for said in ("", " ", " black", " oak surface, ", " oak surface, sea backdrop, s"):
+        state = GRAMMAR.advance((0, ""), said)
+        slow = [t for t, text in enumerate(texts) if text and GRAMMAR.advance(state, text)]
+        assert following.after(state) == slow
+        assert slow
+
+
+def test_the_longest_scene_fits():
+    """No scene is longer than the grammar says, and one is as long."""
+    longest = Scene(**{part: max(words, key=len) for part, words in VOCABULARY.items()})
+    assert len(" " + longest.to_text()) == GRAMMAR.longest
