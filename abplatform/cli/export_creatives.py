@@ -20,7 +20,8 @@ from abplatform.cli.makers import find_makers
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.errors import CatalogueError, RegistryError, WorkspaceError
 from abplatform.settings import Channel
-from abplatform.traffic.ads import Ad, ads_of, token_of
+from abplatform.traffic.ads import Ad, ads_of, last_moment, token_of
+from abplatform.traffic.approval import Place
 from abplatform.traffic.config import build_config
 from abplatform.traffic.registry import Registry
 from abplatform.traffic.service.tokens import Signer, read_key
@@ -56,12 +57,14 @@ class _Booking:
     channel: Channel
     until: datetime
     ads: list[Ad]
+    ends: Mapping[Ad, datetime]
     lineages: Mapping[str, Lineage]
 
 
 @click.command("creatives")
 @click.argument("key")
 @click.option("--channel", "channel_name", required=True, help="A channel, such as feed.")
+@click.option("--country", default=None, help="Only what is approved in this country, such as CN.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -71,7 +74,13 @@ class _Booking:
 @workspace_option
 @json_option
 def export_creatives(
-    *, key: str, channel_name: str, out: Path | None, folder: Path | None, as_json: bool
+    *,
+    key: str,
+    channel_name: str,
+    country: str | None,
+    out: Path | None,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a running experiment's ads for one channel: a ZIP of pictures and a trafficking sheet.
 
@@ -80,7 +89,7 @@ def export_creatives(
     ad_id once the network has given its ids, and hand the sheet to `abp ingest --ids`.
     """
     workspace = open_workspace(folder)
-    booking = _book(workspace, key, channel_name)
+    booking = _book(workspace, key, channel_name, country)
     target = out or Path(f"{key}-{channel_name}.zip")
     with workspace.lock("export creatives"), progress("drawing renditions") as advance:
         files = _draw(booking, advance)
@@ -106,7 +115,7 @@ def export_creatives(
     )
 
 
-def _book(workspace: Workspace, key: str, channel_name: str) -> _Booking:
+def _book(workspace: Workspace, key: str, channel_name: str, country: str | None) -> _Booking:
     channels = workspace.settings.channels
     if channel_name not in channels:
         near = nearest(channel_name, channels)
@@ -118,14 +127,17 @@ def _book(workspace: Workspace, key: str, channel_name: str) -> _Booking:
         )
     registered = Registry(workspace).find(key)
     config = build_config(workspace)
-    ads = ads_of(config, registered.experiment, channel_name, at=workspace.clock())
+    place = Place(channel_name, country, workspace.clock())
+    ads = ads_of(config, registered.experiment, place)
     if not ads or registered.started_at is None:
         raise RegistryError(
             f"no creative of {key} may be shown in {channel_name}",
             remedy="draw some with `abp generate`, and approve them with `abp creatives approve`",
         )
     until = registered.started_at + registered.experiment.analysis.max_runtime
-    return _Booking(workspace, channel_name, channels[channel_name], until, ads, config.creatives)
+    ends = {ad: min(last_moment(config, ad, place) or until, until) for ad in ads}
+    channel = channels[channel_name]
+    return _Booking(workspace, channel_name, channel, until, ads, ends, config.creatives)
 
 
 def _draw(booking: _Booking, advance: Advance) -> dict[str, _Files]:
@@ -198,7 +210,7 @@ def _links(booking: _Booking) -> dict[Ad, tuple[str, str]]:
     products = {one.product_id: one for one in read_catalogue(workspace.catalog).products}
     found = {}
     for ad in booking.ads:
-        token = token_of(ad, signer, until=booking.until)
+        token = token_of(ad, signer, until=booking.ends[ad])
         found[ad] = (token, _link(booking, ad, products[ad.product_id], token))
     return found
 
@@ -274,7 +286,7 @@ def _rows(
                 "width": width,
                 "height": height,
                 "click_url": link,
-                "valid_until": booking.until.isoformat(),
+                "valid_until": booking.ends[ad].isoformat(),
             }
 
 

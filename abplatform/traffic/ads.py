@@ -7,7 +7,6 @@ says, signed, which ad it is, so that whatever comes back with it can be believe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,12 +16,12 @@ from msgspec import Struct
 from abplatform.domain.experiment import Experiment
 from abplatform.domain.targeting import targets
 from abplatform.errors import RegistryError
-from abplatform.traffic.approval import Place
+from abplatform.traffic.approval import Place, covers
 from abplatform.traffic.config import Config, ServedExperiment
 from abplatform.traffic.lineup import line_up
 from abplatform.traffic.service.tokens import Expired, Forged, Signer
 
-__all__ = ["Ad", "ads_of", "read_token", "token_of"]
+__all__ = ["Ad", "ads_of", "last_moment", "read_token", "token_of"]
 
 _KNOWN_FOR: Final = timedelta(days=400)
 """How long after its last day an ad's token can still be read."""
@@ -48,28 +47,19 @@ class Ad(Struct, frozen=True):
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    config: Config
-    served: ServedExperiment
-    experiment: Experiment
-    place: Place
+def ads_of(config: Config, experiment: Experiment, place: Place) -> list[Ad]:
+    """Return every ad of an experiment that may be shown at a place.
 
-
-def ads_of(config: Config, experiment: Experiment, channel: str, *, at: datetime) -> list[Ad]:
-    """Return every ad of an experiment that may be shown in a channel.
-
-    What may be shown is what a decision would show: approved as the YAML says, not withdrawn; a
-    variant without a creative of a product shows the product's baseline.
+    What may be shown is what a decision would show: approved there as people or the YAML say, not
+    withdrawn; a variant without a creative of a product shows the product's baseline.
 
     Args:
         config: All that decides.
         experiment: The experiment.
-        channel: Where the ads are booked.
-        at: When they are.
+        place: The channel in which the ads are booked, perhaps a country, and the moment.
 
     Raises:
-        RegistryError: The experiment is not running, or leaves the channel out.
+        RegistryError: The experiment is not running, or leaves the place out.
     """
     key = experiment.key
     served = config.experiments.get(key)
@@ -78,35 +68,52 @@ def ads_of(config: Config, experiment: Experiment, channel: str, *, at: datetime
             f"{key} is not running, so it has no ads",
             remedy=f"start it with `abp start {key}`",
         )
-    wanted = experiment.targeting.get("channel")
-    if wanted is not None and not targets({"channel": wanted}, {"channel": channel}):
-        raise RegistryError(
-            f"{key} does not target the channel {channel}",
-            remedy="name a channel of its targeting",
-        )
-    asked = _Asked(config, served, experiment, Place(channel, None, at))
+    for name, value in (("channel", place.channel), ("country", place.country)):
+        rule = {name: experiment.targeting[name]} if name in experiment.targeting else {}
+        if value is not None and not targets(rule, {name: value}):
+            raise RegistryError(
+                f"{key} does not target the {name} {value}",
+                remedy=f"name a {name} of its targeting",
+            )
     return [
-        Ad(key, variant.name, channel, creative_id, product_id, config.categories[product_id])
+        Ad(
+            key,
+            variant.name,
+            place.channel or "",
+            creative_id,
+            product_id,
+            config.categories[product_id],
+        )
         for variant in experiment.variants
-        for product_id in _products(asked)
-        for creative_id in _shown(asked, variant.name, product_id)
+        for product_id in _products(config, experiment)
+        for creative_id in _shown(config, served, place, of=(variant.name, product_id))
     ]
 
 
-def _products(asked: _Asked) -> Iterator[str]:
-    rule = {k: v for k, v in asked.experiment.targeting.items() if k == "category"}
-    for product_id, category in asked.config.categories.items():
+def last_moment(config: Config, ad: Ad, place: Place) -> datetime | None:
+    """Return until when an ad is approved at a place; None: for good."""
+    served = config.experiments[ad.experiment]
+    clauses = served.clauses.get(ad.creative_id) or config.clauses.get(ad.creative_id, ())
+    return next((one.until for one in clauses if covers(one, place)), None)
+
+
+def _products(config: Config, experiment: Experiment) -> Iterator[str]:
+    rule = {k: v for k, v in experiment.targeting.items() if k == "category"}
+    for product_id, category in config.categories.items():
         if targets(rule, {"category": category}):
             yield product_id
 
 
-def _shown(asked: _Asked, variant: str, product_id: str) -> tuple[str, ...]:
-    mine = asked.served.stocks.get(variant, {}).get(product_id, ())
-    shown = line_up(mine, asked.served.excluded, asked.served.clauses, asked.place).eligible
+def _shown(
+    config: Config, served: ServedExperiment, place: Place, *, of: tuple[str, str]
+) -> tuple[str, ...]:
+    variant, product_id = of
+    mine = served.stocks.get(variant, {}).get(product_id, ())
+    shown = line_up(mine, served.excluded, served.clauses, place).eligible
     if shown:
         return shown
-    base = asked.config.baselines.get(product_id, ())
-    return line_up(base, asked.config.excluded, asked.config.clauses, asked.place).eligible
+    base = config.baselines.get(product_id, ())
+    return line_up(base, config.excluded, config.clauses, place).eligible
 
 
 def token_of(ad: Ad, signer: Signer, *, until: datetime) -> str:

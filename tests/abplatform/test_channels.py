@@ -142,6 +142,26 @@ def test_the_same_ads_give_the_same_archive(abp, shop, tmp_path):
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
+def test_only_what_is_approved_there_is_booked(abp, shop, tmp_path):
+    """An approval for another channel or country, or for a time, holds for just that."""
+    first = shop[0]["product_id"]
+    mine = [row["creative_id"] for row in shop if row["product_id"] == first][1:]
+    abp("creatives", "approve", mine[0], "--channel", "story")
+    abp("creatives", "approve", mine[1], "--country", "CN", "--until", "2026-11-27T00:00Z")
+    words = ("export", "creatives", "banners", "--channel", "feed", "--out", "a.zip")
+    booked = {}
+    for country in ("CN", "US"):
+        assert abp(*words, "--country", country)[0] == 0
+        rows, _ = read_archive(tmp_path / "a.zip")
+        booked[country] = {
+            (row["creative_id"], row["valid_until"])
+            for row in rows
+            if row["variant"] == "generated"
+        }
+    assert booked["CN"] == {(mine[1], "2026-11-27T00:00:00+00:00")}
+    assert {name for name, _ in booked["US"]} == {shop[0]["creative_id"]}, "the baseline stands in"
+
+
 def test_what_cannot_be_booked_is_refused(abp, shop, tmp_path):
     """An unknown channel, a missing address and an experiment that is over are each one error."""
     code, _, err = abp("export", "creatives", "banners", "--channel", "fed")
