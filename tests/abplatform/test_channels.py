@@ -146,8 +146,8 @@ def test_only_what_is_approved_there_is_booked(abp, shop, tmp_path):
     """An approval for another channel or country, or for a time, holds for just that."""
     first = shop[0]["product_id"]
     mine = [row["creative_id"] for row in shop if row["product_id"] == first][1:]
-    abp("creatives", "approve", mine[0], "--channel", "story")
-    abp("creatives", "approve", mine[1], "--country", "CN", "--until", "2026-11-27T00:00Z")
+    abp("creatives", "approve", mine[0], "--country", "CN", "--until", "2026-11-27T00:00Z")
+    assert abp("creatives", "reject", mine[1], "--reason", "ugly", "--channel", "feed")[0] == 0
     words = ("export", "creatives", "banners", "--channel", "feed", "--out", "a.zip")
     booked = {}
     for country in ("CN", "US"):
@@ -158,7 +158,7 @@ def test_only_what_is_approved_there_is_booked(abp, shop, tmp_path):
             for row in rows
             if row["variant"] == "generated"
         }
-    assert booked["CN"] == {(mine[1], "2026-11-27T00:00:00+00:00")}
+    assert booked["CN"] == {(mine[0], "2026-11-27T00:00:00+00:00")}
     assert {name for name, _ in booked["US"]} == {shop[0]["creative_id"]}, "the baseline stands in"
 
 
