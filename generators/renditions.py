@@ -21,6 +21,7 @@ from abplatform.errors import CatalogueError
 from abplatform.settings import Channel
 from generators.ai_mark import ai_mark
 from generators.arrays import Pixels
+from generators.brand import NO_BRANDS, BrandKit, Brands, dress
 from generators.intake import ReadyProduct
 from generators.renderers.baseline import Baseline
 from generators.renderers.placing import Rendered, Renderer, Size
@@ -68,6 +69,7 @@ def make_renditions(
     *,
     channel_name: str,
     renderers: Sequence[Renderer] = (),
+    brands: Brands = NO_BRANDS,
 ) -> dict[Size, Path]:
     """Draw a creative at every size of a channel; files that are there and fit are kept.
 
@@ -77,6 +79,7 @@ def make_renditions(
         lineage: How it was made.
         channel: What the channel takes.
         channel_name: Its name.
+        brands: Today's kits; a creative that was dressed by another version is refused.
         renderers: Those at hand; one of them must have drawn it. Baselines need none.
 
     Returns:
@@ -93,6 +96,7 @@ def make_renditions(
             f"{lineage.product_id}",
             remedy="draw new creatives with `abp generate`, or put the photograph back",
         )
+    kit = _kit_of(lineage, product, brands)
     mark = ai_mark(
         lineage.creative_id, renderer=lineage.renderer, is_trained=bool(renderer.checkpoints)
     )
@@ -102,6 +106,8 @@ def make_renditions(
         if not path.is_file() or path.stat().st_size > channel.max_bytes:
             scene = Scene(**lineage.scene) if lineage.scene else None
             rendered = renderer.render(product, scene, seed=lineage.seed, size=size)
+            if lineage.source == "generated":
+                rendered = dress(rendered, kit).rendered
             _check_safe_area(rendered, channel, lineage)
             encoded = _encode(rendered.pixels, channel, mark)
             if encoded is None:
@@ -124,6 +130,16 @@ def _renderer_of(lineage: Lineage, renderers: Sequence[Renderer]) -> Renderer:
         f"{', '.join(one.name for one in renderers) or 'the baseline'} is at hand",
         remedy="name its renderer as generators.renderer in abp.yaml, or draw new creatives",
     )
+
+
+def _kit_of(lineage: Lineage, product: ReadyProduct, brands: Brands) -> BrandKit:
+    kit = brands.kit(product.product, lineage.brand.get("country") or None)
+    if lineage.source == "generated" and lineage.brand.get("sha256", "") != kit.sha256:
+        raise CatalogueError(
+            f"creative {lineage.creative_id[:12]} was drawn under another brand kit",
+            remedy="inspect it again with `abp creatives inspect`, and draw new ones",
+        )
+    return kit
 
 
 def _check_safe_area(rendered: Rendered, channel: Channel, lineage: Lineage) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from abplatform.cli.inspecting import inspect_again
 from abplatform.cli.options import json_option, print_json, workspace_option
 from abplatform.cli.reviewing import approve, reject
 from abplatform.cli.withdraw import withdraw
@@ -167,5 +168,5 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-for verb in (approve, reject, withdraw):
+for verb in (approve, reject, withdraw, inspect_again):
     creatives.add_command(verb)

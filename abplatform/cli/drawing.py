@@ -91,6 +91,8 @@ class DrawCreatives:
         wanted: tuple[str, Variant, str] | None,
         span: tuple[int, int],
     ) -> Generation:
+        from abplatform.cli.inspecting import reinspect
+        from generators.brand import read_brands
         from generators.generate import generate_creatives
 
         before, total = span
@@ -108,6 +110,7 @@ class DrawCreatives:
         key, variant, week = wanted
         scorer, models = _scorer(brief, key, variant)
         makers = find_makers(brief.workspace.settings.generators)
+        reinspect(brief.workspace)
         return generate_creatives(
             products,
             generator="caig",
@@ -121,6 +124,7 @@ class DrawCreatives:
             least_win=makers.least_win,
             checkpoints=models,
             withdrawn=withdrawn,
+            brands=read_brands(brief.workspace.catalog),
             processes=self.processes,
             advance=lambda done, _: brief.advance(before + done, total),
         )

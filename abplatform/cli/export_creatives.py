@@ -172,6 +172,7 @@ def _draw_each(wanted: list[_Wanted], renderer: Renderer) -> Iterable[tuple[str,
 
 
 def _draw_one(wanted: _Wanted) -> tuple[str, _Files]:
+    from generators.brand import read_brands
     from generators.renditions import make_renditions
 
     booking, product, lineage, renderer = wanted
@@ -182,6 +183,7 @@ def _draw_one(wanted: _Wanted) -> tuple[str, _Files]:
         booking.channel,
         channel_name=booking.channel_name,
         renderers=[renderer],
+        brands=read_brands(booking.workspace.catalog),
     )
     return lineage.creative_id, made
 

@@ -82,6 +82,7 @@ SHEET, PAGE = "creatives.png", "creatives.html"
     help="A reward model, such as champion or a folder: what it predicts to lose to the baseline "
     "is not drawn, but for a tenth of the slots.",
 )
+@click.option("--country", default=None, help="Where they will be shown: brand kits for it hold.")
 @click.option(
     "--processes",
     type=click.IntRange(1, 64),
@@ -101,6 +102,7 @@ def generate(
     renderer: str | None,
     prompt_model: str | None,
     checkpoint: str | None,
+    country: str | None,
     processes: int | None,
     folder: Path | None,
     as_json: bool,
@@ -112,10 +114,12 @@ def generate(
         renderer=renderer or place.settings.renderer,
         prompt_model=prompt_model or place.settings.prompt_model,
     )
+    from generators.brand import read_brands
     from generators.generate import generate_creatives
     from generators.intake import read_products
 
     makers = find_makers(settings)
+    brands = read_brands(place.products if place.products.is_dir() else place.products.parent)
     if checkpoint is not None and generator == "caig":
         scorer, models = load_scorer(checkpoint, place.checkpoints)
         makers = replace(makers, scorer=scorer, checkpoints=models)
@@ -138,6 +142,8 @@ def generate(
                 least_win=makers.least_win,
                 checkpoints=makers.checkpoints,
                 withdrawn=place.withdrawn,
+                brands=brands,
+                country=country,
                 processes=processes or min(2, os.cpu_count() or 1),
                 advance=advance,
             )

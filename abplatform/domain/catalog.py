@@ -174,6 +174,8 @@ class Lineage:
         prompt_model: Name and version of what wrote the scene; None for a baseline.
         screening: ``predicted_win``, the chance to win over the baseline that a reward model
             predicted, and ``screened``, whether that decided; empty where no model was asked.
+        brand: ``brand``, ``country`` and ``sha256`` of the brand's kit that it was dressed by;
+            empty where there was none.
     """
 
     creative_id: str
@@ -193,3 +195,4 @@ class Lineage:
     perceptual_hash: str | None = None
     prompt_model: str | None = None
     screening: Mapping[str, object] = field(default_factory=dict)
+    brand: Mapping[str, str] = field(default_factory=dict)

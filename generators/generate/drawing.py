@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from abplatform.creatives import perceptual_hash, save_master
 from abplatform.domain.catalog import Lineage
+from generators.brand import dress
 from generators.generate.screening import NOT_PROMISING
 from generators.generate.slots import CreativeRefused, Slot
 from generators.inspector import Inspection, inspect
@@ -30,6 +31,8 @@ ATTEMPTS: Final = 3
 """How often a slot whose picture the inspector refuses is drawn anew."""
 WITHDRAWN: Final = "withdrawn"
 """Why a slot stays empty whose pictures people withdrew."""
+BRAND_SCENES: Final = "brand:scenes"
+"""Why a slot may stay empty for which no scene was found that the brand allows."""
 WORTH_A_POOL = 12
 """Pictures from which a second process pays for its start."""
 
@@ -73,6 +76,9 @@ class _Try:
         """Keep a picture, or remember why not."""
         slot, scene = self.slot, _scenes(self.slot)[self.attempt]
         inspection = inspect(rendered, slot.product)
+        if scene is not None:
+            dressed = dress(rendered, slot.kit)
+            rendered, inspection = dressed.rendered, _with_rules(inspection, dressed.broken)
         look = perceptual_hash(rendered.pixels)
         # a baseline is kept with its faults noted: without it there is nothing to compare with
         if slot.withdrawn.refuses_look(slot.product_id, look):
@@ -88,7 +94,16 @@ class _Try:
     def end(self) -> Result:
         """Return what came of it."""
         reasons = (NOT_PROMISING,) if self.slot.unpromising else self.reasons
+        if not self.attempt and self.slot.kit.restricts_scenes:
+            reasons = (*reasons, BRAND_SCENES)
         return self.result or self.slot.refuse(reasons, self.scores)
+
+
+def _with_rules(inspection: Inspection, broken: tuple[str, ...]) -> Inspection:
+    """Add the brand's rules that a picture could not hold to what the inspector found."""
+    if not broken:
+        return inspection
+    return replace(inspection, usable=False, reasons=(*inspection.reasons, *broken))
 
 
 def draw_all(
@@ -198,6 +213,7 @@ def _lineage(
         week=slot.week,
         prompt_model=slot.writer,
         screening=_screening(slot, attempt),
+        brand={} if scene is None else slot.kit.facts,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from abplatform.creatives import NOTHING_WITHDRAWN, Withdrawn, read_lineage
 from abplatform.domain.catalog import Lineage
+from generators.brand import NO_BRAND, NO_BRANDS, Brands
 from generators.generate.drawing import ATTEMPTS, WITHDRAWN, Result, Task, draw_all
 from generators.generate.ledger import Ledger, read_refused
 from generators.generate.screening import LEAST_WIN, Scorer, Screen, is_screened
@@ -63,6 +64,8 @@ def generate_creatives(
     least_win: float = LEAST_WIN,
     checkpoints: Mapping[str, str] | None = None,
     withdrawn: Withdrawn = NOTHING_WITHDRAWN,
+    brands: Brands = NO_BRANDS,
+    country: str | None = None,
     processes: int = 1,
     advance: Callable[[int, int], None] | None = None,
 ) -> Generation:
@@ -82,6 +85,8 @@ def generate_creatives(
         least_win: The predicted chance to win from which a scene is drawn, 0 … 1.
         checkpoints: Role to sha256 of further models that take part, such as the scorer's.
         withdrawn: What must not be drawn again, nor anything that looks like it.
+        brands: What brands ask of their products' generated creatives.
+        country: Where they will be shown, so that the brand's kit for it holds.
         processes: How many processes draw; a pool is started only when it pays.
         advance: Told how many slots are done, and of how many.
 
@@ -96,7 +101,10 @@ def generate_creatives(
         maker = _Maker(generator, drawing, writing, models)
     count = 1 if generator == "baseline" else per_product
     slots = [
-        maker.slot(product, number, week=week, seed=seed, withdrawn=withdrawn)
+        replace(
+            maker.slot(product, number, week=week, seed=seed, withdrawn=withdrawn),
+            kit=brands.kit(product.product, country) if generator == "caig" else NO_BRAND,
+        )
         for product in ready
         for number in range(count)
     ]

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from abplatform.creatives import NOTHING_WITHDRAWN, Withdrawn
 from abplatform.domain.catalog import Lineage
+from generators.brand import NO_BRAND, BrandKit
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Renderer
 from generators.scene import Scene
@@ -62,6 +63,7 @@ class Slot:
         wins: The scenes' predicted chances to win over the baseline; empty without a scorer.
         screened: Whether those chances decided what is drawn.
         unpromising: Whether they left nothing to draw.
+        kit: What the product's brand asks for.
     """
 
     product: ReadyProduct
@@ -77,6 +79,7 @@ class Slot:
     wins: tuple[float, ...] = ()
     screened: bool = False
     unpromising: bool = False
+    kit: BrandKit = NO_BRAND
 
     @property
     def product_id(self) -> str:
@@ -92,6 +95,7 @@ class Slot:
             self.renderer.name,
             seed,
             tuple(sorted(self.checkpoints.items())),
+            self.kit.sha256,
         )
 
     def digest(self, *rules: object) -> str:
@@ -100,8 +104,10 @@ class Slot:
         return blake2b(told.encode(), digest_size=16).hexdigest()
 
     def refuses(self, scene: Scene | None) -> bool:
-        """Tell whether what it would draw is withdrawn before it is drawn."""
+        """Tell whether what it would draw is withdrawn, or not what the brand allows."""
         words = {} if scene is None else scene.to_words()
+        if scene is not None and self.kit.refuses_scene(scene) is not None:
+            return True
         return self.withdrawn.refuses_drawing(self.product_id, words, self.checkpoints.values())
 
     def refuse(
@@ -121,6 +127,7 @@ def key_of(lineage: Lineage) -> Key:
         lineage.renderer,
         lineage.seed,
         tuple(sorted(lineage.checkpoints.items())),
+        lineage.brand.get("sha256", ""),
     )
 
 
