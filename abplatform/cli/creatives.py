@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from abplatform.traffic.registry import Review, Withdrawal
 
 __all__ = ["brief_of", "creatives"]
+
+
+_SCENE_CHARACTERS = 46
+"""What a table shows of a scene: where it is and what is behind; the rest is in --json."""
 
 
 @click.group()
@@ -163,7 +168,8 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     table = Table("creative", "product", "source", "state", "scene", box=box.SIMPLE)
     for row in rows:
         state = row["state"] + (f": {row['reason']}" if row["reason"] else "")
-        cells = (row["creative_id"][:12], row["product_id"], row["source"], state, row["prompt"])
+        scene = shorten(row["prompt"], _SCENE_CHARACTERS, placeholder=" …")
+        cells = (row["creative_id"][:12], row["product_id"], row["source"], state, scene)
         table.add_row(*map(Text, cells))
     Console().print(table)
 

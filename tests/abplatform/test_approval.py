@@ -244,3 +244,11 @@ def test_bad_approval_is_named(approval, complaint):
     with pytest.raises(SpecError, match=complaint) as caught:
         parse_experiment(YAML.format(approval=approval), path=Path("lamps.yaml"))
     assert caught.value.line == 2
+
+
+def test_a_baseline_is_approved_until_somebody_says_no():
+    """The state of the shop's own picture is what decisions make of it."""
+    plain = made("a", "baseline")
+    assert approval_state(plain, [], HERE)[0] is ApprovalState.APPROVED
+    no = Review("a", "rejected", MONDAY, "t", reason="legal")
+    assert approval_state(plain, [no], HERE)[0] is ApprovalState.REJECTED
