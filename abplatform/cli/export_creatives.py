@@ -269,9 +269,10 @@ def _name_in_archive(creative_id: str, path: Path) -> str:
 def _rows(
     booking: _Booking, files: Mapping[str, _Files], links: Mapping[Ad, tuple[str, str]]
 ) -> Iterable[dict[str, Any]]:
+    texts = _texts(booking)
     for ad in booking.ads:
         token, link = links[ad]
-        text = booking.lineages[ad.creative_id].text or ""
+        text = texts[ad]
         for path in files[ad.creative_id].values():
             width, height = _size_of(path)  # a heavy picture may have come out smaller
             yield {
@@ -283,7 +284,7 @@ def _rows(
                 "product_id": ad.product_id,
                 "category": ad.category,
                 "creative_id": ad.creative_id,
-                "text": text if len(text) <= booking.channel.text_length else "",
+                "text": text,
                 "file": _name_in_archive(ad.creative_id, path),
                 "width": width,
                 "height": height,
@@ -297,3 +298,21 @@ def _size_of(path: Path) -> tuple[int, int]:
 
     with Image.open(path) as picture:
         return picture.size
+
+
+def _texts(booking: _Booking) -> dict[Ad, str]:
+    """Return each ad's best text that is true today and short enough, else nothing."""
+    from abplatform.creatives import read_catalogue
+    from abplatform.creatives.texts import read_texts, usable_texts
+
+    workspace, longest = booking.workspace, booking.channel.text_length
+    known = read_texts(workspace.creatives)
+    products = {one.product_id: one for one in read_catalogue(workspace.catalog).products}
+    found = {}
+    for ad in booking.ads:
+        mine = known.get(ad.creative_id, ())
+        now = workspace.clock()
+        usable = usable_texts(mine, products[ad.product_id], now, longest=longest)
+        own = booking.lineages[ad.creative_id].text or ""
+        found[ad] = usable[0].text if usable else own if len(own) <= longest else ""
+    return found

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import click
 from abplatform.cli.creatives import brief_of
 from abplatform.cli.makers import find_makers, load_scorer
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.text_writing import keep_texts
 from abplatform.errors import CatalogueError, WorkspaceError
 from abplatform.settings import Generators
 from abplatform.workspace import open_workspace
@@ -89,6 +91,20 @@ SHEET, PAGE = "creatives.png", "creatives.html"
     default=None,
     help="How many processes draw; default two, where there are two cores.",
 )
+@click.option(
+    "--texts",
+    type=click.IntRange(0, 32),
+    default=0,
+    show_default=True,
+    help="Ad texts for each creative set, at most.",
+)
+@click.option(
+    "--text-model",
+    default="embedded",
+    show_default=True,
+    help="What writes texts: embedded, smollm2, or a language model's folder or hub id.",
+)
+@click.option("--segment", default=None, help="Whom the texts are for, in free words.")
 @workspace_option
 @json_option
 def generate(
@@ -104,6 +120,9 @@ def generate(
     checkpoint: str | None,
     country: str | None,
     processes: int | None,
+    texts: int,
+    text_model: str,
+    segment: str | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -150,6 +169,21 @@ def generate(
             for kind in kinds
         ]
         answer = _summary(intake, runs, place)
+        if texts:
+            with progress("Writing texts") as tell:
+                answer["texts"] = keep_texts(
+                    place.root,
+                    [ready.product for ready in intake.ready],
+                    [lineage for run in runs for lineage in run.lineages],
+                    count=texts,
+                    seed=seed,
+                    now=datetime.now(UTC),
+                    brands=brands,
+                    country=country,
+                    model=text_model,
+                    segment=segment,
+                    advance=tell,
+                )
     if as_json:
         print_json(answer)
     else:
@@ -250,6 +284,8 @@ def _tell(answer: dict[str, Any]) -> None:
         click.echo(f"refused  {slot['product_id']}, creative {slot['slot'] + 1}: {reasons}")
     if answer["refused_creatives"]:
         click.echo("         the products' baselines stand in for these")
+    if "texts" in answer:
+        click.echo(f"texts          {answer['texts']} new")
     click.echo(f"masters        {answer['root']}")
     click.echo(f"contact sheet  {answer['contact_sheet']}")
     click.echo(f"contact page   {answer['contact_page']}")

@@ -1,0 +1,1 @@
+"""Ad texts: short, on the product, and no fact that its brief does not hold."""

@@ -1,0 +1,170 @@
+"""Language models that write texts, and the sampling that keeps each one within its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
+
+from abplatform.errors import CheckpointError
+from generators.ad_text.guard import Guard
+from generators.carried import CARRIED, carried_file, how_to_install
+from generators.checkpoint_files import find_checkpoint
+from generators.weights import embedded
+
+__all__ = ["TextModel", "open_text_model"]
+
+TOP_P: Final = 0.95
+_CONSIDERED: Final = 20
+"""Tokens that are tried at each step; what is left out has next to no probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    """A causal language model.
+
+    Args:
+        name: For the lineage of texts.
+        checkpoints: Role to sha256.
+        model: In evaluation mode.
+        tokenizer: Its tokenizer.
+        chats: Whether it answers instructions, so that prompts become a user's turn.
+    """
+
+    name: str
+    checkpoints: Mapping[str, str]
+    model: Any
+    tokenizer: Any
+    chats: bool = False
+
+    @torch.no_grad()
+    def write(self, prompt: str, guard: Guard, *, count: int, seed: int) -> list[str]:
+        """Sample texts (top_p 0.95) that break no rule on the way.
+
+        Args:
+            prompt: What to write about; data, whatever it says.
+            guard: What may not be said.
+            count: How many.
+            seed: Of the sampling.
+        """
+        ids = torch.tensor([self._ids(prompt)])
+        rules = _WithinRules(guard, self.tokenizer, start=ids.shape[1])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            written = self.model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                top_p=TOP_P,
+                top_k=0,
+                num_return_sequences=count,
+                max_new_tokens=guard.max_length,
+                logits_processor=LogitsProcessorList([rules]),
+                pad_token_id=self.tokenizer.eos_token_id,
+            )
+        texts = self.tokenizer.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
+        return [_tidy(text) for text in texts]
+
+    def _ids(self, prompt: str) -> list[int]:
+        # split_special_tokens: a token's name inside data stays letters
+        if not self.chats:
+            return list(self.tokenizer(prompt, split_special_tokens=True)["input_ids"])
+        asked = f"Write one short advertising line, at most ten words. No quotes.\n{prompt}"
+        turn = [{"role": "user", "content": "\x00"}]
+        frame = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        before, after = frame.split("\x00")
+        return [
+            *self.tokenizer(before)["input_ids"],
+            *self.tokenizer(asked, split_special_tokens=True)["input_ids"],
+            *self.tokenizer(after)["input_ids"],
+        ]
+
+
+def open_text_model(named: str = "embedded") -> TextModel:
+    """Open a language model.
+
+    Args:
+        named: ``embedded``, ``smollm2`` (carried by a package), a folder, or a hub id;
+            ``@<sha256>`` at its end pins the bytes.
+
+    Raises:
+        CheckpointError: It is missing or refused.
+    """
+    if named == "smollm2":
+        return _open_carried("smollm2-135m-instruct")
+    where = (
+        embedded("ad_text") if named == "embedded" else find_checkpoint(named, kind="text model")
+    )
+    try:
+        safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(where.folder, **safe)
+        model = AutoModelForCausalLM.from_pretrained(
+            where.folder, use_safetensors=True, dtype=torch.float32, **safe
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"no language model can be read here: {str(error).splitlines()[0]}",
+            path=where.folder,
+            remedy="name a folder of a causal language model with its tokenizer",
+        ) from error
+    kind = str(model.config.model_type)
+    chats = getattr(tokenizer, "chat_template", None) is not None
+    return TextModel(
+        f"{kind}/1", {"ad_text": where.sha256}, model.train(mode=False), tokenizer, chats
+    )
+
+
+def _open_carried(carried: str) -> TextModel:
+    path = carried_file(carried)
+    if path is None:
+        raise CheckpointError(f"{carried} is not installed", remedy=how_to_install(carried))
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    )
+    checkpoints = {"ad_text": CARRIED[carried].sha256}
+    return TextModel(f"{carried}/1", checkpoints, model.train(mode=False), tokenizer, chats=True)
+
+
+class _WithinRules(LogitsProcessor):
+    """Leaves only tokens after which a text can still become a good one, or end."""
+
+    def __init__(self, guard: Guard, tokenizer: Any, *, start: int) -> None:
+        self._guard = guard
+        self._tokenizer = tokenizer
+        self._start = start
+        self._end = int(tokenizer.eos_token_id)
+        self._special = frozenset(tokenizer.all_special_ids)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores in which all other tokens are impossible."""
+        allowed = torch.full_like(scores, -torch.inf)
+        likely = scores.topk(min(_CONSIDERED, scores.shape[1]), dim=-1).indices
+        for row, said in enumerate(input_ids[:, self._start :].tolist()):
+            good = self._good(said, likely[row].tolist())
+            allowed[row, good] = scores[row, good]
+        return allowed
+
+    def _good(self, said: list[int], likely: Sequence[int]) -> list[int]:
+        if self._end in said:
+            return [self._end]
+        going = [token for token in likely if token not in self._special]
+        texts = self._tokenizer.batch_decode([[*said, token] for token in going])
+        good = [
+            token
+            for token, text in zip(going, texts, strict=True)
+            if "\n" not in text.strip() and self._guard.may_go_on(text)
+        ]
+        text = _tidy(self._tokenizer.decode(said))
+        if text and not self._guard.faults(text) and "\ufffd" not in text:
+            return [*good, self._end]
+        return good or [self._end]
+
+
+def _tidy(text: str) -> str:
+    """Return a written text without quotes around it and gaps at its ends."""
+    return " ".join(text.split()).strip(" \"'“”「」*")
