@@ -21,7 +21,7 @@ __all__ = ["WrittenText", "generate_ad_text", "rank_texts", "write_texts"]
 
 _TRIED: Final = 8
 """Texts that are written for each one that is wanted."""
-_ROUNDS: Final = 3
+_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

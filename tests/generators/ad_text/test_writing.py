@@ -118,9 +118,11 @@ def test_brands_and_scorers_have_the_last_word(model):
 def test_a_text_is_rewritten_in_other_words(model):
     """Rewriting keeps the product and does not give the text back."""
     old = "Daily mug. At home at once."
-    for one in write_texts(MUG, count=3, rng=np.random.default_rng(2), rewrite=old):
+    texts = write_texts(MUG, count=3, rng=np.random.default_rng(2), rewrite=old)
+    assert texts
+    for one in texts:
         assert one.text != old
-        assert "mug" in one.text.lower()
+        assert one.scores["on_product"] > 0
 
 
 @pytest.mark.slow
