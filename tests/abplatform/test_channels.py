@@ -13,6 +13,7 @@ from PIL import Image
 
 from abplatform.cli.main import main
 from abplatform.creatives import read_lineage
+from abplatform.creatives.texts import AdText, append_texts
 from abplatform.errors import CatalogueError, RegistryError
 from abplatform.settings import Channel
 from abplatform.traffic.ads import Ad, read_token, token_of
@@ -160,6 +161,20 @@ def test_only_what_is_approved_there_is_booked(abp, shop, tmp_path):
         }
     assert booked["CN"] == {(mine[0], "2026-11-27T00:00:00+00:00")}
     assert {name for name, _ in booked["US"]} == {shop[0]["creative_id"]}, "the baseline stands in"
+
+
+def test_texts_reach_the_sheet_while_they_are_true(abp, shop, tmp_path):
+    """Written texts stand in the sheet, and one that quotes a former price does not."""
+    creative = next(row["creative_id"] for row in shop if row["source"] == "baseline")
+    made = [
+        AdText(creative, shop[0]["product_id"], text, "en", "m/1", quotes)
+        for text, quotes in (("Only 1 USD!", {"price": "1 USD"}), ("x" * 51, {}), ("Soft.", {}))
+    ]
+    append_texts(tmp_path / "data/creatives", made)
+    assert abp("export", "creatives", "banners", "--channel", "feed")[0] == 0
+    rows, _ = read_archive(tmp_path / "banners-feed.zip")
+    assert {row["text"] for row in rows if row["creative_id"] == creative} == {"Soft."}
+    assert {row["text"] for row in rows if row["creative_id"] != creative} == {""}
 
 
 def test_what_cannot_be_booked_is_refused(abp, shop, tmp_path):
