@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -54,6 +55,14 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb to the module under ``abplatform.cli`` that defines it and its line in ``abp --help``."""
 
 
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+}
+"""What keeps model libraries from talking between our own lines; whoever sets these is heard."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its verbs by name and imports a verb's module when it is called."""
 
@@ -80,6 +89,8 @@ def abp() -> None:
 
 def main() -> None:
     """Run ``abp``; exit 0 when all is well, 1 when it failed, 2 when the call was wrong."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         abp.main(standalone_mode=True)
     except AbplatformError as error:
