@@ -1,0 +1,86 @@
+"""``make weights``: train the small models that come with the wheel anew.
+
+Every model has a function here that trains it into a folder; what it needs of several packages
+meets here. Training is seeded, keeps its state in a work folder and goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import click
+
+from abplatform.cli.options import Advance, progress
+
+__all__ = ["MODELS", "weights"]
+
+Train = Callable[[Path, Path, Advance], None]
+"""Trains one model: into which folder, with states in which other, telling how far it is."""
+
+
+def _diffusion(out: Path, work: Path, advance: Advance) -> None:
+    from generators.renderers.diffusion.train import train_diffusion
+
+    train_diffusion(out, work=work, advance=advance)
+
+
+def _scene_classifier(out: Path, work: Path, advance: Advance) -> None:
+    from generators.families import FAMILIES
+    from generators.renderers.diffusion.classifier import save_classifier, train_classifier
+    from generators.renderers.diffusion.train import Recipe, learning_pictures
+
+    # the same pictures as the diffusion model's, so they lie in its work folder
+    pictures = learning_pictures(Recipe(), work=work.with_name("diffusion"))
+    save_classifier(train_classifier(pictures, tuple(FAMILIES), advance=advance), out)
+
+
+def _prompt_model(out: Path, work: Path, advance: Advance) -> None:
+    from generators.prompt_model.embedding import learn_prompt_model
+
+    work.mkdir(parents=True, exist_ok=True)
+    learn_prompt_model(out, rest=work, advance=advance)
+
+
+MODELS: Mapping[str, Train] = MappingProxyType(
+    {
+        "diffusion": _diffusion,
+        "scene_classifier": _scene_classifier,
+        "prompt_model": _prompt_model,
+    }
+)
+"""Folder below ``generators/weights`` to what trains it, in this order."""
+
+
+@click.command()
+@click.argument("model", type=click.Choice([*MODELS, "all"]), default="all")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the weights; every model gets one below it.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("weights-work"),
+    show_default=True,
+    help="Folder for pictures and states; training goes on from what is there.",
+)
+def weights(model: str, out: Path, work: Path) -> None:
+    """Train the embedded MODEL (or all of them) and list their hashes in OUT/manifest.json."""
+    import torch
+
+    from generators.weights import write_weights_manifest
+
+    torch.set_num_threads(1)  # the same sums in the same order on every machine
+    for name in MODELS if model == "all" else (model,):
+        with progress(f"training {name}") as advance:
+            MODELS[name](out / name, work / name, advance)
+    for name, sha256 in write_weights_manifest(out).items():
+        click.echo(f"{name}  {sha256}")
+
+
+if __name__ == "__main__":
+    weights()

@@ -1,0 +1,1 @@
+"""A latent diffusion model paints the scene around the product."""
