@@ -33,7 +33,8 @@ def _scene_classifier(out: Path, work: Path, advance: Advance) -> None:
 
     # the same pictures as the diffusion model's, so they lie in its work folder
     pictures = learning_pictures(Recipe(), work=work.with_name("diffusion"))
-    save_classifier(train_classifier(pictures, tuple(FAMILIES), advance=advance), out)
+    learned = pictures.first(5600)  # it is judged by the rest
+    save_classifier(train_classifier(learned, tuple(FAMILIES), advance=advance), out)
 
 
 def _prompt_model(out: Path, work: Path, advance: Advance) -> None:

@@ -63,7 +63,7 @@ def train_classifier(
     pictures: LearningPictures,
     families: tuple[str, ...],
     *,
-    epochs: int = 12,
+    epochs: int = 8,
     seed: int = 11,
     advance: Callable[[int, int], None] | None = None,
 ) -> SceneClassifier:

@@ -45,6 +45,12 @@ class LearningPictures:
         """Return the scenes behind the texts."""
         return tuple(scene_from_text(text) for text in self.texts)
 
+    def first(self, count: int) -> LearningPictures:
+        """Return the first of them."""
+        return LearningPictures(
+            self.pixels[:count], self.alphas[:count], self.texts[:count], self.families[:count]
+        )
+
 
 def draw_pictures(
     count: int,
