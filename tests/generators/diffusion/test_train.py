@@ -29,7 +29,7 @@ def read_losses(state):
 
 @pytest.mark.slow
 def test_training_that_was_killed_comes_out_as_if_it_had_not_been(tmp_path, ready):
-    """Killed in both of its parts, it loses no step and repeats none: every loss is the same but for rounding."""
+    """Killed in both parts, it loses no step and repeats none: losses are alike to rounding."""
     torch.set_num_threads(1)
     train_diffusion(tmp_path / "whole", work=tmp_path / "one", recipe=SHORT)
     for step in (1, 4):
