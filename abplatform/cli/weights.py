@@ -44,11 +44,18 @@ def _prompt_model(out: Path, work: Path, advance: Advance) -> None:
     learn_prompt_model(out, rest=work, advance=advance)
 
 
+def _ad_text(out: Path, work: Path, advance: Advance) -> None:  # noqa: ARG001 - it takes minutes
+    from generators.ad_text.embedding import learn_ad_text
+
+    learn_ad_text(out, advance=advance)
+
+
 MODELS: Mapping[str, Train] = MappingProxyType(
     {
         "diffusion": _diffusion,
         "scene_classifier": _scene_classifier,
         "prompt_model": _prompt_model,
+        "ad_text": _ad_text,
     }
 )
 """Folder below ``generators/weights`` to what trains it, in this order."""

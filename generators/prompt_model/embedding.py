@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from generators.drawn import draw_catalogue
 from generators.families import FAMILIES
@@ -21,6 +22,9 @@ HELD_OUT = ("palm shade", "citrus kitchen", "city night", "silk", "autumn table"
 """Families that it never sees nor proposes: what it reads of them, it can put together itself."""
 
 LEARNED = tuple(name for name in FAMILIES if name not in HELD_OUT)
+
+SEEDS = MappingProxyType({"products": 5, "scenes": 11, "words": 1, "weights": 1, "samples": 3})
+"""Where each part of the embedded model's chance comes from; a run's own seed is added to all."""
 
 PRODUCTS = 145
 SCENES = 4600
@@ -40,7 +44,7 @@ def learn_prompt_model(
 
     Args:
         out: The folder to write.
-        seed: Everything comes from it.
+        seed: Everything comes from it; 0 is the embedded model's.
         config: How long and how fast; the embedded model's if None.
         rest: A folder for resting points, so that a run that breaks off can go on.
         advance: Told how many steps are done, and of how many.
@@ -48,12 +52,13 @@ def learn_prompt_model(
     Returns:
         The mean loss of every hundred steps, in nats a token.
     """
-    config = replace(config or PretrainConfig(), seed=seed)
-    products = read_drawn(PRODUCTS, seed=seed)
-    shelf = draw_scenes(products, SCENES, families=LEARNED, seed=seed)
+    seeds = {part: number + seed for part, number in SEEDS.items()}
+    config = replace(config or PretrainConfig(), seed=seeds["samples"])
+    products = read_drawn(PRODUCTS, seed=seeds["products"])
+    shelf = draw_scenes(products, SCENES, families=LEARNED, seed=seeds["scenes"])
     samples = Samples(products, shelf, families=LEARNED)
-    tokenizer = build_tokenizer(corpus(samples, _TEXTS, seed=seed), words=WORDS)
-    model = build_model(tokenizer, seed=seed)
+    tokenizer = build_tokenizer(corpus(samples, _TEXTS, seed=seeds["words"]), words=WORDS)
+    model = build_model(tokenizer, seed=seeds["weights"])
     point = None if rest is None else rest / f"prompt_model-{seed}.pt"
     losses = pretrain(model, tokenizer, samples, config, rest=point, advance=advance)
     save_model(out, model, build_processor(tokenizer))
