@@ -9,9 +9,10 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from abplatform.domain.catalog import Placement
-from generators.arrays import Pixels, Plane, to_bytes
+from generators.arrays import Pixels, Plane, ramp, to_bytes
 from generators.intake import ReadyProduct
 from generators.scene import Scene
 
@@ -37,6 +38,12 @@ NO_CHECKPOINTS: Mapping[str, str] = MappingProxyType({})
 """Of a renderer in which no model takes part."""
 
 LARGEST_ENLARGEMENT = 2.0
+_ENLARGED = 1.2
+"""Scale from which a cut-out's outline is smoothed before it is enlarged."""
+_SOLID = 250
+"""Alpha from which a pixel counts as opaque."""
+_RIM = 2.3
+"""Width of the rim, in pixels of the photograph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Renderer(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, as the lineage keeps it: ``studio/1``."""
+        """Name and version, as the lineage keeps it: ``studio/2``."""
 
     @property
     def checkpoints(self) -> Mapping[str, str]:
@@ -156,7 +163,13 @@ def open_window(size: Size, *, base: float = 0.5) -> Window:
 
 
 def fit(
-    cutout: Pixels, *, box: tuple[float, float], centre: float, base: float, size: int
+    cutout: Pixels,
+    *,
+    box: tuple[float, float],
+    centre: float,
+    base: float,
+    size: int,
+    clean: bool = False,
 ) -> tuple[Pixels, Placement]:
     """Resample a cut-out into a box that stands on a line.
 
@@ -166,6 +179,8 @@ def fit(
         centre: x of the box's middle as a share of the picture.
         base: y of the product's lowest point as a share of the picture.
         size: Width and height of the picture in pixels.
+        clean: Rid the rim of a cut-out that is enlarged of its old background; on the
+            baseline's light sweep it does not show.
 
     Returns:
         The resampled cut-out and its placement, wholly inside the picture.
@@ -173,15 +188,37 @@ def fit(
     height, width = cutout.shape[:2]
     scale = min(box[0] * size / width, box[1] * size / height, LARGEST_ENLARGEMENT * size / 512)
     new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+    if clean and scale > _ENLARGED:
+        cutout = _clean_edge(cutout)
     # Pillow weighs colours by alpha while it resamples, so no colour bleeds in from outside
     image = Image.fromarray(cutout).resize((new_width, new_height), Image.Resampling.LANCZOS)
     pixels = np.array(image)
     alpha = pixels[..., 3]
-    alpha[alpha >= 250] = 255
+    alpha[alpha >= _SOLID] = 255
     alpha[alpha <= 4] = 0
     x = min(max(round(centre * size - new_width / 2), 0), size - new_width)
     y = min(max(round(base * size - new_height), 0), size - new_height)
     return pixels, Placement(x, y, new_width, new_height)
+
+
+def _clean_edge(cutout: Pixels) -> Pixels:
+    """Smooth the outline of a small cut-out, and rid its rim of the old background's colour.
+
+    Enlarged, the steps of its outline and a rim one pixel wide would be plain to see. Only the rim
+    changes: its colours come from the nearest pixel inside, up to two pixels away.
+    """
+    padded = np.pad(cutout, ((2, 2), (2, 2), (0, 0)))
+    alpha = padded[..., 3]
+    inside = ndimage.binary_erosion(alpha >= _SOLID, np.ones((3, 3), dtype=bool))
+    if not inside.any():
+        return cutout
+    far, nearest = ndimage.distance_transform_edt(~inside, return_indices=True)
+    rim = (far > 0) & (far <= _RIM)
+    result = padded.copy()
+    result[rim, :3] = padded[nearest[0][rim], nearest[1][rim], :3]
+    soft = ndimage.gaussian_filter(alpha.astype(np.float32) / 255.0, 0.8)
+    result[..., 3] = to_bytes(np.where(far > 0, ramp(0.35, 0.95, soft), soft > 0))
+    return np.asarray(result[2:-2, 2:-2])
 
 
 def compose(background: Plane, cutout: Pixels, placement: Placement) -> Rendered:

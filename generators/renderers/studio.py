@@ -51,7 +51,7 @@ _SHADE = np.array([0.30, 0.28, 0.32], dtype=np.float32)
 class Studio(Renderer):
     """Draws scenes by hand-made rules; needs no model."""
 
-    name = "studio/1"
+    name = "studio/2"
     checkpoints = NO_CHECKPOINTS
     batch = 1
 
@@ -115,11 +115,11 @@ def place_product(cutout: Pixels, stage: Stage, window: Window) -> tuple[Pixels,
         box = window.room(0.62, 0.66, above=0.9)
         tall = min(1.0, cutout.shape[0] / cutout.shape[1])
         base = 0.5 + min(0.31, 0.47 * box[1]) * tall + 0.02
-        return fit(cutout, box=box, centre=0.5, base=base, size=stage.size)
+        return fit(cutout, box=box, centre=0.5, base=base, size=stage.size, clean=True)
     raised = stage.scene.props in {"podium", "steps"}
     most = (0.52, 0.54) if raised else (0.62, 0.62)
     box = window.room(*most, above=stage.base)
-    return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size)
+    return fit(cutout, box=box, centre=0.5, base=stage.base, size=stage.size, clean=True)
 
 
 def light_set(backdrop: Plane, stage: Stage, rng: np.random.Generator) -> Plane:

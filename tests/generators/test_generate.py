@@ -59,7 +59,7 @@ def test_lineage_leads_from_photograph_to_pixels(drawn, ready):
         assert lineage.week == "2026-W48"
         if lineage.source == "generated":
             assert scene_from_text(lineage.prompt).to_words() == lineage.scene
-            assert lineage.renderer == "studio/1"
+            assert lineage.renderer == Studio().name
         else:
             assert (lineage.prompt, lineage.scene) == ("", {})
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abplatform.domain.catalog import Placement
 from abplatform.errors import CatalogueError
 from generators.families import FAMILIES
 from generators.intake import ReadyProduct, read_products
@@ -12,6 +13,8 @@ from generators.propose import propose_scenes
 from generators.renderers.baseline import Baseline
 from generators.renderers.find import find_renderer
 from generators.renderers.placing import Order
+from generators.renderers.shadows import reflect
+from generators.renderers.stage import LIGHTS
 from generators.renderers.studio import Studio
 from generators.scene import VOCABULARY, Scene
 
@@ -124,6 +127,61 @@ def test_any_shape_of_picture_shows_the_whole_product(size, scene, ready):
             assert place.x + place.width <= 0.92 * width
             assert place.y >= 0.08 * height
             assert place.y + place.height <= 0.92 * height
+
+
+@pytest.mark.parametrize("light", VOCABULARY["light"])
+def test_shadows_fall_away_from_the_light(light, ready):
+    """What a post darkens lies away from the light, and on both sides alike under a spot.
+
+    The same scene around a product too small to cast much takes out whatever else is dark.
+    """
+    post, crumb = (
+        ReadyProduct(ready[0].product, np.full((tall, wide, 4), 255, np.uint8), "0" * 64)
+        for tall, wide in ((300, 110), (8, 8))
+    )
+    scene = Scene(surface="concrete", palette="white", light=light)
+    with_post, without = (
+        Studio().render(product, scene, seed=2, size=(256, 256)) for product in (post, crumb)
+    )
+    darker = (without.pixels.astype(float) - with_post.pixels).mean(axis=2)
+    place = with_post.placement
+    left, right = darker[:, : place.x].sum(), darker[:, place.x + place.width :].sum()
+    assert left + right > 5000
+    assert (right - left) / (right + left) == pytest.approx(-LIGHTS[light].side, abs=0.35)
+
+
+def test_round_products_mirror_about_where_they_touch(ready):
+    """A ball's mirror image grows wider with depth; a box's is as wide as the box."""
+    y, x = np.mgrid[-1:1:200j, -1:1:200j]
+    ball = np.full((200, 200, 4), (230, 20, 20, 0), np.uint8)
+    ball[..., 3] = 255 * (x**2 + y**2 < 1)
+    box = np.full((200, 200, 4), (230, 20, 20, 255), np.uint8)
+    wide = []
+    for cutout in (ball, box):
+        picture = np.zeros((400, 400, 3), np.float32)
+        mirrored = reflect(picture, cutout, Placement(100, 100, 200, 200), strength=1, softness=0)
+        rows = mirrored[..., 0] > 0.02
+        wide.append((rows[303].sum(), rows[340].sum()))
+    assert wide[0][0] < 0.6 * wide[0][1]
+    assert wide[1] == (200, 200)
+
+
+def test_enlarged_cutouts_lose_the_rim_of_their_old_background(ready):
+    """A white rim around a small red disc is gone in the picture, and its middle is untouched."""
+    y, x = np.mgrid[-1:1:90j, -1:1:90j]
+    far = np.hypot(x, y)
+    cutout = np.zeros((90, 90, 4), np.uint8)
+    cutout[..., :3] = np.where((far > 0.975)[..., None], 255, (200, 30, 30))
+    cutout[..., 3] = 255 * (far < 1)
+    product = ReadyProduct(ready[0].product, cutout, "0" * 64)
+    scene = Scene(backdrop="dark studio", surface="slate", light="spot", palette="ink")
+    rendered = Studio().render(product, scene, seed=1, size=(512, 512))
+    assert_sacred(rendered)
+    seen = rendered.cutout[rendered.cutout[..., 3] > 60]
+    assert (seen[:, 1] > 120).mean() < 0.002
+    middle = rendered.cutout[40:-40, 40:-40]
+    assert len(middle)
+    assert (middle == (200, 30, 30, 255)).all()
 
 
 def test_a_renderer_draws_many_as_it_draws_one(ready):
