@@ -60,6 +60,7 @@ soak: $(VENV)/.installed-test packages-test  ## Repeat every test that kills or 
 pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the report under docs/ from a fresh demo
 	$(BIN)/abp demo --out demo
 	$(BIN)/python docs/take_pictures.py demo
+	$(BIN)/python docs/draw_scenes.py
 	mkdir -p docs/demo && cp demo/report.html docs/demo/report.html
 
 reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts, docs/tables.md from its declaration

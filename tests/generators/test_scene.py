@@ -1,5 +1,6 @@
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -104,3 +105,12 @@ def test_prose_has_every_word_of_the_vocabulary():
     other = [cue for words in ALSO.values() for cues in words.values() for cue in cues.split("|")]
     assert len(set(said)) == len(said)
     assert len(set(other)) == len(other)
+
+
+def test_the_page_names_every_word_and_family():
+    """docs/scenes.md holds the whole vocabulary and all families."""
+    page = (Path(__file__).parents[2] / "docs/scenes.md").read_text(encoding="utf-8")
+    told = " ".join(page.split())
+    for part, words in VOCABULARY.items():
+        assert f"| {part} | {', '.join(words)} |" in page
+    assert ", ".join(FAMILIES) in told
