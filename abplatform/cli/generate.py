@@ -257,6 +257,7 @@ def _summary(intake: Intake, runs: Sequence[Generation], place: _Place) -> dict[
     ]
     return {
         "products": len(products),
+        "masks": {ready.product.product_id: ready.mask for ready in intake.ready},
         "drawn": sum(run.drawn for run in runs),
         "reused": sum(run.reused for run in runs),
         "creatives": [brief_of(lineage) for lineage in lineages],
@@ -276,6 +277,9 @@ def _tell(answer: dict[str, Any]) -> None:
         f"{made['baseline']} baseline, {made['generated']} generated "
         f"({answer['drawn']} drawn now, {answer['reused']} were there)."
     )
+    masks = Counter(answer["masks"].values())
+    told = ", ".join(f"{number} by {mask}" for mask, number in masks.most_common())
+    click.echo(f"cut out        {told}")
     for refusal in answer["refused_products"]:
         line = f":{refusal['line']}" if refusal["line"] else ""
         click.echo(f"refused  {refusal['path']}{line}: {refusal['detail']}")

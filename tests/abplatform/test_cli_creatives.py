@@ -41,6 +41,7 @@ def test_generate_needs_no_workspace(abp, products, tmp_path):
     code, out, err = abp("generate", "--products", products, "--out", "ads", "--per-product", 1)
     assert (code, err) == (0, "")
     assert "4 creatives for 2 products: 2 baseline, 2 generated (4 drawn now" in out
+    assert "cut out        2 by alpha" in out
     assert (tmp_path / "ads/creatives.png").is_file()
     assert (tmp_path / "ads/creatives.html").is_file()
     assert len(read_lineage(tmp_path / "ads")) == 4
@@ -62,6 +63,7 @@ def test_generate_as_json_names_the_refused(abp, products):
     )
     first, second = (json.loads(abp(*words)[1]) for _ in range(2))
     assert (first["products"], first["drawn"], first["reused"]) == (2, 2, 0)
+    assert set(first["masks"].values()) == {"alpha"}
     assert [(row["reason"], row["line"]) for row in first["refused_products"]] == [
         ("no_category", 4)
     ]
