@@ -9,16 +9,18 @@ a test names that point in ``ABPLATFORM_FAULT``.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 __all__ = [
     "FAULT",
     "append_durably",
+    "append_rows",
     "free_bytes",
     "make_folder",
     "reach",
@@ -85,6 +87,33 @@ def append_durably(path: Path, chunks: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
     if is_new:
         sync_folder(path.parent)
+
+
+def append_rows(path: Path, choose: Callable[[bytes], Iterable[bytes]]) -> int:
+    """Append rows to a file of lines and sync it; several processes may do so at once.
+
+    A row that a kill cut off is taken out first: nobody was told that it had been written.
+
+    Args:
+        path: The file; it and its folder are made when they are missing.
+        choose: Returns the new rows, without line ends, given the bytes of those that are there.
+
+    Returns:
+        How many rows were new.
+    """
+    make_folder(path.parent)
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            file.truncate(whole)
+        fresh = list(choose(data[:whole]))
+        file.write(b"".join(row + b"\n" for row in fresh))
+        file.flush()
+        os.fsync(file.fileno())
+    return len(fresh)
 
 
 def make_folder(folder: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -13,6 +11,7 @@ from typing import Final
 import msgspec
 
 from abplatform.domain.catalog import Lineage
+from abplatform.durable import append_rows
 from abplatform.errors import CatalogueError
 
 __all__ = ["LINEAGE_FILE", "append_lineage", "read_lineage"]
@@ -32,23 +31,17 @@ def append_lineage(root: Path, rows: Iterable[Lineage]) -> int:
     Returns:
         How many rows were new.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / LINEAGE_FILE).open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            file.truncate(whole)  # a write that was cut off: nobody was told it had happened
-        known = set(_decode(text[:whole], root / LINEAGE_FILE))
+    path = root / LINEAGE_FILE
+
+    def choose(there: bytes) -> Iterator[bytes]:
+        known = set(_decode(there, path))
         fresh = {
             row.creative_id: row for row in reversed(list(rows)) if row.creative_id not in known
         }
         for row in reversed(fresh.values()):
-            file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return len(fresh)
+            yield json.dumps(asdict(row), ensure_ascii=False).encode()
+
+    return append_rows(path, choose)
 
 
 def read_lineage(root: Path) -> dict[str, Lineage]:

@@ -6,8 +6,6 @@ text has expired, and so it has after its ``valid_until``.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +15,7 @@ from typing import Final
 import msgspec
 
 from abplatform.domain.catalog import Product
+from abplatform.durable import append_rows
 from abplatform.errors import CatalogueError
 
 __all__ = ["TEXTS_FILE", "AdText", "append_texts", "price_text", "read_texts", "usable_texts"]
@@ -59,21 +58,14 @@ def append_texts(root: Path, texts: Iterable[AdText]) -> int:
     Returns:
         How many were new.
     """
-    root.mkdir(parents=True, exist_ok=True)
     path = root / TEXTS_FILE
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        data = file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            file.truncate(whole)  # a write that was cut off: nobody was told it had happened
-        known = {(one.creative_id, one.text): one for one in _decode(data[:whole], path)}
+
+    def choose(there: bytes) -> list[bytes]:
+        known = {(one.creative_id, one.text): one for one in _decode(there, path)}
         fresh = [one for one in texts if known.get((one.creative_id, one.text)) != one]
-        file.write(b"".join(msgspec.json.encode(one) + b"\n" for one in fresh))
-        file.flush()
-        os.fsync(file.fileno())
-    return len(fresh)
+        return list(map(msgspec.json.encode, fresh))
+
+    return append_rows(path, choose)
 
 
 def read_texts(root: Path) -> dict[str, tuple[AdText, ...]]:

@@ -7,8 +7,6 @@ be made anew from the landing alone.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from abplatform.durable import make_folder
+from abplatform.durable import append_rows
 from abplatform.errors import IngestError
 from abplatform.logs.landing import MappingText
 from abplatform.logs.mapping import parse_mapping
@@ -65,19 +63,10 @@ def record_ads(workspace: Workspace, ads: Iterable[AdId]) -> int:
         IngestError: An id means another ad already, or two; then none is kept.
     """
     path = workspace.landing / _FILE
-    make_folder(path.parent)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            file.truncate(whole)  # a write that was cut off: nobody was told it had happened
-        fresh = _check(_decode(text[:whole], path), ads, path)
-        file.write(b"".join(msgspec.json.encode(ad) + b"\n" for ad in fresh))
-        file.flush()
-        os.fsync(file.fileno())
-    return len(fresh)
+    return append_rows(
+        path,
+        lambda there: map(msgspec.json.encode, _check(_decode(there, path), ads, path)),
+    )
 
 
 def _check(known: dict[tuple[str, str], AdId], ads: Iterable[AdId], path: Path) -> list[AdId]:

@@ -6,8 +6,6 @@ A slot for which nothing usable came is not tried again by the same inspector: i
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +15,7 @@ from msgspec import Struct
 
 from abplatform.creatives import append_lineage
 from abplatform.domain.catalog import Lineage
+from abplatform.durable import append_rows
 from generators.generate.slots import CreativeRefused, Slot
 
 __all__ = ["REFUSED_FILE", "Ledger", "Rejected", "read_refused"]
@@ -102,18 +101,6 @@ class Ledger:
         if self._lineages:
             append_lineage(self._root, self._lineages)
         if self._refused:
-            _append(self._root / REFUSED_FILE, self._refused)
+            rows = list(map(msgspec.json.encode, self._refused))
+            append_rows(self._root / REFUSED_FILE, lambda _: rows)
         self._lineages, self._refused = [], []
-
-
-def _append(path: Path, rows: list[Rejected]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        size = file.seek(0, os.SEEK_END)
-        # a line that was cut off must not swallow the next one
-        file.seek(max(0, size - 1))
-        torn = size > 0 and file.read(1) != b"\n"
-        file.write(b"\n" * torn + b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-        file.flush()
-        os.fsync(file.fileno())
