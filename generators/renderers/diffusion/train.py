@@ -57,7 +57,6 @@ class Recipe:
             since what is kept is an average of its weights.
         seed: Decides pictures, weights, order and noise.
         keep_every: Steps between two states on disk.
-        half: Multiply in bfloat16, faster; without it a stopped training repeats to the bit.
     """
 
     pictures: int = 6000
@@ -69,7 +68,6 @@ class Recipe:
     fall: int = 2400
     seed: int = 1
     keep_every: int = 250
-    half: bool = True
 
 
 def train_diffusion(
@@ -130,7 +128,7 @@ def train_autoencoder(
     while schedule.step < recipe.autoencoder_steps:
         rng = np.random.default_rng([recipe.seed, 1, schedule.step])
         light = _to_light(pictures.pixels[rng.integers(len(pictures.pixels), size=_SMALL_BATCH)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
+        with torch.autocast("cpu", torch.bfloat16):
             latents = vae.encode(light).latents
             noise = 0.05 * _noise(latents.shape, rng)
             again = vae.decode(latents + noise).sample.float()
@@ -221,8 +219,7 @@ def _train_denoiser(
         noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
         target = share.sqrt() * noise - (1 - share).sqrt() * clean
         edges = lessons.edges[chosen][:, None].expand(-1, 3, -1, -1).float() / 255.0
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
-            guess = _predict(networks, noisy, times, tokens, edges).float()
+        guess = _predict(networks, noisy, times, tokens, edges)
         snr = share / (1 - share)
         weight = snr.clamp(max=5.0) / (snr + 1) + 0.1
         loss = (weight * lessons.weights[chosen] * (guess - target) ** 2).mean()
@@ -234,16 +231,17 @@ def _train_denoiser(
 def _predict(
     networks: Networks, noisy: Tensor, times: Tensor, tokens: Tensor, edges: Tensor
 ) -> Tensor:
-    words = networks.text_encoder(tokens).last_hidden_state
-    down, middle = networks.controlnet(noisy, times, words, edges, return_dict=False)
-    guess: Tensor = networks.unet(
-        noisy,
-        times,
-        words,
-        down_block_additional_residuals=down,
-        mid_block_additional_residual=middle,
-    ).sample
-    return guess
+    with torch.autocast("cpu", torch.bfloat16):
+        words = networks.text_encoder(tokens).last_hidden_state
+        down, middle = networks.controlnet(noisy, times, words, edges, return_dict=False)
+        guess: Tensor = networks.unet(
+            noisy,
+            times,
+            words,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
+        ).sample
+    return guess.float()
 
 
 def _caption(scene: Scene, rng: np.random.Generator) -> str:
