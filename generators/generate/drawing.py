@@ -46,18 +46,27 @@ class Task:
     Args:
         slots: In order of their numbers, each with its scenes.
         places: Where each one's result belongs.
+        shown: Perceptual hashes of the product's generated creatives that are there already.
     """
 
     slots: tuple[Slot, ...]
     places: tuple[int, ...]
+    shown: tuple[str, ...] = ()
+
+    def tries(self) -> Iterator[_Try]:
+        """Return the slots on their way; each sees what those before it brought."""
+        looks = set(self.shown)
+        for slot, place in zip(self.slots, self.places, strict=True):
+            yield _Try(slot, place, looks)
 
 
 @dataclass(slots=True)
 class _Try:
-    """A slot on its way through its attempts."""
+    """A slot on its way through its attempts; ``shown`` is what its product's slots share."""
 
     slot: Slot
     place: int
+    shown: set[str]
     attempt: int = 0
     reasons: tuple[str, ...] = (WITHDRAWN,)
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -75,7 +84,7 @@ class _Try:
     def take(self, rendered: Rendered, root: Path) -> None:
         """Keep a picture, or remember why not."""
         slot, scene = self.slot, _scenes(self.slot)[self.attempt]
-        inspection = inspect(rendered, slot.product)
+        inspection = inspect(rendered, slot.product, shown=() if scene is None else self.shown)
         if scene is not None:
             dressed = dress(rendered, slot.kit)
             rendered, inspection = dressed.rendered, _with_rules(inspection, dressed.broken)
@@ -87,6 +96,7 @@ class _Try:
             keys = save_master(root, rendered.pixels, rendered.cutout)
             row = _lineage(slot, self.attempt, keys, rendered, inspection)
             self.result = replace(row, perceptual_hash=look)
+            self.shown.add(look)
         else:
             self.reasons, self.scores = inspection.reasons, inspection.scores
         self.attempt += 1
@@ -125,22 +135,21 @@ def draw_all(
         yield from _draw_together(list(tasks), root, batch)
     elif processes <= 1 or count < WORTH_A_POOL:
         for task in tasks:
-            for slot, place in zip(task.slots, task.places, strict=True):
-                yield place, _draw(slot, root)
+            yield from _draw_task(task, root)
     else:
         yield from _draw_in_processes(tasks, root, processes)
 
 
-def _draw(slot: Slot, root: Path) -> Result:
-    one = _Try(slot, 0)
-    while (order := one.order) is not None:
-        rendered = slot.renderer.render(order.product, order.scene, seed=order.seed)
-        one.take(rendered, root)
-    return one.end()
+def _draw_task(task: Task, root: Path) -> Iterator[tuple[int, Result]]:
+    for one in task.tries():
+        while (order := one.order) is not None:
+            renderer = one.slot.renderer
+            one.take(renderer.render(order.product, order.scene, seed=order.seed), root)
+        yield one.place, one.end()
 
 
-def _draw_task(task: Task, root: Path) -> list[tuple[int, Result]]:
-    return [(place, _draw(slot, root)) for slot, place in zip(task.slots, task.places, strict=True)]
+def _draw_whole_task(task: Task, root: Path) -> list[tuple[int, Result]]:
+    return list(_draw_task(task, root))
 
 
 def _draw_in_processes(
@@ -148,7 +157,7 @@ def _draw_in_processes(
 ) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=leave_with_parent) as pool:
-        for future in [pool.submit(_draw_task, task, root) for task in tasks]:
+        for future in [pool.submit(_draw_whole_task, task, root) for task in tasks]:
             yield from future.result()
 
 
@@ -167,9 +176,8 @@ def leave_with_parent() -> None:
 
 def _draw_together(tasks: Sequence[Task], root: Path, batch: int) -> Iterator[tuple[int, Result]]:
     """Draw every product's first slot, then every product's second one, and so on."""
-    waves = zip_longest(*(zip(task.slots, task.places, strict=True) for task in tasks))
-    for wave in waves:
-        tries = [_Try(slot, place) for slot, place in filter(None, wave)]
+    for wave in zip_longest(*(task.tries() for task in tasks)):
+        tries = list(filter(None, wave))
         while tries:
             asked = [(one, order) for one in tries if (order := one.order) is not None]
             for start in range(0, len(asked), batch):

@@ -22,7 +22,7 @@ from generators.generate.slots import (
     key_of,
     slot_seeds,
 )
-from generators.inspector import INSPECTOR
+from generators.inspector import NEAR_DUPLICATE, inspector_name
 from generators.intake import ReadyProduct
 from generators.propose import FamilyScenes, PromptModel, propose_scenes
 from generators.renderers.baseline import Baseline
@@ -109,10 +109,10 @@ def generate_creatives(
         for number in range(count)
     ]
     screen = None if scorer is None else Screen(scorer, least=least_win)
-    rules = (INSPECTOR, None if screen is None else screen.least)
+    rules = (inspector_name(), None if screen is None else screen.least)
     found = _find(slots, root, withdrawn, rules)
     reused = len(found)
-    tasks = _plan(slots, found, maker.writer, screen)
+    tasks = _plan(slots, found, maker.writer, screen, _looks(root, withdrawn))
     if advance is not None:
         advance(reused, len(slots))
     drawn = 0
@@ -179,7 +179,9 @@ class _Maker:
 
 def _memory(slot: Slot, result: Result, rules: tuple[object, ...]) -> str | None:
     """Under which key an empty slot is remembered; None: what emptied it may change."""
-    if isinstance(result, CreativeRefused) and WITHDRAWN not in result.reasons:
+    if isinstance(result, CreativeRefused) and not {WITHDRAWN, NEAR_DUPLICATE} & set(
+        result.reasons
+    ):
         return slot.digest(*rules)
     return None
 
@@ -201,11 +203,21 @@ def _find(
     return found
 
 
+def _looks(root: Path, withdrawn: Withdrawn) -> dict[str, tuple[str, ...]]:
+    """Product id to how its generated creatives look, those of earlier weeks too."""
+    looks: dict[str, tuple[str, ...]] = {}
+    for row in read_lineage(root).values():
+        if row.source == "generated" and row.perceptual_hash and not withdrawn.refuses(row):
+            looks[row.product_id] = (*looks.get(row.product_id, ()), row.perceptual_hash)
+    return looks
+
+
 def _plan(
     slots: Sequence[Slot],
     found: Mapping[int, Result],
     writer: PromptModel | None,
     screen: Screen | None,
+    looks: Mapping[str, tuple[str, ...]],
 ) -> Iterator[Task]:
     """Choose the scenes of every slot; a product's pictures do not repeat each other.
 
@@ -216,12 +228,12 @@ def _plan(
     for place, slot in enumerate(slots):
         of_product.setdefault(slot.product_id, []).append(place)
     there = frozenset(found)
-    for places in of_product.values():
+    for product_id, places in of_product.items():
         missing = [place for place in places if place not in there]
         if not missing:
             continue
         if writer is None:
-            yield Task(tuple(slots[place] for place in missing), tuple(missing))
+            yield Task(tuple(slots[place] for place in missing), tuple(missing))  # baselines
             continue
         taken: list[Scene] = []
         planned = []
@@ -234,7 +246,7 @@ def _plan(
                     planned.append(slot)
             if first is not None:
                 taken.append(first)
-        yield Task(tuple(planned), tuple(missing))
+        yield Task(tuple(planned), tuple(missing), looks.get(product_id, ()))
 
 
 def _first_scene(slot: Slot, result: Result | None) -> Scene | None:

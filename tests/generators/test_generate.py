@@ -159,14 +159,14 @@ def test_a_tenth_of_the_slots_is_not_screened(ready):
 
 def test_a_slot_that_stayed_empty_is_not_tried_again(ready, tmp_path, monkeypatch):
     """A refusal is remembered under the inspector that spoke it, and under no other one."""
-    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_: REFUSED)
+    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_, **__: REFUSED)
     first = draw(ready[:1], tmp_path)
     again = draw(ready[:1], tmp_path)
     assert again.refused == first.refused
     assert (first.drawn, first.reused, again.reused) == (0, 0, 1)
     monkeypatch.undo()
     assert not draw(ready[:1], tmp_path).lineages
-    monkeypatch.setattr("generators.generate.run.INSPECTOR", "inspector/next")
+    monkeypatch.setattr("generators.generate.run.inspector_name", lambda: "inspector/next")
     assert len(draw(ready[:1], tmp_path).lineages) == 1
 
 
@@ -174,11 +174,11 @@ def test_a_run_cut_short_after_refusals_goes_on(ready, tmp_path, monkeypatch):
     """Where first attempts were refused, the rest is planned as if nothing had broken off."""
     counts = {}
 
-    def inspect_strictly(rendered, product):
+    def inspect_strictly(rendered, product, **told):
         name = product.product.product_id
         counts[name] = counts.get(name, 0) + 1
         strict = int(rendered.pixels.sum()) % 2
-        return REFUSED if strict else inspect(rendered, product)
+        return REFUSED if strict else inspect(rendered, product, **told)
 
     monkeypatch.setattr("generators.generate.drawing.inspect", inspect_strictly)
     whole = draw(ready[:2], tmp_path / "whole", per_product=4)
@@ -215,7 +215,7 @@ def test_pictures_drawn_together_are_those_drawn_alone(drawn, ready, tmp_path):
 
 def test_what_the_inspector_refuses_is_reported(ready, tmp_path, monkeypatch):
     """A slot without a usable picture stays empty with its reasons; a baseline is kept marked."""
-    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_: REFUSED)
+    monkeypatch.setattr("generators.generate.drawing.inspect", lambda *_, **__: REFUSED)
     run = draw(ready[:1], tmp_path)
     assert not run.lineages
     assert [(slot.slot, slot.reasons) for slot in run.refused] == [(0, ("product_drowns",))]
