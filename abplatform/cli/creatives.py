@@ -12,6 +12,7 @@ import click
 
 from abplatform.cli.inspecting import inspect_again
 from abplatform.cli.options import json_option, print_json, workspace_option
+from abplatform.cli.rejections import learn
 from abplatform.cli.reviewing import approve, reject
 from abplatform.cli.withdraw import withdraw
 from abplatform.workspace import open_workspace
@@ -174,5 +175,5 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-for verb in (approve, reject, withdraw, inspect_again):
+for verb in (approve, reject, withdraw, inspect_again, learn):
     creatives.add_command(verb)

@@ -109,7 +109,7 @@ class DrawCreatives:
             )
         key, variant, week = wanted
         scorer, models = _scorer(brief, key, variant)
-        makers = find_makers(brief.workspace.settings.generators)
+        makers = find_makers(brief.workspace.settings.generators, brief.workspace.checkpoints)
         reinspect(brief.workspace)
         return generate_creatives(
             products,
@@ -125,6 +125,7 @@ class DrawCreatives:
             checkpoints=models,
             withdrawn=withdrawn,
             brands=read_brands(brief.workspace.catalog),
+            taste=makers.taste,
             processes=self.processes,
             advance=lambda done, _: brief.advance(before + done, total),
         )

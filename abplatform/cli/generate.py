@@ -137,7 +137,7 @@ def generate(
     from generators.generate import generate_creatives
     from generators.intake import read_products
 
-    makers = find_makers(settings)
+    makers = find_makers(settings, place.checkpoints)
     brands = read_brands(place.products if place.products.is_dir() else place.products.parent)
     if checkpoint is not None and generator == "caig":
         scorer, models = load_scorer(checkpoint, place.checkpoints)
@@ -163,6 +163,7 @@ def generate(
                 withdrawn=place.withdrawn,
                 brands=brands,
                 country=country,
+                taste=makers.taste,
                 processes=processes or min(2, os.cpu_count() or 1),
                 advance=advance,
             )

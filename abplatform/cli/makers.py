@@ -13,6 +13,7 @@ from abplatform.settings import Generators
 
 if TYPE_CHECKING:
     from generators.generate import Scorer
+    from generators.inspector.taste import Taste
     from generators.propose import PromptModel
     from generators.renderers.placing import Renderer
 
@@ -32,6 +33,7 @@ class Makers:
         scorer: Predicts whether it wins; None: nothing is screened.
         checkpoints: ``reward`` to the scorer's sha256.
         least_win: The predicted chance to win from which it is drawn, 0 … 1.
+        taste: What people rejected before; None: nothing was learned.
     """
 
     renderer: Renderer
@@ -39,13 +41,15 @@ class Makers:
     scorer: Scorer | None = None
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     least_win: float = 0.5
+    taste: Taste | None = None
 
 
-def find_makers(settings: Generators) -> Makers:
+def find_makers(settings: Generators, root: Path | None = None) -> Makers:
     """Return what abp.yaml names; nothing is screened.
 
     Args:
         settings: Its table ``generators``, perhaps changed by the command line.
+        root: The workspace's checkpoints; None outside of one.
 
     Raises:
         CatalogueError: No renderer is called so.
@@ -57,7 +61,18 @@ def find_makers(settings: Generators) -> Makers:
         find_renderer(settings.renderer),
         find_writer(settings.prompt_model),
         least_win=settings.least_win,
+        taste=None if root is None else _load_taste(root),
     )
+
+
+def _load_taste(root: Path) -> Taste | None:
+    from generators.inspector.taste import KIND as INSPECTOR
+    from generators.inspector.taste import open_taste
+
+    champion = checkpoints.aliases(root).get(INSPECTOR, {}).get(checkpoints.CHAMPION)
+    if champion is None:
+        return None
+    return open_taste(checkpoints.load_checkpoint(root, champion, kind=INSPECTOR))
 
 
 def find_writer(words: str) -> PromptModel:

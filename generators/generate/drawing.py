@@ -84,10 +84,12 @@ class _Try:
     def take(self, rendered: Rendered, root: Path) -> None:
         """Keep a picture, or remember why not."""
         slot, scene = self.slot, _scenes(self.slot)[self.attempt]
-        inspection = inspect(rendered, slot.product, shown=() if scene is None else self.shown)
-        if scene is not None:
+        if scene is None:
+            inspection = inspect(rendered, slot.product)
+        else:
+            found = inspect(rendered, slot.product, shown=self.shown, taste=slot.taste)
             dressed = dress(rendered, slot.kit)
-            rendered, inspection = dressed.rendered, _with_rules(inspection, dressed.broken)
+            rendered, inspection = dressed.rendered, _with_rules(found, dressed.broken)
         look = perceptual_hash(rendered.pixels)
         # a baseline is kept with its faults noted: without it there is nothing to compare with
         if slot.withdrawn.refuses_look(slot.product_id, look):

@@ -23,6 +23,7 @@ from generators.generate.slots import (
     slot_seeds,
 )
 from generators.inspector import NEAR_DUPLICATE, inspector_name
+from generators.inspector.taste import Taste
 from generators.intake import ReadyProduct
 from generators.propose import FamilyScenes, PromptModel, propose_scenes
 from generators.renderers.baseline import Baseline
@@ -66,6 +67,7 @@ def generate_creatives(
     withdrawn: Withdrawn = NOTHING_WITHDRAWN,
     brands: Brands = NO_BRANDS,
     country: str | None = None,
+    taste: Taste | None = None,
     processes: int = 1,
     advance: Callable[[int, int], None] | None = None,
 ) -> Generation:
@@ -87,6 +89,7 @@ def generate_creatives(
         withdrawn: What must not be drawn again, nor anything that looks like it.
         brands: What brands ask of their products' generated creatives.
         country: Where they will be shown, so that the brand's kit for it holds.
+        taste: What people rejected before: what looks like it is drawn anew.
         processes: How many processes draw; a pool is started only when it pays.
         advance: Told how many slots are done, and of how many.
 
@@ -104,12 +107,17 @@ def generate_creatives(
         replace(
             maker.slot(product, number, week=week, seed=seed, withdrawn=withdrawn),
             kit=brands.kit(product.product, country) if generator == "caig" else NO_BRAND,
+            taste=taste,
         )
         for product in ready
         for number in range(count)
     ]
     screen = None if scorer is None else Screen(scorer, least=least_win)
-    rules = (inspector_name(), None if screen is None else screen.least)
+    rules = (
+        inspector_name(),
+        None if screen is None else screen.least,
+        *(() if taste is None else (taste.sha256,)),
+    )
     found = _find(slots, root, withdrawn, rules)
     reused = len(found)
     tasks = _plan(slots, found, maker.writer, screen, _looks(root, withdrawn))

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from abplatform.creatives import NOTHING_WITHDRAWN, Withdrawn
 from abplatform.domain.catalog import Lineage
 from generators.brand import NO_BRAND, BrandKit
+from generators.inspector.taste import Taste
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Renderer
 from generators.scene import Scene
@@ -64,6 +65,7 @@ class Slot:
         screened: Whether those chances decided what is drawn.
         unpromising: Whether they left nothing to draw.
         kit: What the product's brand asks for.
+        taste: What people rejected before; None: nothing was learned.
     """
 
     product: ReadyProduct
@@ -80,6 +82,7 @@ class Slot:
     screened: bool = False
     unpromising: bool = False
     kit: BrandKit = NO_BRAND
+    taste: Taste | None = None
 
     @property
     def product_id(self) -> str:

@@ -22,6 +22,7 @@ from generators.inspector.outline import (
     margin_share,
     seen_share,
 )
+from generators.inspector.taste import Taste
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Rendered
 
@@ -79,7 +80,11 @@ def inspector_name() -> str:
 
 
 def inspect(
-    rendered: Rendered, product: ReadyProduct, *, shown: Collection[str] = ()
+    rendered: Rendered,
+    product: ReadyProduct,
+    *,
+    shown: Collection[str] = (),
+    taste: Taste | None = None,
 ) -> Inspection:
     """Inspect a rendered creative by its pixels alone.
 
@@ -88,6 +93,7 @@ def inspect(
         product: The product that it advertises; its own cut-out is compared as well, so that
             a picture of something else is refused.
         shown: Perceptual hashes of the product's other pictures, which it must not look like.
+        taste: What people rejected before; None: nothing was learned.
 
     Returns:
         The verdict with every score and reason.
@@ -120,10 +126,12 @@ def inspect(
         NEAR_DUPLICATE: _is_known(rendered, shown),
     }
     reasons = [word for word, true in faults.items() if true]
+    reasons += () if taste is None else taste.refuse(rendered.pixels)
+    usable = not reasons
     match = scores["fit"] >= LEAST_FIT
     if not match:
         reasons.append("background_clashes")
-    return Inspection(not any(faults.values()), match, scores, tuple(reasons))
+    return Inspection(usable, match, scores, tuple(reasons))
 
 
 def _is_known(rendered: Rendered, shown: Collection[str]) -> bool:

@@ -1,6 +1,7 @@
 """``abp analyze, srm, report, pairs`` on a workspace with a landed log."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -17,7 +18,7 @@ from abplatform.logs.facts import ExperimentFacts
 from abplatform.logs.landing import Landing
 from abplatform.logs.store.published import TABLES, read_published
 from abplatform.logs.store.warehouse import Warehouse
-from abplatform.traffic.registry import Registry
+from abplatform.traffic.registry import Registry, Review
 from abplatform.workspace import open_workspace
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
@@ -189,6 +190,19 @@ def test_pairs_are_written_once_however_often_they_are_asked_for(folder, tmp_pat
     out = tmp_path / "mine.parquet"
     assert "wrote 4 pairs of lamps" in call(pairs, "lamps", "--out", out, "-w", folder)
     assert out.exists()
+
+
+def test_what_people_reject_changes_no_pair(folder, tmp_path):
+    """The reward model learns from clicks: pairs are the same whatever reviewers dislike."""
+    shop = shutil.copytree(folder, tmp_path / "shop")
+    call(pairs, "lamps", "--out", tmp_path / "before.parquet", "-w", shop)
+    registry = Registry(open_workspace(shop))
+    for number in range(4):
+        registry.record_review(Review(f"g{number}", "rejected", START, "ada", "ugly"))
+    call(pairs, "lamps", "--out", tmp_path / "after.parquet", "-w", shop)
+    before, after = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("before", "after"))
+    assert after.equals(before)
+    assert set(after["chosen_creative"]) & {f"g{number}" for number in range(4)}
 
 
 def test_analyze_publishes_what_dashboards_read(folder):
