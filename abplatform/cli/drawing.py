@@ -109,7 +109,10 @@ class DrawCreatives:
             )
         key, variant, week = wanted
         scorer, models = _scorer(brief, key, variant)
-        makers = find_makers(brief.workspace.settings.generators, brief.workspace.checkpoints)
+        makers = find_makers(
+            brief.workspace.settings.generators.within(brief.workspace.root),
+            brief.workspace.checkpoints,
+        )
         reinspect(brief.workspace)
         return generate_creatives(
             products,

@@ -143,7 +143,7 @@ def _book(workspace: Workspace, key: str, channel_name: str, country: str | None
 def _draw(booking: _Booking, advance: Advance) -> dict[str, _Files]:
     """Draw what is missing, in order of creatives; several processes where that pays."""
     products = _ready_products(booking)
-    makers = find_makers(booking.workspace.settings.generators)
+    makers = find_makers(booking.workspace.settings.generators.within(booking.workspace.root))
     wanted = [
         (booking, products[ad.product_id], booking.lineages[ad.creative_id], makers.renderer)
         for ad in {ad.creative_id: ad for ad in booking.ads}.values()

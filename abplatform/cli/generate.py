@@ -221,7 +221,7 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
     source = products or workspace.catalog
     known = (
         Registry(workspace).withdrawn(),
-        workspace.settings.generators,
+        workspace.settings.generators.within(workspace.root),
         workspace.checkpoints,
     )
     if out is not None:

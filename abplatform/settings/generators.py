@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from abplatform.yaml_text.quantities import Share
@@ -18,6 +19,7 @@ class Generators:
 
     Args:
         renderer: Draws scenes: ``studio``, ``photos:FOLDER``, ``diffusion`` ….
+            A relative FOLDER is one of the workspace's.
         prompt_model: Writes scenes: ``families``, ``embedded``, or a model's folder or hub id.
         least_win: Where a reward model screens: the predicted chance to win over the product's
             baseline from which a scene is drawn, 0 … 1.
@@ -26,6 +28,13 @@ class Generators:
     renderer: str = "studio"
     prompt_model: str = "families"
     least_win: float = 0.5
+
+    def within(self, root: Path) -> Generators:
+        """Return the same with a relative folder of photographs taken from a workspace's root."""
+        kind, _, folder = self.renderer.partition(":")
+        if kind != "photos" or not folder or folder.startswith("~"):
+            return self
+        return replace(self, renderer=f"photos:{root / folder}")
 
 
 GENERATORS: Final = Table(

@@ -68,8 +68,12 @@ def test_channels_add_to_the_built_in_ones(settings_file):
         "         click_url: 'https://shop.example/{product_id}?a={token}', text_length: 30}\n"
         "  tower: {sizes: [160x600]}\n"
     )
-    settings = open_workspace(settings_file.parent).settings
+    folder = settings_file.parent
+    settings = open_workspace(folder).settings
     assert settings.generators == Generators("photos:rooms", "families", 0.6)
+    assert settings.generators.within(folder).renderer == f"photos:{folder / 'rooms'}"
+    assert Generators("photos:/rooms").within(folder).renderer == "photos:/rooms"
+    assert Generators("diffusion:own").within(folder) == Generators("diffusion:own")
     assert set(settings.channels) == {"feed", "story", "wide", "tower"}
     link = "https://shop.example/{product_id}?a={token}"
     assert settings.channels["feed"] == Channel(((600, 750),), 0.05, 80_000, "webp", 30, link)
