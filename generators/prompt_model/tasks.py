@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from abplatform.domain.catalog import Product
+from abplatform.domain.catalog import Category, Product
 from generators.arrays import Pixels
-from generators.families import FAMILIES, draw_scene
+from generators.families import FAMILIES, TASTES, draw_scene
 from generators.intake import ReadyProduct
 from generators.prompt_model.colours import name_colour
 from generators.prompt_model.pictures import SceneShelf, recolour, show_product
@@ -36,6 +36,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 SMALL = 96
 """Cut-outs are kept at this longest side: what the model sees is smaller."""
+
+
+_DRAWN_NAMES = 0.5
+"""How often a product keeps the name under which it was drawn."""
+_SHELVES = ("accessories", "groceries", "packages", "women", "men", "new", "sale", "household")
+"""Upper categories that say nothing of what suits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +125,17 @@ class Samples:
 
     def _from_information(self, rng: np.random.Generator) -> Sample:
         product, _ = self._product(rng)
-        question = ask("background from information", rng, product=tell_product(product.product))
+        told = _renamed(product.product, rng)
+        question = ask("background from information", rng, product=tell_product(told))
         paper = np.full_like(show_product(product.cutout), 255)
-        answer = self._suited_scene(product.product, rng).to_text()
+        answer = self._suited_scene(told, rng).to_text()
         return Sample("background from information", paper, question, answer)
 
     def _propose(self, rng: np.random.Generator) -> Sample:
         product, _ = self._product(rng)
-        question = ask("propose", rng, product=tell_product(product.product))
-        answer = self._suited_scene(product.product, rng).to_text()
+        told = _renamed(product.product, rng)
+        question = ask("propose", rng, product=tell_product(told))
+        answer = self._suited_scene(told, rng).to_text()
         return Sample("propose", show_product(product.cutout, rng), question, answer)
 
     def _rewrite(self, rng: np.random.Generator) -> Sample:
@@ -145,6 +153,28 @@ class Samples:
 
     def _sample(self, task: str, picture: Pixels, answer: str, rng: np.random.Generator) -> Sample:
         return Sample(task, picture, ask(task, rng), answer)
+
+
+def _renamed(product: Product, rng: np.random.Generator) -> Product:
+    """Call a product something else, half of the time: the drawn catalogue holds few kinds.
+
+    Catalogues name things their own way, so a model has to know what suits a "tees" or a
+    "home/vases", not only the categories that happen to be drawn.
+    """
+    if rng.random() < _DRAWN_NAMES:
+        return product
+    words = [word for kinds, _ in TASTES for word in kinds]
+    word = words[int(rng.integers(len(words)))]
+    plural = word if word.endswith("s") or rng.random() < 0.4 else f"{word}s"
+    upper = (
+        product.category.path.split("/")[0]
+        if rng.random() < 0.3
+        else _SHELVES[int(rng.integers(len(_SHELVES)))]
+    )
+    colour = product.title.rpartition(",")[2].strip()
+    title = f"{colour} {word}" if rng.random() < 0.7 else colour
+    path = plural if rng.random() < 0.2 else f"{upper}/{plural}"
+    return replace(product, title=title, category=Category(path))
 
 
 def kind_of(product: Product) -> str:
