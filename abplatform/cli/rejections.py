@@ -40,7 +40,7 @@ def learn_from_reviews(
         advance: Told how many pictures are looked at, and of how many.
 
     Returns:
-        ``checkpoint`` (null where nothing was learned; then the inspector stays as it was) and
+        ``checkpoint`` (null where nothing was ever learned) and
         ``reasons``: for each, what was learned or why nothing was.
     """
     from generators.inspector.taste import KIND, LOOKS, Dislike, learn_dislike, write_taste
@@ -57,7 +57,8 @@ def learn_from_reviews(
     }
     learned = [one for one in found.values() if isinstance(one, Dislike)]
     sha256 = None
-    if learned:
+    # nothing to dislike any more is learned as well: else the champion would go on refusing
+    if learned or KIND in checkpoints.aliases(workspace.checkpoints):
         with tempfile.TemporaryDirectory() as draft:
             metadata = write_taste(Path(draft), learned)
             saved = checkpoints.save_checkpoint(

@@ -219,12 +219,17 @@ def _lineage(
         seed=slot.seeds[attempt],
         renderer=slot.renderer.name,
         checkpoints=dict(slot.checkpoints),
-        inspector=inspection.to_json(),
+        inspector=_inspected(slot, inspection),
         week=slot.week,
         prompt_model=slot.writer,
         screening=_screening(slot, attempt),
         brand={} if scene is None else slot.kit.facts,
     )
+
+
+def _inspected(slot: Slot, inspection: Inspection) -> dict[str, object]:
+    told = inspection.to_json()
+    return told if slot.taste is None else {**told, "taste": slot.taste.sha256}
 
 
 def _screening(slot: Slot, attempt: int) -> dict[str, object]:

@@ -53,6 +53,8 @@ MOST_LOST: Final = 0.02
 FOLDS: Final = 5
 _GRID = 6
 _SIDE = 96
+FEATURES: Final = 4 * _GRID**2
+"""How many numbers a glance is."""
 _PENALTY = 10.0
 
 
@@ -193,12 +195,18 @@ def open_taste(version: Checkpoint) -> Taste:
     try:
         dislikes = msgspec.json.decode(path.read_bytes(), type=tuple[Dislike, ...])
     except (OSError, msgspec.DecodeError) as error:
-        raise CheckpointError(
-            f"what the inspector learned cannot be read: {error}",
-            path=path,
-            remedy="learn it anew with `abp creatives learn`",
-        ) from error
+        raise _unreadable(path, str(error)) from error
+    if any(len(one.weights) != FEATURES for one in dislikes):
+        raise _unreadable(path, f"its weights are not {FEATURES} for each reason")
     return Taste(version.sha256, dislikes)
+
+
+def _unreadable(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"what the inspector learned cannot be read: {why}",
+        path=path,
+        remedy="learn it anew with `abp creatives learn`",
+    )
 
 
 def write_taste(folder: Path, dislikes: Sequence[Dislike]) -> Mapping[str, object]:

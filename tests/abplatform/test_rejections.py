@@ -5,12 +5,14 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from abplatform import checkpoints
 from abplatform.cli.makers import find_makers
 from abplatform.cli.rejections import learn_from_reviews
 from abplatform.creatives import append_lineage, save_master
 from abplatform.domain.catalog import Lineage
+from abplatform.errors import CheckpointError
 from abplatform.settings import Generators
 from abplatform.traffic.registry import Registry, Review
 from abplatform.workspace import Workspace
@@ -18,6 +20,7 @@ from generators.drawn import draw_catalogue
 from generators.families import FAMILIES, draw_scene
 from generators.generate import generate_creatives
 from generators.inspector import inspect
+from generators.inspector.taste import open_taste, write_taste
 from generators.intake import read_products
 from generators.renderers.studio import Studio
 
@@ -169,8 +172,37 @@ def test_a_later_approval_takes_a_rejection_back(shop):
     """The newest word of a person counts."""
     workspace, rows = shop
     reject(workspace, rows[DISLIKED])
+    learn_from_reviews(workspace)
     registry = Registry(workspace)
     for row in rows[DISLIKED]:
         later = MONDAY + timedelta(hours=1)
         registry.record_review(Review(row.creative_id, "approved", later, "ada"))
-    assert learn_from_reviews(workspace)["checkpoint"] is None
+    assert not learn_from_reviews(workspace)["reasons"]["ugly"]["learned"]
+    assert find_makers(Generators(), workspace.checkpoints).taste.dislikes == ()
+
+
+def test_what_cannot_be_what_was_learned_is_refused(shop, tmp_path):
+    """A checkpoint with too few weights is refused by name, before anything is looked at."""
+    workspace, rows = shop
+    reject(workspace, rows[DISLIKED])
+    learn_from_reviews(workspace)
+    champion = find_makers(Generators(), workspace.checkpoints).taste.dislikes[0]
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    write_taste(folder, [structs.replace(champion, weights=(0.5, 0.5))])
+    moment = {"kind": "inspector", "metadata": {}, "created_at": MONDAY}
+    version = checkpoints.write_manifest(folder, **moment)
+    with pytest.raises(CheckpointError, match="cannot be read: its weights are not 144"):
+        open_taste(version)
+
+
+def test_the_lineage_names_what_the_inspector_had_learned(shop, products, tmp_path):
+    """A creative says which checkpoint let it through, and drawing it again finds it."""
+    workspace, rows = shop
+    reject(workspace, rows[DISLIKED])
+    sha256 = learn_from_reviews(workspace)["checkpoint"]
+    taste = find_makers(Generators(), workspace.checkpoints).taste
+    asked = {"generator": "caig", "seed": 1, "root": tmp_path / "new"}
+    run = generate_creatives(products[:1], taste=taste, **asked)
+    assert [row.inspector["taste"] for row in run.lineages] == [sha256]
+    assert generate_creatives(products[:1], taste=taste, **asked).drawn == 0
