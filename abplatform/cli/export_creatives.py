@@ -7,10 +7,8 @@ import io
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +16,8 @@ import click
 
 from abplatform.cli.makers import find_makers
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
-from abplatform.errors import CatalogueError, RegistryError, WorkspaceError
+from abplatform.cli.rendition_drawing import Files, Wanted, draw_renditions, find_channel
+from abplatform.errors import CatalogueError, RegistryError
 from abplatform.settings import Channel
 from abplatform.traffic.ads import Ad, ads_of, last_moment, token_of
 from abplatform.traffic.approval import Place
@@ -26,13 +25,11 @@ from abplatform.traffic.config import build_config
 from abplatform.traffic.registry import Registry
 from abplatform.traffic.service.tokens import Signer, read_key
 from abplatform.workspace import Workspace, open_workspace
-from abplatform.yaml_text import nearest
 
 if TYPE_CHECKING:
     from abplatform.cli.options import Advance
     from abplatform.domain.catalog import Lineage, Product
     from generators.intake import ReadyProduct
-    from generators.renderers.placing import Renderer
 
 __all__ = ["export_creatives"]
 
@@ -43,9 +40,6 @@ COLUMNS: Final = (
 )
 _MIDNIGHT: Final = (1980, 1, 1, 0, 0, 0)
 """The moment that every file in the archive bears, so that the same ads give the same bytes."""
-_WORTH_A_POOL: Final = 8
-
-_Files = Mapping[tuple[int, int], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +111,7 @@ def export_creatives(
 
 def _book(workspace: Workspace, key: str, channel_name: str, country: str | None) -> _Booking:
     channels = workspace.settings.channels
-    if channel_name not in channels:
-        near = nearest(channel_name, channels)
-        hint = f"did you mean {near!r}? It has" if near else "it has"
-        raise WorkspaceError(
-            f"abp.yaml has no channel {channel_name!r}",
-            path=workspace.root / "abp.yaml",
-            remedy=f"{hint} {', '.join(channels)}",
-        )
+    channel = find_channel(channel_name, channels, workspace.root / "abp.yaml")
     registered = Registry(workspace).find(key)
     config = build_config(workspace)
     place = Place(channel_name, country, workspace.clock())
@@ -136,56 +123,35 @@ def _book(workspace: Workspace, key: str, channel_name: str, country: str | None
         )
     until = registered.started_at + registered.experiment.analysis.max_runtime
     ends = {ad: min(last_moment(config, ad, place) or until, until) for ad in ads}
-    channel = channels[channel_name]
     return _Booking(workspace, channel_name, channel, until, ads, ends, config.creatives)
 
 
-def _draw(booking: _Booking, advance: Advance) -> dict[str, _Files]:
-    """Draw what is missing, in order of creatives; several processes where that pays."""
-    products = _ready_products(booking)
-    makers = find_makers(booking.workspace.settings.generators.within(booking.workspace.root))
+def _draw(booking: _Booking, advance: Advance) -> dict[str, Files]:
+    """Draw what is missing, in order of creatives."""
+    from generators.brand import read_brands
+
+    workspace = booking.workspace
+    products, brands = _ready_products(booking), read_brands(workspace.catalog)
+    renderer = find_makers(workspace.settings.generators.within(workspace.root)).renderer
     wanted = [
-        (booking, products[ad.product_id], booking.lineages[ad.creative_id], makers.renderer)
+        Wanted(
+            workspace.creatives,
+            products[ad.product_id],
+            booking.lineages[ad.creative_id],
+            booking.channel_name,
+            booking.channel,
+            renderer,
+            brands,
+        )
         for ad in {ad.creative_id: ad for ad in booking.ads}.values()
     ]
-    files: dict[str, _Files] = {}
-    for done, (creative_id, made) in enumerate(_draw_each(wanted, makers.renderer), start=1):
-        files[creative_id] = made
-        advance(done, len(wanted))
+    files: dict[str, Files] = {}
+    for one, made in zip(wanted, draw_renditions(wanted), strict=True):
+        if isinstance(made, CatalogueError):
+            raise made
+        files[one.lineage.creative_id] = made
+        advance(len(files), len(wanted))
     return files
-
-
-_Wanted = tuple[_Booking, "ReadyProduct", "Lineage", "Renderer"]
-
-
-def _draw_each(wanted: list[_Wanted], renderer: Renderer) -> Iterable[tuple[str, _Files]]:
-    processes = min(2, os.cpu_count() or 1)
-    if processes == 1 or len(wanted) < _WORTH_A_POOL or renderer.batch > 1:
-        yield from map(_draw_one, wanted)
-        return
-    from generators.generate.drawing import leave_with_parent
-
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=leave_with_parent
-    ) as pool:
-        yield from pool.map(_draw_one, wanted)
-
-
-def _draw_one(wanted: _Wanted) -> tuple[str, _Files]:
-    from generators.brand import read_brands
-    from generators.renditions import make_renditions
-
-    booking, product, lineage, renderer = wanted
-    made = make_renditions(
-        booking.workspace.creatives,
-        product,
-        lineage,
-        booking.channel,
-        channel_name=booking.channel_name,
-        renderers=[renderer],
-        brands=read_brands(booking.workspace.catalog),
-    )
-    return lineage.creative_id, made
 
 
 def _ready_products(booking: _Booking) -> dict[str, ReadyProduct]:
@@ -243,7 +209,7 @@ def _quoted(word: str) -> str:
 def _write_archive(
     target: Path,
     booking: _Booking,
-    files: Mapping[str, _Files],
+    files: Mapping[str, Files],
     links: Mapping[Ad, tuple[str, str]],
 ) -> None:
     rows = list(_rows(booking, files, links))
@@ -267,7 +233,7 @@ def _name_in_archive(creative_id: str, path: Path) -> str:
 
 
 def _rows(
-    booking: _Booking, files: Mapping[str, _Files], links: Mapping[Ad, tuple[str, str]]
+    booking: _Booking, files: Mapping[str, Files], links: Mapping[Ad, tuple[str, str]]
 ) -> Iterable[dict[str, Any]]:
     texts = _texts(booking)
     for ad in booking.ads:
@@ -281,16 +247,21 @@ def _rows(
                 "experiment": ad.experiment,
                 "variant": ad.variant,
                 "channel": ad.channel,
-                "product_id": ad.product_id,
-                "category": ad.category,
+                "product_id": _as_text(ad.product_id),
+                "category": _as_text(ad.category),
                 "creative_id": ad.creative_id,
-                "text": text,
+                "text": _as_text(text),
                 "file": _name_in_archive(ad.creative_id, path),
                 "width": width,
                 "height": height,
                 "click_url": link,
                 "valid_until": booking.ends[ad].isoformat(),
             }
+
+
+def _as_text(cell: str) -> str:
+    """Keep a spreadsheet from taking a cell for a formula (OWASP, CSV Injection)."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _size_of(path: Path) -> tuple[int, int]:

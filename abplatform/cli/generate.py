@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.creatives import brief_of
-from abplatform.cli.makers import find_makers, load_scorer
-from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.makers import Makers, find_makers, load_scorer
+from abplatform.cli.options import Advance, json_option, print_json, progress, workspace_option
+from abplatform.cli.rendition_drawing import Wanted, draw_renditions, find_channel
 from abplatform.cli.text_writing import keep_texts
 from abplatform.errors import CatalogueError, WorkspaceError
-from abplatform.settings import Generators
+from abplatform.settings import Channel, Generators, Settings
 from abplatform.workspace import open_workspace
 
 if TYPE_CHECKING:
     from abplatform.creatives import Withdrawn
+    from generators.brand import Brands
     from generators.generate import Generation, Generator
     from generators.intake import Intake
 
@@ -104,6 +106,12 @@ SHEET, PAGE = "creatives.png", "creatives.html"
     show_default=True,
     help="What writes texts: embedded, smollm2, or a language model's folder or hub id.",
 )
+@click.option(
+    "--channels",
+    default=None,
+    metavar="NAMES",
+    help="Also draw every creative at the sizes of these channels, such as feed,story.",
+)
 @click.option("--segment", default=None, help="Whom the texts are for, in free words.")
 @workspace_option
 @json_option
@@ -123,6 +131,7 @@ def generate(
     texts: int,
     text_model: str,
     segment: str | None,
+    channels: str | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -133,6 +142,8 @@ def generate(
         renderer=renderer or place.settings.renderer,
         prompt_model=prompt_model or place.settings.prompt_model,
     )
+    names = [name.strip() for name in (channels or "").split(",") if name.strip()]
+    booked = {name: find_channel(name, place.channels, place.known_by) for name in names}
     from generators.brand import read_brands
     from generators.generate import generate_creatives
     from generators.intake import read_products
@@ -185,10 +196,52 @@ def generate(
                     segment=segment,
                     advance=tell,
                 )
+        if booked:
+            with progress("Drawing renditions") as step:
+                answer["channels"] = _draw_for(
+                    booked, runs, step, intake=intake, place=place, makers=makers, brands=brands
+                )
     if as_json:
         print_json(answer)
     else:
         _tell(answer)
+
+
+def _draw_for(
+    channels: Mapping[str, Channel],
+    runs: Sequence[Generation],
+    advance: Advance,
+    *,
+    intake: Intake,
+    place: _Place,
+    makers: Makers,
+    brands: Brands,
+) -> dict[str, Any]:
+    """Draw a run's creatives at channels' sizes; one that does not fit is told, and left out."""
+    products = {ready.product.product_id: ready for ready in intake.ready}
+    wanted = [
+        Wanted(
+            place.root,
+            products[lineage.product_id],
+            lineage,
+            name,
+            channel,
+            makers.renderer,
+            brands,
+        )
+        for name, channel in channels.items()
+        for run in runs
+        for lineage in run.lineages
+    ]
+    told: dict[str, Any] = {name: {"pictures": 0, "unfit": []} for name in channels}
+    for done, (one, made) in enumerate(zip(wanted, draw_renditions(wanted), strict=True), start=1):
+        if isinstance(made, CatalogueError):
+            unfit = {"creative_id": one.lineage.creative_id, "why": made.message}
+            told[one.channel_name]["unfit"].append(unfit)
+        else:
+            told[one.channel_name]["pictures"] += len(made)
+        advance(done, len(wanted))
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +255,8 @@ class _Place:
     withdrawn: Withdrawn
     settings: Generators
     checkpoints: Path | None
+    channels: Mapping[str, Channel]
+    known_by: Path | None
 
 
 def _find_place(products: Path | None, out: Path | None, folder: Path | None) -> _Place:
@@ -209,7 +264,8 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
     from abplatform.traffic.registry import Registry
 
     if products is not None and out is not None:
-        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN, Generators(), None)
+        plain = (Generators(), None, Settings().channels, None)
+        return _Place(products, out, out, nullcontext(), NOTHING_WITHDRAWN, *plain)
     try:
         workspace = open_workspace(folder)
     except WorkspaceError as error:
@@ -223,6 +279,8 @@ def _find_place(products: Path | None, out: Path | None, folder: Path | None) ->
         Registry(workspace).withdrawn(),
         workspace.settings.generators.within(workspace.root),
         workspace.checkpoints,
+        workspace.settings.channels,
+        workspace.root / "abp.yaml",
     )
     if out is not None:
         return _Place(source, out, out, nullcontext(), *known)
@@ -291,6 +349,10 @@ def _tell(answer: dict[str, Any]) -> None:
         click.echo("         the products' baselines stand in for these")
     if "texts" in answer:
         click.echo(f"texts          {answer['texts']} new")
+    for name, drawn in answer.get("channels", {}).items():
+        click.echo(f"channel {name:<6} {_count(drawn['pictures'], 'picture')}")
+        for row in drawn["unfit"]:
+            click.echo(f"left out       {row['why']}")
     click.echo(f"masters        {answer['root']}")
     click.echo(f"contact sheet  {answer['contact_sheet']}")
     click.echo(f"contact page   {answer['contact_page']}")

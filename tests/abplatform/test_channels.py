@@ -177,6 +177,43 @@ def test_texts_reach_the_sheet_while_they_are_true(abp, shop, tmp_path):
     assert {row["text"] for row in rows if row["creative_id"] != creative} == {""}
 
 
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x.example")', "+1", "-1 today", "@SUM(A1)"])
+def test_no_cell_of_the_sheet_is_a_formula(abp, shop, tmp_path, text):
+    """A text that a spreadsheet would calculate stands there as text."""
+    creative = next(row["creative_id"] for row in shop if row["source"] == "baseline")
+    append_texts(
+        tmp_path / "data/creatives",
+        [AdText(creative, shop[0]["product_id"], text, "en", "m/1", {})],
+    )
+    assert abp("export", "creatives", "banners", "--channel", "feed")[0] == 0
+    rows, _ = read_archive(tmp_path / "banners-feed.zip")
+    assert f"'{text}" in {row["text"] for row in rows}
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(tuple("=+-@"))]
+
+
+def test_generate_draws_for_channels(abp, shop, tmp_path):
+    """Every creative lies there at the channel's sizes; a rerun keeps them, export uses them."""
+    folder = tmp_path / "data/creatives/renditions"
+    answer = json.loads(abp("generate", "--per-product", 2, "--channels", "feed", "--json")[1])
+    assert answer["channels"] == {"feed": {"pictures": 12, "unfit": []}}
+    files = {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*.jpg"))}
+    assert len(files) == 12
+    said = abp("generate", "--per-product", 2, "--channels", " feed ")[1]
+    assert "channel feed   12 pictures" in said
+    assert abp("export", "creatives", "banners", "--channel", "feed")[0] == 0
+    assert files == {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*.jpg"))}
+
+
+def test_a_channel_that_is_not_there_is_refused_before_anything_is_drawn(abp, tmp_path):
+    """The nearest name is told."""
+    products = draw_catalogue(tmp_path / "catalog", products=1)
+    code, _, err = abp("generate", "--products", products, "--out", "ads", "--channels", "fed")
+    assert code == 1
+    assert "no channel 'fed'" in err
+    assert "feed" in err
+    assert not (tmp_path / "ads").exists()
+
+
 def test_what_cannot_be_booked_is_refused(abp, shop, tmp_path):
     """An unknown channel, a missing address and an experiment that is over are each one error."""
     code, _, err = abp("export", "creatives", "banners", "--channel", "fed")
