@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from abplatform.creatives.texts import price_text
 from abplatform.domain.catalog import Product
 
-__all__ = ["Brief", "brief_of", "free_prompt"]
+__all__ = ["CHINESE", "Brief", "brief_of", "free_prompt"]
 
 _LONGEST_VALUE = 60
 _MARKS = re.compile(r"<\|?[^<>]{0,40}\|?>|[\[\]{}|\r\n]")
-_CHINESE = re.compile("[\u3400-\u9fff]")
+CHINESE = re.compile("[\u3400-\u9fff]")
+"""A Chinese character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Brief:
     @property
     def language(self) -> str:
         """``zh`` where the title has Chinese characters, else ``en``."""
-        return "zh" if _CHINESE.search(self.title) else "en"
+        return "zh" if CHINESE.search(self.title) else "en"
 
     def prompt(self) -> str:
         """Return the prompt that the embedded model has learned; it ends where the text begins."""

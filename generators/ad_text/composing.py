@@ -105,6 +105,21 @@ _ADJECTIVES: Final = (
 )
 _SEGMENTS: Final = ("students", "runners", "parents", "travellers", "early birds", "book lovers")
 _CHINESE_SEGMENTS: Final = ("学生", "妈妈", "上班族", "跑步的人", "孩子", "旅行的人")
+_GENERAL: Final = (
+    "A good choice",
+    "Worth a look",
+    "Made for every day",
+    "Simply good",
+    "Yours to try",
+)
+"""What may be said of anything."""
+_GENERAL_CHINESE: Final = ("值得拥有", "日常好选择", "简单实用", "喜欢就带走")
+_ONSETS: Final = ("b", "br", "ch", "d", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl")
+_MORE_ONSETS: Final = ("r", "s", "sh", "st", "t", "tr", "v", "w", "z", "", "")
+_VOWELS: Final = ("a", "e", "i", "o", "u", "ea", "oo", "ai", "ee")
+_CODAS: Final = ("", "", "", "n", "r", "l", "s", "t", "ck", "nd", "m", "x", "ng")
+_MADE_UP: Final = 0.5
+"""How often a name is made up: what it never saw, a model can only copy from the brief."""
 _PLACES: Final = ("", "有机", "高山", "经典", "日常", "小小", "阳光", "海边")
 
 
@@ -132,6 +147,10 @@ def _english(rng: np.random.Generator) -> tuple[str, str]:
     nouns, lines = ENGLISH_KINDS[kind]
     noun, line, colour = _one(rng, nouns), _one(rng, lines), _one(rng, _COLOURS)
     name = f"{_one(rng, _ADJECTIVES)} {noun}" if rng.random() < 0.7 else noun.capitalize()
+    if rng.random() < _MADE_UP:
+        name = _name(rng)
+        if rng.random() < 0.5:
+            kind, line = _word(rng), _one(rng, _GENERAL)
     title = f"{name}, {colour}" if rng.random() < 0.4 else name
     brief = _facts(rng, title, kind, {"colour": colour} if rng.random() < 0.5 else {})
     texts = [
@@ -163,6 +182,11 @@ def _chinese(rng: np.random.Generator) -> tuple[str, str]:
     nouns, lines = CHINESE_KINDS[kind]
     noun, first, second = _one(rng, nouns), _one(rng, lines), _one(rng, lines)
     name = f"{_one(rng, _PLACES)}{noun}"
+    if rng.random() < _MADE_UP:
+        count = int(rng.integers(2, 6))
+        name = "".join(chr(int(code)) for code in rng.integers(0x4E00, 0x9000, count))
+        if rng.random() < 0.5:
+            kind, first = name[-2:], _one(rng, _GENERAL_CHINESE)
     brief = _facts(rng, name, kind, {}, segments=_CHINESE_SEGMENTS)
     texts = [f"{name}，{first}。", f"{first}，就选{name}。", f"{name}：{first}。"]
     if first != second:
@@ -194,6 +218,23 @@ def _facts(
         price if rng.random() < 0.4 else None,
         rating if rng.random() < 0.25 else None,
         _one(rng, segments) if rng.random() < 0.2 else None,
+    )
+
+
+def _name(rng: np.random.Generator) -> str:
+    """Make up a name of one to four words that nobody has heard."""
+    words = [_word(rng) for _ in range(int(rng.integers(1, 5)))]
+    if rng.random() < 0.15:
+        words.append(str(int(rng.integers(2, 1000))))
+    name = " ".join(words)
+    return name.title() if rng.random() < 0.5 else name.capitalize()
+
+
+def _word(rng: np.random.Generator) -> str:
+    onsets = (*_ONSETS, *_MORE_ONSETS)
+    return "".join(
+        _one(rng, onsets) + _one(rng, _VOWELS) + _one(rng, _CODAS)
+        for _ in range(int(rng.integers(1, 4)))
     )
 
 

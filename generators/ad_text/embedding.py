@@ -19,7 +19,7 @@ __all__ = ["END", "learn_ad_text"]
 
 END: Final = "<|end|>"
 """Ends a text, and fills batches up."""
-_LONGEST: Final = 96
+_LONGEST: Final = 128
 _VOCABULARY: Final = 1024
 _PEAK: Final = 3e-3
 
@@ -27,7 +27,7 @@ _PEAK: Final = 3e-3
 def learn_ad_text(
     folder: Path,
     *,
-    steps: int = 700,
+    steps: int = 3000,
     batch: int = 32,
     seed: int = 1,
     advance: Callable[[int, int], None] | None = None,

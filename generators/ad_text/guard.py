@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import ahocorasick
 
-from generators.ad_text.brief import Brief
+from generators.ad_text.brief import CHINESE, Brief
 
 __all__ = ["CLAIMS", "Guard", "fold"]
 
@@ -31,6 +31,8 @@ CLAIMS: Final[dict[str, tuple[str, ...]]] = {
 """Claims that need a proof or are forbidden in advertising, by language."""
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_BROKEN: Final = "\ufffd"
+"""What bytes decode to that are no letter."""
 _WORD: Final = re.compile(r"[a-z]{3,}|[\u3400-\u9fff]")
 _STOP: Final = frozenset({"the", "and", "for", "with", "have", "our", "this"})
 
@@ -64,6 +66,7 @@ class Guard:
         product = brief.title if brief else told
         words = frozenset(_WORD.findall(fold(product))) - _STOP
         self._words = words
+        self._may_be_chinese = CHINESE.search(self._told) is not None
         self._automaton: Any = ahocorasick.Automaton()
         every = {fold(one) for one in (*CLAIMS["en"], *CLAIMS["zh"], *phrases)}
         for phrase in every - {""}:
@@ -117,6 +120,9 @@ class Guard:
             len(text.strip()) <= self.max_length
             and self.banned(text, is_whole=False) is None
             and self.unknown_number(text, is_whole=False) is None
+            and not self._changes_language(text)
+            # the last letter may still be coming, of at most four bytes
+            and _BROKEN not in text.removesuffix(_BROKEN).removesuffix(_BROKEN * 2)
         )
 
     def faults(self, text: str) -> tuple[str, ...]:
@@ -128,6 +134,10 @@ class Guard:
             found.append("too_long")
         if any(unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co", "Cs"} for letter in text):
             found.append("control_characters")
+        if _BROKEN in text:
+            found.append("garbled")
+        if self._changes_language(text):
+            found.append("other_language")
         if (phrase := self.banned(text)) is not None:
             found.append(f"banned:{phrase}")
         if (number := self.unknown_number(text)) is not None:
@@ -135,6 +145,10 @@ class Guard:
         if self._words and self.on_product(text) == 0:
             found.append("off_product")
         return tuple(found)
+
+    def _changes_language(self, text: str) -> bool:
+        """Tell whether a text has Chinese in it, of which nothing was told."""
+        return not self._may_be_chinese and CHINESE.search(text) is not None
 
     def on_product(self, text: str) -> float:
         """Return how many of the product's words a text says, 0 … 1."""
