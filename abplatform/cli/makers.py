@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from abplatform import checkpoints
 from abplatform.errors import CatalogueError
@@ -14,13 +14,27 @@ from abplatform.settings import Generators
 if TYPE_CHECKING:
     from generators.generate import Scorer
     from generators.inspector.taste import Taste
+    from generators.intake import ReadyProduct
     from generators.propose import PromptModel
     from generators.renderers.placing import Renderer
 
-__all__ = ["KIND", "Makers", "find_makers", "find_writer", "load_scorer"]
+__all__ = [
+    "KIND",
+    "TEXT_SCORERS",
+    "Makers",
+    "TextScorer",
+    "find_makers",
+    "find_text_scorer",
+    "find_writer",
+    "load_scorer",
+]
 
 KIND = "reward"
 """The kind of checkpoint that screens scenes."""
+TEXT_SCORERS = ("own", "headlines", "reward")
+"""What ranks texts: likeness and fluency, clicked headlines, or a reward model."""
+TextScorer: TypeAlias = "Callable[[ReadyProduct], Callable[[str], float] | None]"
+"""Product to what scores its texts; None where it cannot read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,61 @@ def find_writer(words: str) -> PromptModel:
     from generators.prompt_model.llava import open_prompt_model
 
     return open_prompt_model(words)
+
+
+def find_text_scorer(named: str, scorer: Scorer | None) -> TextScorer | None:
+    """Return what ranks texts.
+
+    Args:
+        named: One of ``TEXT_SCORERS``.
+        scorer: The reward model that screens, if there is one.
+
+    Returns:
+        None for ``own``: texts are ranked by what wrote them.
+
+    Raises:
+        CheckpointError: The carried encoder is not installed.
+        CatalogueError: No reward model is named, or it never learned from texts.
+    """
+    if named == "own":
+        return None
+    return _headline_scorer() if named == "headlines" else _reward_scorer(scorer)
+
+
+def _headline_scorer() -> TextScorer:
+    from generators.ad_text.brief import brief_of
+    from generators.ad_text.headlines import open_headlines
+
+    headlines = open_headlines()
+
+    def scores(product: ReadyProduct) -> Callable[[str], float] | None:
+        if brief_of(product.product).language != "en":
+            return None
+        return lambda text: float(headlines.score([text])[0])
+
+    return scores
+
+
+def _reward_scorer(scorer: Scorer | None) -> TextScorer:
+    from generators.renderers.baseline import Baseline
+    from reward.score import RewardScorer
+
+    if not isinstance(scorer, RewardScorer):
+        raise CatalogueError(
+            "no reward model is named to rank texts",
+            remedy="name one with `--checkpoint`, such as champion, and `--generator caig`",
+        )
+    if not scorer.reads_texts:
+        raise CatalogueError(
+            "this reward model never read a text",
+            remedy="rank by `--text-scorer headlines`, or train one on pairs with texts",
+        )
+
+    def scores(product: ReadyProduct) -> Callable[[str], float]:
+        plain = Baseline().render(product, seed=0, size=(scorer.image_size, scorer.image_size))
+        return lambda text: scorer.score_text(text, product.product, plain.pixels)
+
+    return scores
 
 
 def load_scorer(named: str, root: Path | None) -> tuple[Scorer, Mapping[str, str]]:

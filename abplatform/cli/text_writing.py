@@ -14,17 +14,19 @@ from abplatform.creatives.texts import AdText, append_texts, read_texts, usable_
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from abplatform.cli.makers import TextScorer
     from abplatform.cli.options import Advance
     from abplatform.domain.catalog import Lineage, Product
     from generators.ad_text.text_model import TextModel
     from generators.brand import Brands
+    from generators.intake import ReadyProduct
 
 __all__ = ["keep_texts"]
 
 
 def keep_texts(
     root: Path,
-    products: Sequence[Product],
+    products: Sequence[ReadyProduct],
     lineages: Sequence[Lineage],
     *,
     count: int,
@@ -34,6 +36,7 @@ def keep_texts(
     country: str | None,
     model: str,
     segment: str | None,
+    scorer: TextScorer | None,
     advance: Advance,
 ) -> int:
     """Write texts for products whose creative sets lack some; what is there and true stays.
@@ -49,6 +52,7 @@ def keep_texts(
         country: Where they will be shown.
         model: What writes.
         segment: Whom they are for, in free words.
+        scorer: Ranks them; by what wrote them if None.
         advance: Told how many products are done.
 
     Returns:
@@ -62,7 +66,8 @@ def keep_texts(
     known = read_texts(root)
     opened: TextModel | None = None
     fresh = 0
-    for done, product in enumerate(products, start=1):
+    for done, ready in enumerate(products, start=1):
+        product = ready.product
         lacking = _lacking(sets.get(product.product_id, ()), known, product, now, count)
         if lacking:
             opened = opened or _open(model)
@@ -76,6 +81,7 @@ def keep_texts(
                 phrases=kit.forbidden_words,
                 prices=kit.prices,
                 refuses=kit.refuses_text,
+                scorer=None if scorer is None else scorer(ready),
             )
             fresh += append_texts(
                 root,

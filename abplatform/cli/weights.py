@@ -16,6 +16,9 @@ from abplatform.cli.options import Advance, progress
 
 __all__ = ["MODELS", "weights"]
 
+PACKAGES = "packages.parquet"
+"""The Upworthy Research Archive's table, which has to be put into the work folder by hand."""
+
 Train = Callable[[Path, Path, Advance], None]
 """Trains one model: into which folder, with states in which other, telling how far it is."""
 
@@ -50,12 +53,26 @@ def _ad_text(out: Path, work: Path, advance: Advance) -> None:  # noqa: ARG001 -
     learn_ad_text(out, advance=advance)
 
 
+def _places(out: Path, work: Path, advance: Advance) -> None:  # noqa: ARG001 - it takes minutes
+    from generators.inspector.place_learning import learn_places
+
+    learn_places(out, advance=advance)
+
+
+def _headlines(out: Path, work: Path, advance: Advance) -> None:
+    from generators.ad_text.headlines import learn_headlines, read_pairs
+
+    learn_headlines(out, read_pairs(work / PACKAGES).split()[0], advance=advance)
+
+
 MODELS: Mapping[str, Train] = MappingProxyType(
     {
         "diffusion": _diffusion,
         "scene_classifier": _scene_classifier,
         "prompt_model": _prompt_model,
         "ad_text": _ad_text,
+        "places": _places,
+        "headlines": _headlines,
     }
 )
 """Folder below ``generators/weights`` to what trains it, in this order."""
@@ -83,7 +100,13 @@ def weights(model: str, out: Path, work: Path) -> None:
     from generators.weights import write_weights_manifest
 
     torch.set_num_threads(1)  # the same sums in the same order on every machine
-    for name in MODELS if model == "all" else (model,):
+    names = list(MODELS) if model == "all" else [model]
+    if "headlines" in names and not (lacking := work / "headlines" / PACKAGES).is_file():
+        if model == "headlines":
+            raise click.UsageError(f"{lacking} is missing; docs/ad-text.md says what belongs there")
+        click.echo(f"headlines are left as they are: {lacking} is missing")
+        names.remove("headlines")
+    for name in names:
         with progress(f"training {name}") as advance:
             MODELS[name](out / name, work / name, advance)
     for name, sha256 in write_weights_manifest(out).items():

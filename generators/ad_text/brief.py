@@ -1,4 +1,8 @@
-"""What a text may say of a product: its facts, and the prompt that tells a model of them."""
+"""What a text may say of a product: its facts, and the prompt that tells a model of them.
+
+A small model cannot copy a name that it never saw, so the embedded one writes placeholders where
+facts stand, and the facts are put in afterwards ("delexicalised"; Wen et al., arXiv 1508.01745).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,36 @@ from dataclasses import dataclass, field
 from abplatform.creatives.texts import price_text
 from abplatform.domain.catalog import Product
 
-__all__ = ["CHINESE", "Brief", "brief_of", "free_prompt"]
+__all__ = [
+    "CHINESE",
+    "COLOUR",
+    "NAME",
+    "PLACEHOLDERS",
+    "PRICE",
+    "RATING",
+    "SEGMENT",
+    "Brief",
+    "brief_of",
+    "brief_of_prompt",
+    "mask",
+    "name_in",
+]
+
+NAME, PRICE, RATING = "<|product|>", "<|price|>", "<|rating|>"
+COLOUR, SEGMENT = "<|colour|>", "<|segment|>"
+PLACEHOLDERS = (NAME, PRICE, RATING, COLOUR, SEGMENT)
+"""What the embedded model writes in place of facts; no data can hold them."""
 
 _LONGEST_VALUE = 60
+_SHORT_OF_ROOM = 22
+"""Characters beside the name, below which a text is asked to be short."""
+_NAME_ENDS = re.compile(r"[,，;；:：(（\[/|。]| [-–—] ")  # noqa: RUF001 - titles have such dashes
+_ASKED_FOR = re.compile(
+    r"[一这][款种个盒瓶件双台](.+?)(?:[，,：:。；]|$)|为(.+?)写"  # noqa: RUF001 - Chinese marks
+    r"|\b(?:an?|the|our) (.+?)(?:[.,:;]|$)",
+    re.IGNORECASE,
+)
+"""What a free prompt is about."""
 _MARKS = re.compile(r"<\|?[^<>]{0,40}\|?>|[\[\]{}|\r\n]")
 CHINESE = re.compile("[\u3400-\u9fff]")
 """A Chinese character."""
@@ -28,6 +59,7 @@ class Brief:
         price: Amount and currency as one writes them, or None.
         rating: Such as ``4.6``, or None.
         segment: Whom the text is for, in free words; None: everybody.
+        free: The free prompt that it was read from.
     """
 
     title: str
@@ -36,30 +68,73 @@ class Brief:
     price: str | None = None
     rating: str | None = None
     segment: str | None = None
+    free: str | None = None
 
     @property
     def language(self) -> str:
         """``zh`` where the title has Chinese characters, else ``en``."""
         return "zh" if CHINESE.search(self.title) else "en"
 
-    def prompt(self) -> str:
-        """Return the prompt that the embedded model has learned; it ends where the text begins."""
+    def prompt(self, *, instead_of: str | None = None) -> str:
+        """Return the prompt for models that copy facts; it ends where the text begins.
+
+        Args:
+            instead_of: A text to say in other words.
+        """
         told = {
             "product": self.title,
             "kind": self.category,
+            "text": instead_of,
             **dict(list(self.facts.items())[:2]),
             "price": self.price,
             "rating": self.rating,
             "for": self.segment,
         }
-        words = (f"{name}: {clean(value)}" for name, value in told.items() if value)
-        return f"{'; '.join(words)}\nad:"
+        return _prompt(told)
+
+    def masked_prompt(self, *, instead_of: str | None = None, max_length: int = 50) -> str:
+        """Return the prompt of the embedded model, with placeholders where facts stand.
+
+        Args:
+            instead_of: A text to say in other words.
+            max_length: Of the text, in characters: a long name leaves room for few words.
+        """
+        values = self.values(max_length)
+        room = max_length - len(values[NAME])
+        told = {
+            "in": self.language,
+            "room": "little" if room < _SHORT_OF_ROOM else "much",
+            "product": NAME,
+            "kind": clean(self.category.replace("-", " "), longest=24),
+            "price": PRICE if PRICE in values else None,
+            "rating": RATING if RATING in values else None,
+            "colour": COLOUR if COLOUR in values else None,
+            "for": SEGMENT if SEGMENT in values else None,
+            "text": None if instead_of is None else mask(clean(instead_of), values),
+        }
+        return _prompt(told, masked=True)
+
+    def values(self, max_length: int = 50) -> dict[str, str]:
+        """Return placeholder to what is put in its place, for the facts that are told.
+
+        Args:
+            max_length: Of a whole text; a name takes at most two thirds of it.
+        """
+        facts = {name.casefold(): value for name, value in self.facts.items()}
+        told = {
+            NAME: name_in(self.title, longest=max(4, max_length * 2 // 3)),
+            PRICE: self.price,
+            RATING: self.rating,
+            COLOUR: facts.get("colour") or facts.get("color") or facts.get("颜色"),
+            SEGMENT: self.segment,
+        }
+        return {place: clean(value) for place, value in told.items() if value}
 
     @property
     def told(self) -> str:
         """Everything that it says, for whoever looks for numbers and words in it."""
         parts = (self.title, self.category, *self.facts.values(), self.price, self.rating)
-        return " ".join(part for part in (*parts, self.segment) if part)
+        return " ".join(part for part in (*parts, self.segment, self.free) if part)
 
 
 def brief_of(product: Product, *, segment: str | None = None, prices: bool = True) -> Brief:
@@ -80,9 +155,47 @@ def brief_of(product: Product, *, segment: str | None = None, prices: bool = Tru
     )
 
 
-def free_prompt(prompt: str) -> str:
-    """Return a free prompt as one line of data, without the marks of any model's template."""
-    return clean(prompt, longest=300)
+def brief_of_prompt(prompt: str) -> Brief:
+    """Return what a free prompt is about, such as ``我们有一款牛奶，广告如下：``, as a brief.
+
+    What it names is taken for the product's name and for its kind.
+    """
+    line = clean(prompt, longest=300)
+    asked = _ASKED_FOR.search(line)
+    name = name_in(next(filter(None, asked.groups())) if asked else line)
+    return Brief(name, name, free=line)
+
+
+def name_in(title: str, *, longest: int = _LONGEST_VALUE) -> str:
+    """Return the product's name in its title, as a text says it.
+
+    What follows a comma or a dash describes the product; a name that is too long ends with the
+    last word that fits (with the last character, in Chinese).
+
+    Args:
+        title: A title.
+        longest: In characters.
+    """
+    whole = clean(title, longest=300)
+    name = _NAME_ENDS.split(whole)[0].strip(" .!?。！？\"'“”") or whole  # noqa: RUF001 - Chinese marks
+    if len(name) <= longest:
+        return name
+    cut = name[: longest + 1].rpartition(" ")[0]
+    return cut.strip() or name[:longest]
+
+
+def mask(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with placeholders where it says the values, each once."""
+    for place, value in values.items():
+        text = text.replace(value, place, 1)
+    return text
+
+
+def _prompt(told: Mapping[str, str | None], *, masked: bool = False) -> str:
+    words = (
+        f"{name}: {value if masked else clean(value)}" for name, value in told.items() if value
+    )
+    return f"{'; '.join(words)}\nad:"
 
 
 def clean(text: str, *, longest: int = _LONGEST_VALUE) -> str:

@@ -1,4 +1,7 @@
-"""The small embedded text model: a GPT-2 of the common class, trained on composed texts."""
+"""The small embedded text model: a GPT-2 of the common class, trained on composed texts.
+
+Facts are placeholders there, each a token of its own (``generators.ad_text.brief``).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from generators.ad_text.brief import PLACEHOLDERS
 from generators.ad_text.composing import compose_many
 
 __all__ = ["END", "learn_ad_text"]
@@ -27,7 +31,7 @@ _PEAK: Final = 3e-3
 def learn_ad_text(
     folder: Path,
     *,
-    steps: int = 3000,
+    steps: int = 4000,
     batch: int = 32,
     seed: int = 1,
     advance: Callable[[int, int], None] | None = None,
@@ -106,7 +110,8 @@ def _learn_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
     read: PreTrainedTokenizerFast = make(
         tokenizer_object=inner, eos_token=END, pad_token=END, bos_token=END
     )
-
+    # no special ones: those would be left out of what is decoded
+    read.add_tokens([AddedToken(place, normalized=False) for place in PLACEHOLDERS])
     return read
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,9 +12,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
 from abplatform.errors import CheckpointError
+from generators.ad_text.brief import NAME, PLACEHOLDERS, SEGMENT, Brief
 from generators.ad_text.guard import Guard
 from generators.carried import CARRIED, carried_file, how_to_install
 from generators.checkpoint_files import find_checkpoint
+from generators.quiet import quietly
 from generators.weights import embedded
 
 __all__ = ["TextModel", "open_text_model"]
@@ -21,6 +24,9 @@ __all__ = ["TextModel", "open_text_model"]
 TOP_P: Final = 0.95
 _CONSIDERED: Final = 20
 """Tokens that are tried at each step; what is left out has next to no probability."""
+_GLUED: Final = re.compile(r"[A-Za-z0-9]<\||\|>[A-Za-z0-9]")
+"""A fact in the middle of a word."""
+_ENDS: Final = (".", "!", "?", "。", "！", "？")  # noqa: RUF001 - Chinese marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class TextModel:
         model: In evaluation mode.
         tokenizer: Its tokenizer.
         chats: Whether it answers instructions, so that prompts become a user's turn.
+        masked: Whether it writes placeholders where facts stand.
     """
 
     name: str
@@ -40,19 +47,33 @@ class TextModel:
     model: Any
     tokenizer: Any
     chats: bool = False
+    masked: bool = False
 
     @torch.no_grad()
-    def write(self, prompt: str, guard: Guard, *, count: int, seed: int) -> list[str]:
+    def write(
+        self,
+        brief: Brief,
+        guard: Guard,
+        *,
+        count: int,
+        seed: int,
+        instead_of: str | None = None,
+    ) -> list[str]:
         """Sample texts (top_p 0.95) that break no rule on the way.
 
         Args:
-            prompt: What to write about; data, whatever it says.
+            brief: What to write about; data, whatever it says.
             guard: What may not be said.
             count: How many.
             seed: Of the sampling.
+            instead_of: A text to say in other words.
+
+        Returns:
+            Whole texts; where a model was cut off there is none.
         """
-        ids = torch.tensor([self._ids(prompt)])
-        rules = _WithinRules(guard, self.tokenizer, start=ids.shape[1])
+        values = brief.values(guard.max_length) if self.masked else {}
+        ids = torch.tensor([self._ids(self.prompt(brief, guard, instead_of=instead_of))])
+        rules = _WithinRules(guard, self.tokenizer, start=ids.shape[1], values=values)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             written = self.model.generate(
@@ -67,7 +88,14 @@ class TextModel:
                 pad_token_id=self.tokenizer.eos_token_id,
             )
         texts = self.tokenizer.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
-        return [_tidy(text) for text in texts]
+        whole = [_tidy(text) for text in texts]
+        return [fill(text, values) for text in whole if not values or _is_whole(text)]
+
+    def prompt(self, brief: Brief, guard: Guard, *, instead_of: str | None = None) -> str:
+        """Return what the model is given."""
+        if self.masked:
+            return brief.masked_prompt(instead_of=instead_of, max_length=guard.max_length)
+        return brief.free or brief.prompt(instead_of=instead_of)
 
     def _ids(self, prompt: str) -> list[int]:
         # split_special_tokens: a token's name inside data stays letters
@@ -101,10 +129,11 @@ def open_text_model(named: str = "embedded") -> TextModel:
     )
     try:
         safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(where.folder, **safe)
-        model = AutoModelForCausalLM.from_pretrained(
-            where.folder, use_safetensors=True, dtype=torch.float32, **safe
-        )
+        with quietly():
+            tokenizer = AutoTokenizer.from_pretrained(where.folder, **safe)
+            model = AutoModelForCausalLM.from_pretrained(
+                where.folder, use_safetensors=True, dtype=torch.float32, **safe
+            )
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"no language model can be read here: {str(error).splitlines()[0]}",
@@ -113,8 +142,9 @@ def open_text_model(named: str = "embedded") -> TextModel:
         ) from error
     kind = str(model.config.model_type)
     chats = getattr(tokenizer, "chat_template", None) is not None
+    masked = NAME in tokenizer.get_added_vocab()
     return TextModel(
-        f"{kind}/1", {"ad_text": where.sha256}, model.train(mode=False), tokenizer, chats
+        f"{kind}/1", {"ad_text": where.sha256}, model.train(mode=False), tokenizer, chats, masked
     )
 
 
@@ -122,10 +152,11 @@ def _open_carried(carried: str) -> TextModel:
     path = carried_file(carried)
     if path is None:
         raise CheckpointError(f"{carried} is not installed", remedy=how_to_install(carried))
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    model = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.float32
-    )
+    with quietly():
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32
+        )
     checkpoints = {"ad_text": CARRIED[carried].sha256}
     return TextModel(f"{carried}/1", checkpoints, model.train(mode=False), tokenizer, chats=True)
 
@@ -133,12 +164,17 @@ def _open_carried(carried: str) -> TextModel:
 class _WithinRules(LogitsProcessor):
     """Leaves only tokens after which a text can still become a good one, or end."""
 
-    def __init__(self, guard: Guard, tokenizer: Any, *, start: int) -> None:
+    def __init__(
+        self, guard: Guard, tokenizer: Any, *, start: int, values: Mapping[str, str]
+    ) -> None:
         self._guard = guard
         self._tokenizer = tokenizer
         self._start = start
+        self._values = values
         self._end = int(tokenizer.eos_token_id)
-        self._special = frozenset(tokenizer.all_special_ids)
+        added = tokenizer.get_added_vocab()
+        untold = {added[place] for place in PLACEHOLDERS if place in added and place not in values}
+        self._never = frozenset(tokenizer.all_special_ids) | untold
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores in which all other tokens are impossible."""
@@ -152,17 +188,39 @@ class _WithinRules(LogitsProcessor):
     def _good(self, said: list[int], likely: Sequence[int]) -> list[int]:
         if self._end in said:
             return [self._end]
-        going = [token for token in likely if token not in self._special]
+        going = [token for token in likely if token not in self._never]
         texts = self._tokenizer.batch_decode([[*said, token] for token in going])
         good = [
             token
             for token, text in zip(going, texts, strict=True)
-            if "\n" not in text.strip() and self._guard.may_go_on(text)
+            if "\n" not in text.strip() and self._may_go_on(text)
         ]
         text = _tidy(self._tokenizer.decode(said))
-        if text and not self._guard.faults(text) and "\ufffd" not in text:
+        may_end = _is_whole(text) if self._values else bool(text)
+        if may_end and not self._guard.faults(fill(text, self._values)):
             return [*good, self._end]
         return good or [self._end]
+
+    def _may_go_on(self, text: str) -> bool:
+        if not self._values:
+            return self._guard.may_go_on(text)
+        once = all(text.count(place) <= 1 for place in PLACEHOLDERS)
+        return once and not _GLUED.search(text) and self._guard.may_go_on(fill(text, self._values))
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put facts in the place of their placeholders."""
+    if text.lstrip().startswith(SEGMENT):
+        text = text.lstrip()
+        values = {**values, SEGMENT: values[SEGMENT][:1].upper() + values[SEGMENT][1:]}
+    for place, value in values.items():
+        text = text.replace(place, value)
+    return text
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether a model with placeholders named the product and came to an end."""
+    return NAME in text and text.endswith(_ENDS)
 
 
 def _tidy(text: str) -> str:

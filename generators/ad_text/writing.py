@@ -13,8 +13,9 @@ import torch
 
 from abplatform.domain.catalog import Product
 from abplatform.errors import CatalogueError
-from generators.ad_text.brief import Brief, brief_of, free_prompt
+from generators.ad_text.brief import Brief, brief_of, brief_of_prompt, mask
 from generators.ad_text.guard import Guard, fold
+from generators.ad_text.sentiment import sentiment
 from generators.ad_text.text_model import TextModel, open_text_model
 
 __all__ = ["WrittenText", "generate_ad_text", "rank_texts", "write_texts"]
@@ -34,7 +35,8 @@ class WrittenText:
         quotes: Fact to the value that it quotes, such as ``price``; it ends with that value.
         model: Name and version of what wrote it.
         scores: ``on_product`` (share of the title's words), ``likeness`` (of word vectors to the
-            brief's), ``fluency`` (mean log probability of a token), ``rank`` (what ranked it).
+            brief's), ``fluency`` (mean log probability of a token), ``sentiment`` (-1 gloomy … 1
+            glad; English only), ``rank`` (what ranked it).
     """
 
     text: str
@@ -58,12 +60,12 @@ def generate_ad_text(prompt: str, max_length: int = 50) -> str:
         CatalogueError: Nothing usable came.
         CheckpointError: The embedded model is missing or damaged.
     """
-    asked = free_prompt(prompt)
-    guard = Guard(told=_subject(asked), max_length=max_length)
-    found = _usable(_embedded(), asked, guard, count=1, seed=0)
+    brief = brief_of_prompt(prompt)
+    guard = Guard(brief, max_length=max_length)
+    found = _usable(_embedded(), brief, guard, count=1, seed=0)
     if not found:
         raise CatalogueError(
-            f"nothing usable was written for {asked[:40]!r}", remedy="name the product plainly"
+            f"nothing usable was written for {prompt[:40]!r}", remedy="name the product plainly"
         )
     return max(found, key=guard.on_product)
 
@@ -103,11 +105,10 @@ def write_texts(
     model = model or _embedded()
     brief = brief_of(product, segment=segment, prices=prices)
     guard = Guard(brief, phrases=phrases, max_length=max_length)
-    prompt = brief.prompt() if rewrite is None else _rewriting(brief, rewrite)
     seed = int(rng.integers(1 << 31))
     found = [
         text
-        for text in _usable(model, prompt, guard, count=count, seed=seed)
+        for text in _usable(model, brief, guard, count=count, seed=seed, instead_of=rewrite)
         if (refuses is None or not refuses(text)) and fold(text) != fold(rewrite or "")
     ]
     written = [_describe(text, brief, guard, model, scorer) for text in found]
@@ -127,30 +128,20 @@ def _embedded() -> TextModel:
     return open_text_model()
 
 
-def _subject(prompt: str) -> str:
-    """What a free prompt is about: its words without those that every prompt has."""
-    return re.sub(
-        r"我们有|一款|一种|一个|广告|如下|写|一句|一条|请|为|we have|write|the ad|ad text|an ad",
-        " ",
-        prompt,
-        flags=re.IGNORECASE,
-    )
-
-
-def _rewriting(brief: Brief, text: str) -> str:
-    """Return the brief with the old text among its facts, so that its words are at hand."""
-    told = {"text": text, **brief.facts}
-    return Brief(
-        brief.title, brief.category, told, brief.price, brief.rating, brief.segment
-    ).prompt()
-
-
-def _usable(model: TextModel, prompt: str, guard: Guard, *, count: int, seed: int) -> list[str]:
+def _usable(
+    model: TextModel,
+    brief: Brief,
+    guard: Guard,
+    *,
+    count: int,
+    seed: int,
+    instead_of: str | None = None,
+) -> list[str]:
     """Return different texts without a fault; a few rounds are tried."""
     found: dict[str, str] = {}
     for turn in range(_ROUNDS):
         tried = min(_TRIED * count, 32)
-        for text in model.write(prompt, guard, count=tried, seed=seed + turn):
+        for text in model.write(brief, guard, count=tried, seed=seed + turn, instead_of=instead_of):
             if not guard.faults(text):
                 found.setdefault(fold(text), text)
         if len(found) >= count:
@@ -169,8 +160,10 @@ def _describe(
     scores = {
         "on_product": round(guard.on_product(text), 4),
         "likeness": round(likeness, 4),
-        "fluency": round(_fluency(text, brief.prompt(), model), 4),
+        "fluency": round(_fluency(text, brief, guard, model), 4),
     }
+    if (glad := sentiment(text)) is not None:
+        scores["sentiment"] = round(glad, 4)
     # as good as likely, and all of the product's name before half of it
     own = likeness + guard.on_product(text) + 0.2 * scores["fluency"]
     scores["rank"] = round(scorer(text) if scorer else own, 4)
@@ -200,7 +193,10 @@ def _likeness(first: str, second: str, model: TextModel) -> float:
 
 
 @torch.no_grad()
-def _fluency(text: str, prompt: str, model: TextModel) -> float:
+def _fluency(text: str, brief: Brief, guard: Guard, model: TextModel) -> float:
+    if model.masked:
+        text = mask(text, brief.values(guard.max_length))
+    prompt = model.prompt(brief, guard)
     before = model.tokenizer(prompt, split_special_tokens=True)["input_ids"]
     said = model.tokenizer(f" {text}", split_special_tokens=True)["input_ids"]
     ids = torch.tensor([[*before, *said]])

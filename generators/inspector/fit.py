@@ -1,4 +1,4 @@
-"""How well product and background go together, by their colours."""
+"""How well product and background go together: by their colours, and by what the place is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ import numpy as np
 from generators.arrays import Plane
 from generators.inspector.outline import Zones
 
-__all__ = ["fit_scores"]
+__all__ = ["colour_scores", "fit_score"]
+
+_COLOURS_ALONE = 0.4
+"""What is left of the fit where the colours go together and the place is wrong."""
 
 
-def fit_scores(lab: Plane, zones: Zones) -> dict[str, float]:
+def fit_score(colours: float, place: float) -> float:
+    """Return the fit of product and background, 0 … 1.
+
+    Args:
+        colours: How well their colours go together, 0 … 1.
+        place: How likely such products belong there, 0 … 1.
+    """
+    return colours * (_COLOURS_ALONE + (1.0 - _COLOURS_ALONE) * place)
+
+
+def colour_scores(lab: Plane, zones: Zones) -> dict[str, float]:
     """Score colour harmony, contrast of lightness and calm of the background, each 0 … 1.
 
     Args:
@@ -18,11 +31,11 @@ def fit_scores(lab: Plane, zones: Zones) -> dict[str, float]:
         zones: Masks of the same size.
 
     Returns:
-        ``harmony``, ``contrast``, ``calm`` and their weighted mean ``fit``.
+        ``harmony``, ``contrast``, ``calm`` and their weighted mean ``colours``.
     """
     product, background = lab[zones.solid], lab[~zones.solid]
     if not len(product) or not len(background):
-        return {"harmony": 0.0, "contrast": 0.0, "calm": 0.0, "fit": 0.0}
+        return {"harmony": 0.0, "contrast": 0.0, "calm": 0.0, "colours": 0.0}
     harmony = _harmony(product, background)
     gap = abs(float(np.median(product[:, 0]) - np.median(background[:, 0])))
     chroma_gap = float(np.linalg.norm(product[:, 1:].mean(axis=0) - background[:, 1:].mean(axis=0)))
@@ -33,7 +46,7 @@ def fit_scores(lab: Plane, zones: Zones) -> dict[str, float]:
         "harmony": harmony,
         "contrast": contrast,
         "calm": calm,
-        "fit": 0.45 * harmony + 0.35 * contrast + 0.2 * calm,
+        "colours": 0.45 * harmony + 0.35 * contrast + 0.2 * calm,
     }
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from abplatform.creatives import is_near, perceptual_hash
 from generators.arrays import rgb_to_lab
-from generators.inspector.fit import fit_scores
+from generators.inspector.fit import colour_scores, fit_score
 from generators.inspector.lettering import lettering
 from generators.inspector.nudity import can_see_nudity, nudity
 from generators.inspector.outline import (
@@ -22,6 +22,7 @@ from generators.inspector.outline import (
     margin_share,
     seen_share,
 )
+from generators.inspector.places import background_features, known_places
 from generators.inspector.taste import Taste
 from generators.intake import ReadyProduct
 from generators.renderers.placing import Rendered
@@ -43,8 +44,10 @@ MOST_NUDITY = 0.8
 """What Open-NSFW's authors call high."""
 NEAR_DUPLICATE = "near_duplicate"
 """Why a picture is refused that looks like another one of its product."""
-LEAST_FIT = 0.56
-"""Fit from which a picture counts as matching its product (lineage's ``inspector.match``)."""
+LEAST_COLOURS = 0.56
+"""How well colours must go together for a picture to match (lineage's ``inspector.match``)."""
+LEAST_PLACE = 0.25
+"""How likely the place must be one for such products; below, another one is nearly sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Inspection:
         usable: The picture may be shown.
         match: Product and background go together.
         scores: ``kept``, ``seen``, ``edge``, ``cover``, ``margin``, ``letters``, ``fit`` and its
-            parts, ``nudity`` where it can be told.
+            parts (``colours`` with its own, ``place``), ``nudity`` where it can be told.
         reasons: Why it is not usable, or does not match; stable words.
     """
 
@@ -76,7 +79,7 @@ class Inspection:
 
 def inspector_name() -> str:
     """Return name and version; what one version refused, another one may let through."""
-    return "inspector/2+nsfw" if can_see_nudity() else "inspector/2"
+    return "inspector/3+nsfw" if can_see_nudity() else "inspector/3"
 
 
 def inspect(
@@ -110,8 +113,12 @@ def inspect(
         "cover": float(zones.solid.mean()),
         "margin": margin_share(rendered),
         "letters": float(lettering(lab, zones.touched)),
-        **fit_scores(lab, zones),
+        **colour_scores(lab, zones),
+        "place": known_places().suits(
+            background_features(rendered.pixels, zones.touched), product.product
+        ),
     }
+    scores["fit"] = fit_score(scores["colours"], scores["place"])
     if can_see_nudity():
         scores["nudity"] = nudity(rendered.pixels)
     faults = {
@@ -128,10 +135,12 @@ def inspect(
     reasons = [word for word, true in faults.items() if true]
     reasons += () if taste is None else taste.refuse(rendered.pixels)
     usable = not reasons
-    match = scores["fit"] >= LEAST_FIT
-    if not match:
-        reasons.append("background_clashes")
-    return Inspection(usable, match, scores, tuple(reasons))
+    unfit = {
+        "background_clashes": scores["colours"] < LEAST_COLOURS,
+        "place_does_not_suit": scores["place"] < LEAST_PLACE,
+    }
+    reasons += [word for word, true in unfit.items() if true]
+    return Inspection(usable, not any(unfit.values()), scores, tuple(reasons))
 
 
 def _is_known(rendered: Rendered, shown: Collection[str]) -> bool:

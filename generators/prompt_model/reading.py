@@ -11,6 +11,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from abplatform.errors import CheckpointError
 from generators.checkpoint_files import CheckedFolder
+from generators.quiet import quietly
 
 __all__ = ["add_adapter", "read_model"]
 
@@ -27,10 +28,11 @@ def read_model(where: CheckedFolder) -> tuple[Any, Any]:
         CheckpointError: It is no model of pictures and text.
     """
     try:
-        processor = _read_processor(where)
-        model = AutoModelForImageTextToText.from_pretrained(
-            where.folder, use_safetensors=True, dtype=torch.float32, **_SAFE
-        )
+        with quietly():
+            processor = _read_processor(where)
+            model = AutoModelForImageTextToText.from_pretrained(
+                where.folder, use_safetensors=True, dtype=torch.float32, **_SAFE
+            )
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"no model of pictures and text can be read here: {_first_line(error)}",

@@ -1,4 +1,4 @@
-"""Diffusers without its chatter."""
+"""Diffusers, and transformers under it, without their chatter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from diffusers.utils import logging
+
+from generators import quiet
 
 __all__ = ["quietly"]
 
@@ -18,7 +20,7 @@ def quietly() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with quiet.quietly(), warnings.catch_warnings():
             # its schedulers hand tensors to numpy in a way that numpy 2 has given up
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             yield

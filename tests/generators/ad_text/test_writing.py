@@ -24,13 +24,13 @@ MUG = Product(
 )
 
 
-@pytest.fixture(scope="module")
-def clumsy(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["copies", "masked"])
+def clumsy(tmp_path_factory, request):
     """A model that has learned next to nothing, so that only the rules keep its texts right."""
     folder = learn_ad_text(tmp_path_factory.mktemp("model"), steps=3, batch=4)
     model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True).float()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return TextModel("gpt2/test", {}, model.train(mode=False), tokenizer)
+    return TextModel("gpt2/test", {}, model.train(mode=False), tokenizer, masked=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,10 @@ NOUNS = ("mug", "lamp", "milk", "shoes", "bear", "牛奶", "台灯", "口红", "
 
 def test_rules_hold_whatever_a_model_has_learned(clumsy):
     """An untrained model's texts have no claim, no untold number and no more than 50 characters."""
-    guard = Guard(Brief("Daily mug", price="24 EUR"))
-    texts = clumsy.write("product: Daily mug; price: 24 EUR\nad:", guard, count=4, seed=1)
-    assert len(set(texts)) > 2
+    brief = Brief("Daily mug", price="24 EUR")
+    guard = Guard(brief)
+    texts = clumsy.write(brief, guard, count=4, seed=1)
+    assert clumsy.masked or len(set(texts)) > 2
     for text in texts:
         assert set(guard.faults(text)) <= {
             "off_product",
@@ -74,10 +75,10 @@ def test_rules_hold_whatever_a_model_has_learned(clumsy):
 
 def test_the_same_seed_writes_the_same(clumsy):
     """Texts depend on prompt and seed alone, whatever torch's own state is."""
-    guard = Guard(told="mug")
-    first = clumsy.write("mug", guard, count=2, seed=7)
-    assert clumsy.write("mug", guard, count=2, seed=7) == first
-    assert clumsy.write("mug", guard, count=2, seed=8) != first
+    brief, guard = Brief("mug"), Guard(told="mug")
+    first = clumsy.write(brief, guard, count=2, seed=7)
+    assert clumsy.write(brief, guard, count=2, seed=7) == first
+    assert clumsy.masked or clumsy.write(brief, guard, count=2, seed=8) != first
 
 
 def test_the_milk_of_the_source_is_advertised(model):
