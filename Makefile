@@ -61,6 +61,7 @@ pictures: $(VENV)/.installed-test packages-test  ## Renew the pictures and the r
 	$(BIN)/abp demo --out demo
 	$(BIN)/python docs/take_pictures.py demo
 	$(BIN)/python docs/draw_scenes.py
+	$(BIN)/python docs/draw_sheet.py
 	mkdir -p docs/demo && cp demo/report.html docs/demo/report.html
 
 reference: $(VENV)/.installed-test  ## Write docs/cli.md from the help texts, docs/tables.md from its declaration

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from abplatform.checkpoints.versions import Checkpoint, names, pretty, read_folder
+from abplatform.checkpoints.versions import Checkpoint, mend, names, pretty, read_folder
 from abplatform.durable import append_durably, replace_durably
 from abplatform.errors import CheckpointError
 
@@ -47,14 +47,14 @@ def load_checkpoint(root: Path, ref: str, *, kind: str) -> Checkpoint:
         raise CheckpointError(
             f"{ref!r} names {len(matches) or 'no'} {kind} checkpoints",
             path=root,
-            remedy="list what there is with `abp reward list`",
+            remedy=mend(kind),
         )
     checkpoint = read_folder(root / matches[0], kind=kind)
     if checkpoint.sha256 != matches[0]:
         raise CheckpointError(
             f"the folder holds checkpoint {checkpoint.sha256[:12]}, which is foreign here",
             path=root / matches[0],
-            remedy="remove the folder, or use another version (`abp reward rollback`)",
+            remedy=f"remove the folder, or {mend(kind)}",
         )
     return checkpoint
 
@@ -75,7 +75,8 @@ def aliases(root: Path) -> dict[str, dict[str, str]]:
         raise CheckpointError(
             f"the aliases cannot be read: {error}",
             path=path,
-            remedy="remove the file and promote a version again with `abp reward promote`",
+            remedy="remove the file and name champions again with `abp reward promote`, "
+            "`abp creatives learn`",
         ) from error
 
 
@@ -125,7 +126,7 @@ def rollback(root: Path, kind: str, *, at: datetime | None = None) -> Checkpoint
         raise CheckpointError(
             f"there is no previous {kind} checkpoint",
             path=root / _ALIASES,
-            remedy="choose a version from `abp reward list` and promote it",
+            remedy=mend(kind),
         )
     checkpoint = load_checkpoint(root, named[PREVIOUS], kind=kind)
     rest = {alias: sha for alias, sha in named.items() if alias not in {CHAMPION, PREVIOUS}}

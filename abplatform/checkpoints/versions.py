@@ -19,6 +19,7 @@ __all__ = [
     "MANIFEST",
     "Checkpoint",
     "list_checkpoints",
+    "mend",
     "names",
     "pretty",
     "read_folder",
@@ -31,6 +32,11 @@ MANIFEST = "manifest.json"
 _FORMAT = "abplatform-checkpoint/1"
 _ALLOWED = {".safetensors", ".json", ".txt"}
 _BLOCK_BYTES = 1 << 20
+_MENDED = {
+    "reward": "use another version (`abp reward list`, `abp reward rollback`) or train it again",
+    "inspector": "learn it anew with `abp creatives learn`",
+}
+"""Kind to what helps when a version of it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +130,21 @@ def read_folder(folder: Path, *, kind: str) -> Checkpoint:
             raise CheckpointError(
                 f"{name} is {problem or 'corrupt: its sha256 is not the one in the manifest'}",
                 path=folder,
-                remedy="use another version (`abp reward rollback`) or train this one again",
+                remedy=mend(kind),
             )
     sha256 = _identity(kind, found, manifest["metadata"])
     if sha256 != manifest["sha256"]:
         raise CheckpointError(
             f"{MANIFEST} was changed after the checkpoint was saved",
             path=folder,
-            remedy="use another version (`abp reward rollback`) or train this one again",
+            remedy=mend(kind),
         )
     return Checkpoint(sha256, kind, folder, found, manifest["metadata"], manifest["created_at"])
+
+
+def mend(kind: str) -> str:
+    """Return what helps when a version of a kind cannot be used, as a remedy's words."""
+    return _MENDED.get(kind, "use another version or train this one again")
 
 
 def save_checkpoint(
@@ -207,7 +218,7 @@ def _plain(metadata: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
-    remedy = "name the folder that `abp reward train --out` wrote, or a version in the store"
+    remedy = "name a folder that was saved as a checkpoint, or a version in the store"
     if not path.is_file():
         raise CheckpointError(
             f"no checkpoint here: {MANIFEST} is missing", path=path, remedy=remedy
@@ -260,7 +271,7 @@ def _check_safetensors(path: Path) -> None:
         raise CheckpointError(
             f"{path.name} is corrupt or no safetensors file",
             path=path.parent,
-            remedy="use another version (`abp reward rollback`) or train this one again",
+            remedy="use another version or train this one again",
         )
 
 

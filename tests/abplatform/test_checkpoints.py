@@ -110,6 +110,8 @@ def test_unknown_short_and_wrong_kind(root, tmp_path):
     for ref in ("champion", "abc", "f" * 64):
         with pytest.raises(CheckpointError, match="abp reward list"):
             load_checkpoint(root, ref, kind="reward")
+    with pytest.raises(CheckpointError, match="abp creatives learn"):
+        load_checkpoint(root, "champion", kind="inspector")
     with pytest.raises(CheckpointError, match="generator checkpoint is needed"):
         load_checkpoint(root, checkpoint.sha256, kind="generator")
 
@@ -177,7 +179,7 @@ def test_damaged_aliases_say_what_to_do(root, tmp_path):
     """An unreadable ALIASES.json is an error with a remedy, not an empty table."""
     save(root, tmp_path, 1)
     (root / "ALIASES.json").write_text("{")
-    with pytest.raises(CheckpointError, match="promote a version again"):
+    with pytest.raises(CheckpointError, match="abp reward promote"):
         load_checkpoint(root, "champion", kind="reward")
 
 
