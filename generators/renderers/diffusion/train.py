@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,12 @@ class Recipe:
         pictures: Studio pictures to draw.
         products: Products that stand in them.
         autoencoder_steps: Steps of the autoencoder, each of 8 pictures.
-        denoiser_steps: Steps of the rest, each of ``batch`` pictures.
+        denoiser_steps: Steps of the rest in each round, each of ``batch`` pictures.
+        rounds: How often the rest is trained so; each round goes on from the averaged weights of
+            the one before, with the learning rate high again (warm restarts; Loshchilov & Hutter,
+            arXiv 1608.03983).
         batch: Pictures a step of the rest.
         rate: Highest learning rate; it rises for 2 % of its steps and falls along a cosine.
-        fall: Steps over which the denoiser's rate would fall to nothing; it may stop before,
-            since what is kept is an average of its weights.
         seed: Decides pictures, weights, order and noise.
         keep_every: Steps between two states on disk.
     """
@@ -63,9 +65,9 @@ class Recipe:
     products: int = 72
     autoencoder_steps: int = 1500
     denoiser_steps: int = 2400
+    rounds: int = 2
     batch: int = 32
     rate: float = 1e-3
-    fall: int = 2400
     seed: int = 1
     keep_every: int = 250
 
@@ -91,14 +93,28 @@ def train_diffusion(
     scenes = pictures.scenes()
     tokenizer = build_tokenizer(text for scene in scenes for text in captions_of(scene))
     networks = build_networks(tokenizer)
-    total = recipe.autoencoder_steps + recipe.denoiser_steps
+    total = recipe.autoencoder_steps + recipe.rounds * recipe.denoiser_steps
 
     def report(done: int) -> None:
         if advance is not None:
             advance(done, total)
 
+    def report_after(done: int, steps: int) -> None:
+        report(done + steps)
+
     train_autoencoder(networks.vae, pictures, recipe, work=work, report=report)
-    _train_denoiser(networks, tokenizer, pictures, recipe, work=work, report=report)
+    lessons = prepare_lessons(networks, pictures)
+    for turn in range(recipe.rounds):
+        done = recipe.autoencoder_steps + turn * recipe.denoiser_steps
+        train_denoiser(
+            networks,
+            tokenizer,
+            lessons,
+            recipe,
+            turn=turn,
+            work=work,
+            report=partial(report_after, done),
+        )
     save(networks, tokenizer, out)
 
 
@@ -154,7 +170,7 @@ def _unlikeness(again: Tensor, light: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lessons:
+class Lessons:
     """Everything that a step of the denoiser draws from; each picture also mirrored."""
 
     latents: Tensor
@@ -166,7 +182,8 @@ class _Lessons:
     scenes: Sequence[Scene]
 
 
-def _prepare(networks: Networks, pictures: LearningPictures) -> _Lessons:
+def prepare_lessons(networks: Networks, pictures: LearningPictures) -> Lessons:
+    """Encode pictures as they are and, where their scene allows it, mirrored."""
     latents, weights, edges, scenes = [], [], [], []
     given = pictures.scenes()
     flips = [mirrored(scene) for scene in given]
@@ -182,7 +199,7 @@ def _prepare(networks: Networks, pictures: LearningPictures) -> _Lessons:
             cover = torch.from_numpy(alphas[part].astype(np.float32) / 255.0)[:, None]
             weights.append(1.0 - 0.85 * functional.avg_pool2d(cover, 4))
             edges.append(torch.from_numpy(_edges(pixels[part], alphas[part])))
-    return _Lessons(torch.cat(latents), torch.cat(weights), torch.cat(edges), scenes)
+    return Lessons(torch.cat(latents), torch.cat(weights), torch.cat(edges), scenes)
 
 
 def _edges(pixels: np.ndarray, alphas: np.ndarray) -> np.ndarray:
@@ -191,22 +208,33 @@ def _edges(pixels: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     return np.stack([find_edges(picture)[..., 0] for picture in alone])
 
 
-def _train_denoiser(
+def train_denoiser(
     networks: Networks,
     tokenizer: CLIPTokenizer,
-    pictures: LearningPictures,
+    lessons: Lessons,
     recipe: Recipe,
     *,
+    turn: int,
     work: Path,
     report: Callable[[int], None],
 ) -> None:
-    lessons = _prepare(networks, pictures)
+    """Teach text encoder, U-Net and ControlNet to paint: one round of a recipe.
+
+    Args:
+        networks: Those of the round before, or new ones; changed in place.
+        tokenizer: Reads the captions.
+        lessons: What is painted.
+        recipe: How long and with what.
+        turn: Which round, from 0.
+        work: Folder for the state.
+        report: Told how many of its steps are done.
+    """
     learner = nn.ModuleList(networks.denoising())
-    schedule = _Schedule(learner, recipe, recipe.fall, work / "denoiser.pt")
+    schedule = _Schedule(learner, recipe, recipe.denoiser_steps, work / f"denoiser-{turn}.pt")
     scheduler: Any = build_scheduler()
     signal: Tensor = scheduler.alphas_cumprod.float()
     while schedule.step < recipe.denoiser_steps:
-        rng = np.random.default_rng([recipe.seed, 2, schedule.step])
+        rng = np.random.default_rng([recipe.seed, 2 + turn, schedule.step])
         chosen = rng.integers(len(lessons.scenes), size=recipe.batch)
         texts = [_caption(lessons.scenes[n], rng) for n in chosen]
         tokens = tokenizer(
@@ -224,7 +252,7 @@ def _train_denoiser(
         weight = snr.clamp(max=5.0) / (snr + 1) + 0.1
         loss = (weight * lessons.weights[chosen] * (guess - target) ** 2).mean()
         schedule.learn(loss)
-        report(recipe.autoencoder_steps + schedule.step)
+        report(schedule.step)
     schedule.finish(learner)
 
 
