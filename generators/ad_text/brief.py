@@ -37,6 +37,8 @@ _LONGEST_VALUE = 60
 _SHORT_OF_ROOM = 22
 """Characters beside the name, below which a text is asked to be short."""
 _NAME_ENDS = re.compile(r"[,，;；:：(（\[/|。]| [-–—] ")  # noqa: RUF001 - titles have such dashes
+_KEYS = re.compile(r"(?:^|_|\b)(?:id|url|sku|ean|gtin)$", re.IGNORECASE)
+"""Attributes that name a product to machines."""
 _ASKED_FOR = re.compile(
     r"[一这][款种个盒瓶件双台](.+?)(?:[，,：:。；]|$)|为(.+?)写"  # noqa: RUF001 - Chinese marks
     r"|\b(?:an?|the|our) (.+?)(?:[.,:;]|$)",
@@ -148,7 +150,7 @@ def brief_of(product: Product, *, segment: str | None = None, prices: bool = Tru
     return Brief(
         product.title,
         product.category.names[-1],
-        {name: value for name, value in product.attributes.items() if name != "url"},
+        {name: value for name, value in product.attributes.items() if not _KEYS.search(name)},
         price_text(product) if prices else None,
         None if product.rating is None else f"{product.rating:g}",
         segment,

@@ -22,10 +22,25 @@ from generators.weights import embedded
 __all__ = ["TextModel", "open_text_model"]
 
 TOP_P: Final = 0.95
+_CALM: Final = 0.7
+"""Temperature of models that answer: at 1 the small ones among them lose their thread."""
 _CONSIDERED: Final = 20
 """Tokens that are tried at each step; what is left out has next to no probability."""
+_TASK: Final = "Write one short advertising line about the product. Add no facts."
+_SHOWN: Final = (
+    (
+        Brief("Oak desk lamp", "lamps", price="45 EUR"),
+        "Oak desk lamp, 45 EUR. Light where you read.",
+    ),
+    (Brief("Trail socks", "socks", segment="runners"), "Runners: Trail socks for the next hill."),
+    (Brief("Harbour tea, mint", "tea", rating="4.6"), "Harbour tea. A quiet cup, rated 4.6."),
+)
+"""Briefs with their texts that a model which answers is shown, so that it answers alike."""
 _GLUED: Final = re.compile(r"[A-Za-z0-9]<\||\|>[A-Za-z0-9]")
 """A fact in the middle of a word."""
+_END: Final = re.compile(r"[.!?](?=\s)|[。！？]")  # noqa: RUF001 - Chinese marks
+_LONG_WORD: Final = 10
+"""What ends so near to the limit without a mark may have been cut off."""
 _ENDS: Final = (".", "!", "?", "。", "！", "？")  # noqa: RUF001 - Chinese marks
 
 
@@ -82,14 +97,17 @@ class TextModel:
                 do_sample=True,
                 top_p=TOP_P,
                 top_k=0,
+                temperature=_CALM if self.chats else 1.0,
                 num_return_sequences=count,
                 max_new_tokens=guard.max_length,
                 logits_processor=LogitsProcessorList([rules]),
                 pad_token_id=self.tokenizer.eos_token_id,
             )
         texts = self.tokenizer.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
-        whole = [_tidy(text) for text in texts]
-        return [fill(text, values) for text in whole if not values or _is_whole(text)]
+        tidy = [_tidy(text) for text in texts]
+        if self.masked:
+            return [fill(text, values) for text in tidy if _is_whole(text)]
+        return [whole for text in tidy if (whole := _whole_sentences(text, guard.max_length))]
 
     def prompt(self, brief: Brief, guard: Guard, *, instead_of: str | None = None) -> str:
         """Return what the model is given."""
@@ -101,14 +119,24 @@ class TextModel:
         # split_special_tokens: a token's name inside data stays letters
         if not self.chats:
             return list(self.tokenizer(prompt, split_special_tokens=True)["input_ids"])
-        asked = f"Write one short advertising line, at most ten words. No quotes.\n{prompt}"
-        turn = [{"role": "user", "content": "\x00"}]
-        frame = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        # data goes in only where the frame is cut, so that it opens no turn of its own
+        turns = [{"role": "system", "content": _TASK}]
+        for brief, text in _SHOWN:
+            turns += [
+                {"role": "user", "content": brief.prompt()},
+                {"role": "assistant", "content": text},
+            ]
+        turns.append({"role": "user", "content": "\x00"})
+        frame = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
         before, after = frame.split("\x00")
         return [
-            *self.tokenizer(before)["input_ids"],
-            *self.tokenizer(asked, split_special_tokens=True)["input_ids"],
-            *self.tokenizer(after)["input_ids"],
+            *self.tokenizer(before, add_special_tokens=False)["input_ids"],
+            *self.tokenizer(prompt, split_special_tokens=True, add_special_tokens=False)[
+                "input_ids"
+            ],
+            *self.tokenizer(after, add_special_tokens=False)["input_ids"],
         ]
 
 
@@ -221,6 +249,14 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def _is_whole(text: str) -> bool:
     """Tell whether a model with placeholders named the product and came to an end."""
     return NAME in text and text.endswith(_ENDS)
+
+
+def _whole_sentences(text: str, longest: int) -> str:
+    """Return a text without the sentence in which a model ran out of room; perhaps nothing."""
+    if text.endswith(_ENDS) or len(text) <= longest - _LONG_WORD:
+        return text
+    ends = [found.end() for found in _END.finditer(text)]
+    return text[: ends[-1]].rstrip() if ends else ""
 
 
 def _tidy(text: str) -> str:

@@ -7,10 +7,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from abplatform.domain.catalog import Category, Product
 from abplatform.errors import CheckpointError
-from generators.ad_text.brief import Brief
+from generators.ad_text.brief import Brief, brief_of
 from generators.ad_text.embedding import learn_ad_text
 from generators.ad_text.guard import Guard
-from generators.ad_text.text_model import TextModel, open_text_model
+from generators.ad_text.text_model import TextModel, _whole_sentences, open_text_model
 from generators.ad_text.writing import generate_ad_text, rank_texts, write_texts
 
 MUG = Product(
@@ -155,3 +155,19 @@ def test_a_model_that_is_no_language_model_is_refused(tmp_path):
     """A folder without a model is named with a remedy."""
     with pytest.raises(CheckpointError):
         open_text_model(str(tmp_path))
+
+
+def test_what_ran_out_of_room_is_left_out():
+    """A text that hit the limit ends with its last whole sentence, or is gone."""
+    assert _whole_sentences("Daily mug. A warm pause, with", 30) == "Daily mug."
+    assert _whole_sentences("Daily mug, a warm pause, with", 30) == ""
+    assert _whole_sentences("Daily mug, 4.5 EUR, for slow m", 30) == ""
+    assert _whole_sentences("日常杯子。好看又好用，喜欢就带", 15) == "日常杯子。"
+    for whole in ("Daily mug for you", "Daily mug, 24 EUR. Good mornings."):
+        assert _whole_sentences(whole, 34) == whole
+
+
+def test_machines_names_are_no_facts():
+    """Ids and addresses of a product are not told to a model."""
+    product = replace(MUG, attributes={"catalogue_id": "134", "url": "x", "fluid": "tea"})
+    assert dict(brief_of(product).facts) == {"fluid": "tea"}
