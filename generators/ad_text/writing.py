@@ -200,6 +200,8 @@ def _fluency(text: str, brief: Brief, guard: Guard, model: TextModel) -> float:
     before = model.tokenizer(prompt, split_special_tokens=True)["input_ids"]
     said = model.tokenizer(f" {text}", split_special_tokens=True)["input_ids"]
     ids = torch.tensor([[*before, *said]])
-    logits = model.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, len(before) - 1 : -1]
+    logits = model.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[
+        0, len(before) - 1 : -1
+    ]
     chosen = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(said)[:, None])
     return float(chosen.mean())

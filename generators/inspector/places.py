@@ -24,7 +24,7 @@ from generators.arrays import Pixels, Plane, rgb_to_lab
 from generators.propose import suited_families
 from generators.weights import embedded
 
-__all__ = ["FEATURES", "PLAIN", "Places", "background_features", "known_places"]
+__all__ = ["FEATURES", "PLAIN", "Places", "background_features", "known_places", "read_places"]
 
 PLAIN: Final = "plain"
 """A ground without a scene; everything may stand there."""
