@@ -34,8 +34,8 @@ PLACEHOLDERS = (NAME, PRICE, RATING, COLOUR, SEGMENT)
 """What the embedded model writes in place of facts; no data can hold them."""
 
 _LONGEST_VALUE = 60
-_SHORT_OF_ROOM = 22
-"""Characters beside the name, below which a text is asked to be short."""
+_ROOMS = {"en": ((19, "none"), (26, "little")), "zh": ((7, "none"), (10, "little"))}
+"""Language to the characters beside the name, below which a model is told that there is less."""
 _NAME_ENDS = re.compile(r"[,，;；:：(（\[/|。]| [-–—] ")  # noqa: RUF001 - titles have such dashes
 _KEYS = re.compile(r"(?:^|_|\b)(?:id|url|sku|ean|gtin)$", re.IGNORECASE)
 """Attributes that name a product to machines."""
@@ -102,10 +102,11 @@ class Brief:
             max_length: Of the text, in characters: a long name leaves room for few words.
         """
         values = self.values(max_length)
-        room = max_length - len(values[NAME])
+        left = max_length - len(values.get(NAME, ""))
+        rooms = (room for below, room in _ROOMS[self.language] if left < below)
         told = {
             "in": self.language,
-            "room": "little" if room < _SHORT_OF_ROOM else "much",
+            "room": next(rooms, "much"),
             "product": NAME,
             "kind": clean(self.category.replace("-", " "), longest=24),
             "price": PRICE if PRICE in values else None,
@@ -123,8 +124,9 @@ class Brief:
             max_length: Of a whole text; a name takes at most two thirds of it.
         """
         facts = {name.casefold(): value for name, value in self.facts.items()}
+        name = name_in(self.title, longest=max(4, max_length * 2 // 3))
         told = {
-            NAME: name_in(self.title, longest=max(4, max_length * 2 // 3)),
+            NAME: name if any(map(str.isalnum, name)) else None,
             PRICE: self.price,
             RATING: self.rating,
             COLOUR: facts.get("colour") or facts.get("color") or facts.get("颜色"),

@@ -32,10 +32,16 @@ _CHINESE: Final = (
 )
 """Facts that a text tells, and its forms; the line stands where the braces are."""
 _FORMS: Final = {"en": _ENGLISH, "zh": _CHINESE}
+_BARE: Final = {
+    "en": (((), (f"{NAME}.",)), ((PRICE,), (f"{NAME}, {PRICE}.",))),
+    "zh": (((), (f"{NAME}。",)), ((PRICE,), (f"{NAME}，{PRICE}。",))),
+}
+"""Forms for where there is no room for a line."""
 _TOLD: Final = {PRICE: ("price", 0.4), RATING: ("rating", 0.3), COLOUR: ("colour", 0.4)}
 _UNKNOWN: Final = 0.3
 """How often a kind is one that nobody has heard of: then it says what goes with anything."""
-_LITTLE: Final = 15
+_ROOMS: Final = (("none", 0.12), ("little", 0.28), ("much", 0.6))
+_LITTLE: Final = 16
 """Characters of a line where there is little room."""
 _ONSETS: Final = (
     *("b", "br", "ch", "d", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl"),
@@ -59,15 +65,17 @@ def compose(rng: np.random.Generator) -> tuple[str, str]:
     """Return one prompt, as ``Brief.masked_prompt`` gives it, and a text, with placeholders."""
     kind = KINDS[int(rng.integers(len(KINDS)))]
     name, lines = _kind(rng, kind)
-    if little := rng.random() < 0.3:
+    room = str(rng.choice([name for name, _ in _ROOMS], p=[share for _, share in _ROOMS]))
+    if room == "little":
         lines = tuple(line for line in lines if len(line) <= _LITTLE) or lines
     given = [place for place, (_, share) in _TOLD.items() if rng.random() < share]
     if rng.random() < 0.25:
         given.append(SEGMENT)
-    texts = [_write(rng, kind.language, lines, given) for _ in range(2)]
+    forms = (_BARE if room == "none" else _FORMS)[kind.language]
+    texts = [_write(rng, forms, lines, given) for _ in range(2)]
     told = {
         "in": kind.language,
-        "room": "little" if little else "much",
+        "room": room,
         "product": NAME,
         "kind": name,
         **{word: place for place, (word, _) in _TOLD.items() if place in given},
@@ -93,15 +101,15 @@ def _kind(rng: np.random.Generator, kind: Kind) -> tuple[str, Sequence[str]]:
 
 
 def _write(
-    rng: np.random.Generator, language: str, lines: Sequence[str], given: Sequence[str]
+    rng: np.random.Generator,
+    forms: Sequence[tuple[Sequence[str], Sequence[str]]],
+    lines: Sequence[str],
+    given: Sequence[str],
 ) -> str:
+    able = [(facts, texts) for facts, texts in forms if set(facts) <= set(given)]
     # a text for someone says so; other facts may be told or not
-    able = [
-        forms
-        for facts, forms in _FORMS[language]
-        if set(facts) <= set(given) and (SEGMENT not in given or SEGMENT in facts)
-    ]
-    form = _one(rng, able[int(rng.integers(len(able)))])
+    able = [one for one in able if SEGMENT in one[0]] or able
+    form = _one(rng, able[int(rng.integers(len(able)))][1])
     line = _one(rng, lines)
     return form.format(line if form[0] == "{" or ". {" in form else _lowered(line))
 

@@ -37,7 +37,7 @@ _ENGLISH: Final = (
         *("Soft colour", "A smile in colour", "Soft colour all day", "Colour for your smile"),
     ),
     _kind(
-        "skin, skincare, face cream, serum, hand cream, lotion, soap",
+        "skin, skincare, cream, face cream, day cream, serum, hand cream, lotion, soap",
         *("Calm, soft skin", "Care for skin", "A quiet moment for skin", "Gentle every day"),
     ),
     _kind(
@@ -77,7 +77,7 @@ _ENGLISH: Final = (
         *("Fresh in every sip", "Fruit in a glass", "Cool and fruity", "Pour some sun"),
     ),
     _kind(
-        "milk, oat milk, soy milk, yogurt, yoghurt, cream, sour cream, dairy",
+        "milk, oat milk, soy milk, oatghurt, yogurt, yoghurt, sour cream, dairy",
         *("Start the day fresh", "Good with breakfast", "Smooth and fresh", "Pour and enjoy"),
     ),
     _kind(

@@ -84,12 +84,14 @@ class TextModel:
             instead_of: A text to say in other words.
 
         Returns:
-            Whole texts; where a model was cut off there is none.
+            Whole texts; none where a model was cut off, or has no name to say.
         """
         values = brief.values(guard.max_length) if self.masked else {}
+        if self.masked and NAME not in values:
+            return []  # a title of marks alone names nothing
         ids = torch.tensor([self._ids(self.prompt(brief, guard, instead_of=instead_of))])
         rules = _WithinRules(guard, self.tokenizer, start=ids.shape[1], values=values)
-        with torch.random.fork_rng(devices=[]):
+        with quietly(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             written = self.model.generate(
                 input_ids=ids,

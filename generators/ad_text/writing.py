@@ -17,6 +17,7 @@ from generators.ad_text.brief import Brief, brief_of, brief_of_prompt, mask
 from generators.ad_text.guard import Guard, fold
 from generators.ad_text.sentiment import sentiment
 from generators.ad_text.text_model import TextModel, open_text_model
+from generators.quiet import quietly
 
 __all__ = ["WrittenText", "generate_ad_text", "rank_texts", "write_texts"]
 
@@ -200,8 +201,7 @@ def _fluency(text: str, brief: Brief, guard: Guard, model: TextModel) -> float:
     before = model.tokenizer(prompt, split_special_tokens=True)["input_ids"]
     said = model.tokenizer(f" {text}", split_special_tokens=True)["input_ids"]
     ids = torch.tensor([[*before, *said]])
-    logits = model.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[
-        0, len(before) - 1 : -1
-    ]
+    with quietly():
+        logits = model.model(input_ids=ids).logits[0, len(before) - 1 : -1]
     chosen = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(said)[:, None])
     return float(chosen.mean())

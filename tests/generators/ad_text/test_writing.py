@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from abplatform.domain.catalog import Category, Product
-from abplatform.errors import CheckpointError
+from abplatform.errors import CatalogueError, CheckpointError
 from generators.ad_text.brief import Brief, brief_of
 from generators.ad_text.embedding import learn_ad_text
 from generators.ad_text.guard import Guard
@@ -171,3 +171,22 @@ def test_machines_names_are_no_facts():
     """Ids and addresses of a product are not told to a model."""
     product = replace(MUG, attributes={"catalogue_id": "134", "url": "x", "fluid": "tea"})
     assert dict(brief_of(product).facts) == {"fluid": "tea"}
+
+
+@pytest.mark.parametrize("longest", [12, 20, 28, 50])
+def test_there_is_a_text_for_every_room(model, longest):
+    """However short a text must be, while the name fits something can be said."""
+    text = generate_ad_text("We have an Oat milk. The ad:", max_length=longest)
+    assert 0 < len(text) <= longest
+    assert "Oat" in text
+    assert model.masked
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", "...", "<|product|>"])
+def test_nothing_named_is_nothing_written(model, prompt):
+    """A prompt without a word is refused with a remedy; such a title has no text."""
+    with pytest.raises(CatalogueError, match="nothing usable") as refused:
+        generate_ad_text(prompt)
+    assert refused.value.remedy
+    nameless = replace(MUG, title=prompt)
+    assert write_texts(nameless, count=2, rng=np.random.default_rng(0), model=model) == []
