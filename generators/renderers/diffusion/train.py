@@ -65,7 +65,7 @@ class Recipe:
     products: int = 72
     autoencoder_steps: int = 1500
     denoiser_steps: int = 2400
-    rounds: int = 2
+    rounds: int = 3
     batch: int = 32
     rate: float = 1e-3
     seed: int = 1
