@@ -88,7 +88,7 @@ def write_manifest(
     Raises:
         CheckpointError: A file is no safetensors, JSON or text, or there is no file.
     """
-    files = _hash_files(folder)
+    files = _hash_files(folder, kind)
     plain = _plain(metadata, folder)
     checkpoint = Checkpoint(
         sha256=_identity(kind, files, plain),
@@ -123,7 +123,7 @@ def read_folder(folder: Path, *, kind: str) -> Checkpoint:
             path=folder,
             remedy=f"name a {kind} checkpoint",
         )
-    declared, found = manifest["files"], _hash_files(folder)
+    declared, found = manifest["files"], _hash_files(folder, kind)
     for name in sorted(declared.keys() | found.keys()):
         if declared.get(name) != found.get(name):
             problem = "missing" if name not in found else "foreign" if name not in declared else ""
@@ -160,7 +160,7 @@ def save_checkpoint(
     root.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".saving-", dir=root))
     try:
-        for name in _hash_files(folder):
+        for name in _hash_files(folder, kind):
             shutil.copyfile(folder / name, draft / name)
             sync_file(draft / name)
         checkpoint = write_manifest(draft, kind=kind, metadata=metadata, created_at=created_at)
@@ -239,7 +239,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _hash_files(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path, kind: str) -> dict[str, str]:
     if not folder.is_dir():
         raise CheckpointError(
             "no such checkpoint folder", path=folder, remedy="name a folder that exists"
@@ -255,14 +255,14 @@ def _hash_files(folder: Path) -> dict[str, str]:
                 remedy="save weights as safetensors; pickled weights can run code when read",
             )
         if path.suffix == ".safetensors":
-            _check_safetensors(path)
+            _check_safetensors(path, kind)
         hashes[path.name] = _sha256(path)
     if not hashes:
         raise CheckpointError("the folder holds no weights", path=folder, remedy="train the model")
     return hashes
 
 
-def _check_safetensors(path: Path) -> None:
+def _check_safetensors(path: Path, kind: str) -> None:
     """Refuse a file that only carries the name: 8 bytes of length, then a JSON header."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -271,7 +271,7 @@ def _check_safetensors(path: Path) -> None:
         raise CheckpointError(
             f"{path.name} is corrupt or no safetensors file",
             path=path.parent,
-            remedy="use another version or train this one again",
+            remedy=mend(kind),
         )
 
 
