@@ -5,7 +5,8 @@ Each loads what is sealed first, so that nobody has to remember to ingest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from abplatform.cli.aggregate_pairs import Weeks, WeeksType, pairs_of_past_tests
 from abplatform.cli.cases import open_store
 from abplatform.cli.engines import (
     OnSpark,
@@ -193,7 +195,27 @@ def report(
 
 
 @click.command()
-@key_argument
+@click.argument("key", required=False)
+@click.option(
+    "--from-aggregates",
+    "table",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="A CSV or Parquet table of past tests, one row a variant, instead of an experiment.",
+)
+@click.option(
+    "--mapping",
+    "mapping_path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="Says what that table's columns mean; creatives of one product_id are compared.",
+)
+@click.option(
+    "--leave-out",
+    type=WeeksType(),
+    multiple=True,
+    help="Weeks whose past tests teach nothing, such as 2013-W25..2014-W02; may be repeated.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -202,8 +224,59 @@ def report(
 )
 @workspace_option
 @json_option
-def pairs(*, key: str, out: Path | None, folder: Path | None, as_json: bool) -> None:
-    """Write an experiment's preference pairs from rows that are final."""
+def pairs(
+    *,
+    key: str | None,
+    table: Path | None,
+    mapping_path: Path | None,
+    leave_out: tuple[Weeks, ...],
+    out: Path | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Write preference pairs: of experiment KEY's final rows, or of a table of past tests."""
+    if (key is None) == (table is None):
+        raise click.UsageError("name an experiment, or a table with --from-aggregates")
+    if key is not None:
+        if mapping_path is not None or leave_out:
+            raise click.UsageError("--mapping and --leave-out go with --from-aggregates")
+        _pairs_of_experiment(key, out, folder, as_json=as_json)
+    elif table is not None:
+        if mapping_path is None or out is None:
+            raise click.UsageError("--from-aggregates needs --mapping and --out")
+        _pairs_of_table(table, mapping_path, leave_out, out, as_json=as_json)
+
+
+def _pairs_of_table(
+    table: Path, mapping_path: Path, leave_out: Sequence[Weeks], out: Path, *, as_json: bool
+) -> None:
+    from abplatform.durable import replace_durably
+    from abplatform.logs.landing import MappingText
+
+    found = pairs_of_past_tests(table, MappingText.read(mapping_path), leave_out=leave_out)
+    content = io.BytesIO()
+    found.frame.write_parquet(content)
+    replace_durably(out, content.getvalue())
+    answer = {
+        "tests": found.tests,
+        "broken_splits": found.broken,
+        "left_out": found.left_out,
+        "quarantined": found.quarantined,
+        "pairs": len(found.frame),
+        "path": str(out),
+    }
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(
+        f"wrote {len(found.frame):,} pairs of {found.tests:,} tests to {out}; without "
+        f"{found.broken:,} whose split is broken and {found.left_out:,} of weeks left out"
+    )
+    if found.quarantined:
+        click.echo(f"{found.quarantined:,} rows could not be read; `abp ingest --dry-run` says why")
+
+
+def _pairs_of_experiment(key: str, out: Path | None, folder: Path | None, *, as_json: bool) -> None:
     from abplatform.analysis.pairs import keep_pairs, preference_pairs, week_of
 
     workspace = open_workspace(folder)
