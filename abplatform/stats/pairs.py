@@ -107,7 +107,8 @@ def win_probabilities(
     log_posterior = log_weight + sum((fit.log_likelihood for fit in fits), np.zeros_like(tau))
     weight = np.exp(log_posterior - log_posterior.max())
     weight /= weight.sum()
-    return [np.einsum("g,gjl->jl", weight, fit.win) for fit in fits]
+    # the weights' sum may round to just above 1, and a probability may not
+    return [np.clip(np.einsum("g,gjl->jl", weight, fit.win), 0.0, 1.0) for fit in fits]
 
 
 def log_rates(

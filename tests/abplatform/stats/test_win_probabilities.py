@@ -158,3 +158,13 @@ def test_impossible_counts_are_refused(impressions, clicks):
     """Creatives without impressions, negative clicks and NaN never get in."""
     with pytest.raises(ValueError, match="every creative needs impressions"):
         product(impressions, clicks)
+
+
+def test_the_clearest_winner_stays_a_probability():
+    """Rounding carries no probability above 1 or below 0, where the weights sum to a bit more."""
+    clear = ProductCounts(np.array([5000.0, 5000.0]), np.array([264.0, 10.0]))
+    for clicks in range(10, 210, 10):
+        other = ProductCounts(np.array([5000.0, 5000.0]), np.array([100.0, float(clicks)]))
+        for win in win_probabilities([clear, other]):
+            assert win.min() >= 0.0
+            assert win.max() <= 1.0
