@@ -27,10 +27,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, ndtr
 from transformers import AutoModel, AutoTokenizer
 
+from abplatform.checkpoints.carried import carried_file, how_to_install
+from abplatform.checkpoints.pretrained import check_folder
 from abplatform.errors import CheckpointError
 from generators.arrays import Plane
-from generators.carried import carried_file, how_to_install
-from generators.checkpoint_files import check_folder
 from generators.quiet import quietly
 from generators.weights import embedded
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
+from abplatform.checkpoints.carried import CARRIED, carried_file, how_to_install
+from abplatform.checkpoints.pretrained import find_checkpoint
 from abplatform.errors import CheckpointError
 from generators.ad_text.brief import NAME, PLACEHOLDERS, SEGMENT, Brief
 from generators.ad_text.guard import Guard
-from generators.carried import CARRIED, carried_file, how_to_install
-from generators.checkpoint_files import find_checkpoint
 from generators.quiet import quietly
 from generators.weights import embedded
 

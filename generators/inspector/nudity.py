@@ -1,7 +1,7 @@
 """Open-NSFW (Yahoo, 2016): how likely a picture shows nudity, where its weights are at hand.
 
-The weights come in a package (``generators.carried``) and run on onnxruntime; without either of
-them nothing is looked for, and the inspector's name says so.
+The weights come in a package (``abplatform.checkpoints.carried``) and run on onnxruntime; without
+either of them nothing is looked for, and the inspector's name says so.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from abplatform.checkpoints.carried import carried_file
 from generators.arrays import Pixels
-from generators.carried import carried_file
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

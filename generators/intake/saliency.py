@@ -1,7 +1,7 @@
 """What stands out in a photograph: U²-Net-p (Qin et al. 2020, arXiv 2005.09007) through ONNX.
 
-The 4.6 MB of weights are carried by a package (``generators.carried``); without it, or without
-onnxruntime, photographs on a busy background are refused as before.
+The 4.6 MB of weights are carried by a package (``abplatform.checkpoints.carried``); without it, or
+without onnxruntime, photographs on a busy background are refused as before.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from abplatform.checkpoints.carried import carried_file, how_to_install
 from generators.arrays import Pixels, Plane, ramp
-from generators.carried import carried_file, how_to_install
 from generators.intake.decoding import PhotographRefused
 
 __all__ = ["can_find_salient", "find_salient", "salient_mask"]

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from transformers import LogitsProcessorList, PreTrainedTokenizerBase
 
+from abplatform.checkpoints.pretrained import find_checkpoint
 from generators.arrays import Pixels
-from generators.checkpoint_files import find_checkpoint
 from generators.intake import ReadyProduct
 from generators.prompt_model.constrained import (
     NextTokens,

@@ -9,8 +9,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
+from abplatform.checkpoints.pretrained import CheckedFolder
 from abplatform.errors import CheckpointError
-from generators.checkpoint_files import CheckedFolder
 from generators.quiet import quietly
 
 __all__ = ["add_adapter", "read_model"]

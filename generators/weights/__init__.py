@@ -6,8 +6,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from abplatform.checkpoints.pretrained import CheckedFolder, check_folder
 from abplatform.errors import CheckpointError
-from generators.checkpoint_files import CheckedFolder, check_folder
 
 __all__ = ["MANIFEST", "embedded", "write_weights_manifest"]
 

@@ -26,7 +26,7 @@ from diffusers import (
 from ratio_table import Row, measure, print_ratios
 from statsmodels.stats.proportion import proportion_confint
 
-from generators.checkpoint_files import check_folder
+from abplatform.checkpoints.pretrained import check_folder
 from generators.drawn import draw_catalogue
 from generators.families import FAMILIES, draw_scene
 from generators.intake import read_products

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from abplatform.checkpoints.pretrained import CheckedFolder, find_checkpoint
 from abplatform.domain.catalog import Placement
 from generators.arrays import Pixels, Plane, blur, resize
-from generators.checkpoint_files import CheckedFolder, find_checkpoint
 from generators.intake import ReadyProduct
 from generators.renderers.diffusion.controls import NEUTRAL, find_edges, repaint_mask
 from generators.renderers.diffusion.manner import read_manner

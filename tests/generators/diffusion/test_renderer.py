@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from abplatform.checkpoints.pretrained import check_folder
 from abplatform.errors import CatalogueError, CheckpointError
-from generators.checkpoint_files import check_folder
 from generators.renderers.diffusion.manner import Manner, write_manner
 from generators.renderers.diffusion.renderer import open_diffusion
 from generators.renderers.find import find_renderer

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from abplatform.checkpoints.carried import CARRIED, carried_file
+from abplatform.checkpoints.pretrained import check_folder, find_checkpoint
 from abplatform.errors import CheckpointError
-from generators.carried import CARRIED, carried_file
-from generators.checkpoint_files import check_folder, find_checkpoint
 from generators.weights import write_weights_manifest
 
 
