@@ -52,12 +52,13 @@ def scene_features(
     return features
 
 
-def fit_logistic(features: Floats, table: PairTable) -> Floats:
+def fit_logistic(features: Floats, table: PairTable, *, ridge: float = _RIDGE) -> Floats:
     """Fit a ridge logistic regression on feature differences.
 
     Args:
         features: M x F.
         table: P pairs over the M items.
+        ridge: Penalty on half the squared coefficients, where weights are 1 on average.
 
     Returns:
         F coefficients.
@@ -69,7 +70,7 @@ def fit_logistic(features: Floats, table: PairTable) -> Floats:
         logit = difference @ beta
         fit = weight * (np.logaddexp(0, logit) - table.p_win * logit)
         slope = difference.T @ (weight * (_sigmoid(logit) - table.p_win))
-        return float(fit.sum() + 0.5 * _RIDGE * beta @ beta), slope + _RIDGE * beta
+        return float(fit.sum() + 0.5 * ridge * beta @ beta), slope + ridge * beta
 
     start = np.zeros(features.shape[1])
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x, dtype=np.float64)

@@ -29,7 +29,10 @@ from reward.model import RewardNet
 from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, read_progress, write_progress
 
-__all__ = ["Fit", "TrainingConfig"]
+__all__ = ["HASHED", "Fit", "TrainingConfig"]
+
+HASHED = "words"
+"""The encoder of texts that is learned from the pairs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,14 @@ class TrainingConfig:
         folds: Parts into which products are dealt.
         epochs: Passes over the pairs at most.
         learning_rate: Its peak.
+        fine_tuning_rate: The peak for a pre-trained encoder of texts.
         weight_decay: Of matrices; the deviations of categories are held by it too.
         batch_pairs: Pairs in a batch, about; pairs of one product stay together.
         patience: Epochs without a better validation loss before stopping.
         pointwise: Weight of the clicks' loss beside the pairs' loss.
+        text_encoder: What reads ad texts: ``words``, hashed, or the name, folder or hub id of a
+            pre-trained encoder.
+        encoder_layers: Blocks of a pre-trained encoder that are kept, from the first.
         shape: Overrides of the model's shape, such as ``width``.
     """
 
@@ -54,10 +61,13 @@ class TrainingConfig:
     folds: int = 3
     epochs: int = 24
     learning_rate: float = 2e-3
+    fine_tuning_rate: float = 3e-5
     weight_decay: float = 0.1
     batch_pairs: int = 64
     patience: int = 12
     pointwise: float = 0.5
+    text_encoder: str = HASHED
+    encoder_layers: int = 4
     shape: tuple[tuple[str, int | float], ...] = ()
 
     @property
@@ -99,14 +109,7 @@ class Fit:
         rates, self.dispersion = base_rates(table, inputs.base.numpy(), len(net.base))
         with torch.no_grad():
             net.base.copy_(torch.from_numpy(rates))
-        groups: list[dict[str, Any]] = [
-            {
-                "params": [one for one in net.parameters() if one.ndim > 1],
-                "weight_decay": config.weight_decay,
-            },
-            {"params": [one for one in net.parameters() if one.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        self.optimizer = torch.optim.AdamW(_groups(net, config))
         self.progress = Progress.start(net)
 
     def go(self, keep: Path | None, advance: Callable[[int], None]) -> None:
@@ -114,18 +117,24 @@ class Fit:
 
         Args:
             keep: A file for the state after each epoch; a state that is there is gone on from.
-            advance: Told how many epochs are done.
+            advance: Told how many steps are done.
         """
         name = repr((self.config, self.seed, self.net.config, self.table.fingerprint))
         if keep and (kept := read_progress(keep, name, self.net, self.optimizer)):
             self.progress = kept
+            advance(kept.epoch * self.steps)
         while self.progress.epoch < self.config.epochs and not self._is_stale():
-            self._epoch(self.progress.epoch)
+            self._epoch(self.progress.epoch, advance)
             self.progress = self.progress.after(self._validate(), self.net)
             if keep:
                 write_progress(keep, name, self.progress, self.net, self.optimizer)
-            advance(self.progress.epoch)
-        self.net.load_state_dict(self.progress.best)
+            advance(self.progress.epoch * self.steps)
+        self.take(self.progress)
+
+    def take(self, progress: Progress) -> None:
+        """Go on from a progress that this net made elsewhere; load its best weights."""
+        self.progress = progress
+        self.net.load_state_dict(progress.best)
 
     @torch.no_grad()
     def margins(self) -> tuple[Tensor, Tensor]:
@@ -144,19 +153,20 @@ class Fit:
         waited = self.progress.epoch - self.progress.best_epoch
         return bool(self.held.any()) and waited >= self.config.patience
 
-    def _epoch(self, epoch: int) -> None:
+    def _epoch(self, epoch: int, advance: Callable[[int], None]) -> None:
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout
         order = np.random.default_rng([self.seed, epoch])
         self.net.train()
         for step, rows in enumerate(self._batches(order)):
             done = (epoch + min(step / self.steps, 1.0)) / self.config.epochs
             for group in self.optimizer.param_groups:
-                group["lr"] = self.config.learning_rate * _warm_cosine(done)
+                group["lr"] = group["peak"] * _warm_cosine(done)
             loss = self._loss(rows)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
+            advance(epoch * self.steps + min(step + 1, self.steps))
 
     def _batches(self, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield rows of training pairs; all pairs of one product in one experiment together."""
@@ -194,6 +204,19 @@ class Fit:
         weight = self.weight[self.held]
         total = pair_loss(self.margins(), self.p_win[self.held], weight)
         return float(total / weight.sum().clamp_min(1e-12))
+
+
+def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Part the parameters by learning rate, and matrices, which decay, from the rest."""
+    tuned = {id(one) for one in net.sentences.parameters()} if net.config.text_encoder else set()
+    groups = []
+    for rate, is_tuned in ((config.learning_rate, False), (config.fine_tuning_rate, True)):
+        mine = [one for one in net.parameters() if (id(one) in tuned) == is_tuned]
+        for decay, is_matrix in ((config.weight_decay, True), (0.0, False)):
+            some = [one for one in mine if (one.ndim > 1) == is_matrix]
+            if some:
+                groups.append({"params": some, "lr": rate, "peak": rate, "weight_decay": decay})
+    return groups
 
 
 def _warm_cosine(done: float) -> float:

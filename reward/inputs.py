@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from abplatform.errors import TrainingError
 from reward.dataset import Item
 from reward.model import Batch, RewardConfig
+from reward.sentences import piece_ids
 from reward.words import PAD, category_ids, describe_product, word_ids
 
 __all__ = ["Inputs"]
@@ -24,7 +26,7 @@ class Inputs:
 
     Args:
         pictures: (M, 3, H, W) uint8, or None.
-        texts: Ids of ad texts (M, W, G), or None.
+        texts: Ids of ad texts, (M, W, G) hashed or (M, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (M).
         categories: Ids of category levels (M, 4).
@@ -44,6 +46,7 @@ class Inputs:
         items: Sequence[Item],
         pictures: NDArray[np.uint8] | None,
         config: RewardConfig,
+        tokenizer: Tokenizer | None = None,
     ) -> Inputs:
         """Hash the items' texts and lay everything out for a model.
 
@@ -51,6 +54,7 @@ class Inputs:
             items: M items.
             pictures: M x H x W x 3, or None.
             config: Says what the model reads.
+            tokenizer: Of the model's pre-trained encoder of texts, if it has one.
 
         Raises:
             TrainingError: The model reads something that the items don't have.
@@ -72,12 +76,17 @@ class Inputs:
             longest = max(1, int((ids != PAD).any(axis=2).sum(axis=1).max(initial=1)))
             return torch.from_numpy(ids[:, :longest].copy())
 
+        def pieced(texts: list[str]) -> Tensor:
+            if config.text_encoder is None or tokenizer is None:
+                return hashed(texts)
+            return piece_ids(texts, tokenizer, config.text_encoder, longest=config.pieces)
+
         told = [describe_product(item.title, item.category, item.attributes) for item in items]
         distinct = {text: index for index, text in enumerate(dict.fromkeys(told))}
         paths = [item.category for item in items]
         return cls(
             pictures=_channels_first(pictures) if config.images else None,
-            texts=hashed([item.text for item in items]) if config.texts else None,
+            texts=pieced([item.text for item in items]) if config.texts else None,
             products=hashed(list(distinct)),
             product=torch.tensor([distinct[text] for text in told]),
             categories=torch.from_numpy(category_ids(paths, buckets=config.buckets)),

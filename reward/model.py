@@ -12,21 +12,30 @@ Deviations from CAIG: no concatenated form; encoders are small and trained here;
 joins through cross-attention of picture patches and ad words on it; the readout is one shared
 vector plus a deviation for each category, which weight decay shrinks, so that a category with few
 pairs keeps near what all categories like.
+
+Ad texts are read as hashed words, learned from nothing, or by a pre-trained encoder whose mean word
+piece goes to the readout directly, beside what the fusion makes of all pieces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from reward.encoders import Glance, PictureEncoder, WordEncoder
 from reward.pictures import IMAGE_SIZE
+from reward.sentences import PretrainedText, SentenceEncoder
 from reward.words import PAD
 
 __all__ = ["Batch", "RewardConfig", "RewardModel", "RewardNet"]
+
+_SENTENCE_LENGTH = 10.0
+"""Length of a text's mean vector before the readout: near that of as many standard normals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class RewardConfig:
         parts: Hashed ids of each word (G).
         buckets: Size of the hash table.
         dropout: Of the representation.
+        text_encoder: Transformers configuration of the encoder of ad texts; None for hashed words.
+        pieces: Word pieces that it reads of each text.
     """
 
     images: bool
@@ -64,6 +75,8 @@ class RewardConfig:
     parts: int = 8
     buckets: int = 4096
     dropout: float = 0.1
+    text_encoder: Mapping[str, Any] | None = None
+    pieces: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class Batch:
 
     Args:
         pictures: (N, 3, H, W) in 0 … 1, or None.
-        texts: Ids of ad texts (N, W, G), or None.
+        texts: Ids of ad texts, (N, W, G) hashed or (N, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (N).
         categories: Ids of each level of the category's path (N, 4).
@@ -114,16 +127,23 @@ class RewardNet(nn.Module):
             glance = Glance.width
             self.centre = nn.Buffer(torch.zeros(glance))
             self.scale = nn.Buffer(torch.ones(glance))
+        sentence = 0
+        if config.text_encoder is not None:
+            self.sentences = SentenceEncoder(config.text_encoder)
+            sentence = self.sentences.width
+            self.project = nn.Linear(sentence, width)
         self.before = nn.LayerNorm(width)
         self.fusion = nn.MultiheadAttention(width, heads, batch_first=True)
         self.after = nn.LayerNorm(width)
         self.dropout = nn.Dropout(config.dropout)
         self.category = nn.Embedding(config.buckets, width, padding_idx=PAD)
-        features = glance + width
+        features = glance + sentence + width
         self.shared = nn.Parameter(torch.empty(2, features))  # a row for each branch
         self.deviation = nn.Parameter(torch.zeros(2, width, features))
         self.base = nn.Parameter(torch.zeros(1 + len(config.categories)))
         nn.init.normal_(self.shared, std=0.05)
+        with torch.no_grad():
+            self.shared[:, glance : glance + sentence] = 0
         nn.init.normal_(self.category.weight, std=width**-0.5)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -136,7 +156,7 @@ class RewardNet(nn.Module):
         return pair, point + self.base[batch.base]
 
     def _represent(self, batch: Batch) -> Tensor:
-        """Return f (N, F): glance beside the pooled, product-aware tokens."""
+        """Return f (N, F): glance and sentence beside the pooled, product-aware tokens."""
         told, words_told = self.words(batch.products, kind=0)  # (Q, W, D), (Q, W)
         product, known = told[batch.product], words_told[batch.product]  # (N, W, D), (N, W)
         tokens, masks, parts = [], [], []
@@ -147,7 +167,7 @@ class RewardNet(nn.Module):
             seen = (self.glance(batch.pictures) - self.centre) / self.scale
             parts.append(0.3 * seen.clamp(-4, 4))
         if batch.texts is not None:
-            words, mask = self.words(batch.texts, kind=1)
+            words, mask = self._read(batch.texts, parts)
             tokens.append(words)
             masks.append(mask)
         x, mask = torch.cat(tokens, 1), torch.cat(masks, 1)  # (N, T + W, D), (N, T + W)
@@ -158,17 +178,29 @@ class RewardNet(nn.Module):
         pooled = self.after(x.sum(1) / mask.sum(1, keepdim=True))
         return torch.cat([*parts, self.dropout(pooled)], 1)
 
+    def _read(self, texts: Tensor, parts: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return words of ad texts (N, W, D) and their mask; a sentence joins the parts."""
+        if self.config.text_encoder is None:
+            words: tuple[Tensor, Tensor] = self.words(texts, kind=1)
+            return words
+        pieces, mask = self.sentences(texts)
+        mean = nn.functional.normalize(pieces.sum(1), dim=1)
+        parts.append(_SENTENCE_LENGTH * mean)
+        return self.project(pieces), mask
+
 
 class RewardModel(nn.Module):
     """A few nets, their mean score and one temperature.
 
     Args:
         config: The shape of each net, and how many there are.
+        tokenizer: Of its pre-trained encoder of texts, if it has one.
     """
 
-    def __init__(self, config: RewardConfig) -> None:
+    def __init__(self, config: RewardConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
+        self.tokenizer = tokenizer
         self.members = nn.ModuleList([RewardNet(config) for _ in range(config.members)])
         self.temperature = nn.Buffer(torch.ones(()))
 
@@ -176,6 +208,19 @@ class RewardModel(nn.Module):
     def nets(self) -> list[RewardNet]:
         """The members."""
         return [net for net in self.members if isinstance(net, RewardNet)]
+
+    def start_from(self, text: PretrainedText) -> None:
+        """Give every net the weights of a pre-trained encoder of texts."""
+        for net in self.nets:
+            net.sentences.transformer.load_state_dict(text.weights)
+
+    @torch.no_grad()
+    def round_sentences(self) -> None:
+        """Round pre-trained weights to half precision, as they are kept; the rest stays whole."""
+        for net in self.nets:
+            if net.config.text_encoder is not None:
+                for weight in net.sentences.parameters():
+                    weight.copy_(weight.half())
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the calibrated pair score (N) and the pointwise logit of the CTR (N).

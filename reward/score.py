@@ -12,22 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from abplatform.checkpoints import Checkpoint, read_folder, write_manifest
 from abplatform.domain.catalog import Product
+from abplatform.durable import replace_durably
 from abplatform.errors import CheckpointError
 from reward.dataset import Item, PairTable
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
 from reward.pictures import shrink
 from reward.resume import one_thread
+from reward.sentences import open_tokenizer
 from reward.train import Trained
 
 __all__ = ["KIND", "RewardScorer", "save_model"]
 
 KIND = "reward"
 _WEIGHTS = "model.safetensors"
+_TOKENIZER = "tokenizer.json"
 _BATCH = 256
 
 
@@ -43,8 +46,18 @@ def save_model(
         created_at: Now, with a time zone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(trained.model.state_dict(), folder / _WEIGHTS)
-    told = {"model": asdict(trained.model.config), "train": trained.facts, **metadata}
+    model = trained.model
+    kept = {
+        # rounded at the end of training, so nothing is lost
+        name: weight.half() if ".sentences." in name else weight
+        for name, weight in model.state_dict().items()
+    }
+    replace_durably(folder / _WEIGHTS, save(kept))
+    (folder / _TOKENIZER).unlink(missing_ok=True)
+    if model.tokenizer is not None:
+        model.tokenizer.no_truncation()
+        replace_durably(folder / _TOKENIZER, model.tokenizer.to_str().encode())
+    told = {"model": asdict(model.config), "train": trained.facts, **metadata}
     return write_manifest(folder, kind=KIND, metadata=told, created_at=created_at)
 
 
@@ -77,7 +90,11 @@ class RewardScorer:
             CheckpointError: Its weights don't fit its configuration.
         """
         try:
-            model = RewardModel(RewardConfig(**checkpoint.metadata["model"]))
+            config = RewardConfig(**checkpoint.metadata["model"])
+            tokenizer = None
+            if config.text_encoder is not None:
+                tokenizer = open_tokenizer(checkpoint.file(_TOKENIZER))
+            model = RewardModel(config, tokenizer)
             model.load_state_dict(load_file(checkpoint.file(_WEIGHTS)))
         except (KeyError, TypeError, RuntimeError) as error:
             raise CheckpointError(
@@ -148,7 +165,7 @@ class RewardScorer:
         """
         if pictures is not None and pictures.shape[1] != self.image_size:
             pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
-        inputs = Inputs.of(items, pictures, self.model.config)
+        inputs = Inputs.of(items, pictures, self.model.config, self.model.tokenizer)
         index = np.arange(len(items))
         with one_thread():
             parts = [

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from abplatform.errors import TrainingError
-from reward.dataset import PairTable, deal_folds
+from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
-from reward.inputs import Inputs
-from reward.model import RewardConfig, RewardModel
+from reward.members import Members, fit_members, forget_progress
+from reward.model import RewardModel
 from reward.resume import one_thread
 
 __all__ = ["Trained", "TrainingConfig", "train"]
@@ -49,6 +49,7 @@ def train(
     *,
     resume: Path | None = None,
     advance: Callable[[int, int], None] | None = None,
+    workers: int = 1,
 ) -> Trained:
     """Train a reward model.
 
@@ -58,45 +59,26 @@ def train(
         config: How to train.
         resume: Name for files that keep the state after each epoch; a stopped training goes on
             from them, a finished one removes them.
-        advance: Told how many epochs are done of how many.
+        advance: Told how many steps are done of how many.
+        workers: Nets that are fitted at the same time, each in a process of its own; the result
+            is the same.
 
     Raises:
+        CheckpointError: There is no such encoder of texts, or it is refused.
         TrainingError: The pairs cannot teach anything, or a weight became NaN.
     """
     _check(table, pictures)
     with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = RewardModel(_shape(table, pictures, config))
-        inputs = Inputs.of(table.items, pictures, model.config)
-        model.standardise(inputs.every_picture())
-        folds = deal_folds(table, count=config.folds, seed=config.seed)
-        fits = []
-        for number, net in enumerate(model.nets):
-            seed = 1000 * config.seed + number
-            fit = Fit(net, inputs, table, folds == number, config=config, seed=seed)
-            fit.go(_kept(resume, number), _part(advance, number, config))
-            fits.append(fit)
+        members = fit_members(
+            table, pictures, config, resume=resume, advance=advance, workers=workers
+        )
+        model, fits = members.model, members.fits
+        model.round_sentences()
         _set_temperature(model, fits)
         if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
             raise TrainingError("a weight became NaN", remedy="lower the learning rate")
-    for number in range(config.members):
-        if kept := _kept(resume, number):
-            kept.unlink(missing_ok=True)
-    return Trained(model.eval(), _facts(model, table, fits, config))
-
-
-def _kept(resume: Path | None, number: int) -> Path | None:
-    return resume.with_name(f"{resume.name}-{number}.safetensors") if resume else None
-
-
-def _part(
-    advance: Callable[[int, int], None] | None, number: int, config: TrainingConfig
-) -> Callable[[int], None]:
-    def report(epoch: int) -> None:
-        if advance:
-            advance(number * config.epochs + epoch, config.members * config.epochs)
-
-    return report
+    forget_progress(resume, config)
+    return Trained(model.eval(), _facts(members, table, config))
 
 
 def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
@@ -120,9 +102,8 @@ def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
     model.temperature.fill_(math.exp(float(found.x)))
 
 
-def _facts(
-    model: RewardModel, table: PairTable, fits: list[Fit], config: TrainingConfig
-) -> dict[str, Any]:
+def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[str, Any]:
+    fits = members.fits
     progress = [fit.progress for fit in fits]
     is_held = [bool(fit.held.any()) for fit in fits]
     return {
@@ -136,23 +117,11 @@ def _facts(
             [round(loss, 6) for loss in one.losses] if held else []
             for one, held in zip(progress, is_held, strict=True)
         ],
-        "temperature": round(float(model.temperature), 6),
+        "temperature": round(float(members.model.temperature), 6),
         "dispersion": round(fits[0].dispersion, 6),
+        "text_encoder": members.encoder,
         "training": {**asdict(config), "shape": dict(config.shape)},
     }
-
-
-def _shape(
-    table: PairTable, pictures: NDArray[np.uint8] | None, config: TrainingConfig
-) -> RewardConfig:
-    changes: dict[str, Any] = {**dict(config.shape), "image_size": config.image_size}
-    return RewardConfig(
-        images=pictures is not None,
-        texts=table.has_texts,
-        categories=sorted(set(table.categories) - {""}),
-        members=config.members,
-        **changes,
-    )
 
 
 def _check(table: PairTable, pictures: NDArray[np.uint8] | None) -> None:

@@ -64,6 +64,14 @@ def reward() -> None:
     help="Folder for model.safetensors and manifest.json.",
 )
 @images_option
+@click.option(
+    "--text-encoder",
+    default=None,
+    metavar="NAME",
+    help="What reads ad texts: `words` (hashed), `all-minilm-l6-v2`, or another BERT-class encoder"
+    " by folder or hub id. By default MiniLM where it is installed and there are only texts, in"
+    " Latin letters; else `words`.",
+)
 @seed_option
 @epochs_option
 @json_option
@@ -72,13 +80,15 @@ def train(
     pairs_file: Path,
     out: Path,
     images: Path | None,
+    text_encoder: str | None,
     seed: int,
     epochs: int | None,
     as_json: bool,
 ) -> None:
     """Train a reward model on preference pairs.
 
-    A training that was stopped goes on where it was.
+    Texts, pictures or both are read, whichever the pairs have. A training that was stopped goes on
+    where it was.
     """
     from reward.dataset import read_pairs
     from reward.pictures import pictures_of
@@ -87,14 +97,24 @@ def train(
     with progress("reading pictures") as advance:
         pictures = pictures_of(table, images, advance=advance)
 
+    from reward.recipe import choose_config, choose_workers
     from reward.score import save_model
     from reward.train import train as train_model
 
-    config = _config(seed, epochs)
+    config = choose_config(
+        table, images=pictures is not None, seed=seed, epochs=epochs, text_encoder=text_encoder
+    )
     out.mkdir(parents=True, exist_ok=True)
     with progress("training") as advance:
         resume = out / ".training"
-        trained = train_model(table, pictures, config, resume=resume, advance=advance)
+        trained = train_model(
+            table,
+            pictures,
+            config,
+            resume=resume,
+            advance=advance,
+            workers=choose_workers(table, config),
+        )
     metadata = {"pairs_sha256": table.fingerprint}
     checkpoint = save_model(out, trained, metadata=metadata, created_at=system_clock())
     facts = {"checkpoint": str(out), "sha256": checkpoint.sha256, **trained.facts}
@@ -106,6 +126,8 @@ def train(
         click.echo(f"{facts['contradictions']:,} pairs are preferred both ways round")
     best = ", ".join(map(str, facts["best_epochs"]))
     click.echo(f"{len(facts['epochs'])} nets, best after {best} epochs")
+    if table.has_texts:
+        click.echo(f"texts are read by {facts['text_encoder'].get('name', 'hashed words')}")
     click.echo(f"{out}  {checkpoint.sha256[:12]}")
 
 

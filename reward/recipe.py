@@ -1,0 +1,71 @@
+"""How a model is trained where nobody says otherwise, by what the pairs hold."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import replace
+from typing import Final
+
+from reward.dataset import PairTable
+from reward.fit import HASHED, TrainingConfig
+from reward.sentences import MINILM, is_carried
+
+__all__ = ["choose_config", "choose_workers"]
+
+_LATIN_SHARE = 0.9
+_MANY_PAIRS = 2000
+_FINE_TUNED: Final = TrainingConfig(
+    members=2,
+    folds=8,
+    epochs=2,
+    learning_rate=1e-3,
+    fine_tuning_rate=5e-5,
+)
+"""A few epochs suffice an encoder that can read; more only learn the noise of the labels."""
+
+
+def choose_config(
+    table: PairTable,
+    *,
+    images: bool,
+    seed: int = 0,
+    epochs: int | None = None,
+    text_encoder: str | None = None,
+) -> TrainingConfig:
+    """Return how to train on these pairs.
+
+    Texts that are all there is, in Latin letters, are read by the carried encoder where it is
+    installed. Beside pictures, or in other scripts, they are hashed words: the encoder knows
+    English, and costs minutes where pictures already say most.
+
+    Args:
+        table: What is learned from.
+        images: Whether pictures are read.
+        seed: Of the training.
+        epochs: Passes over the pairs at most; None as tuned.
+        text_encoder: ``words``, or a pre-trained encoder's name, folder or hub id; None chooses.
+    """
+    named = text_encoder
+    if named is None:
+        reads = table.has_texts and not images and _is_latin(table) and is_carried(MINILM)
+        named = MINILM if reads else HASHED
+    config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
+    return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)
+
+
+def choose_workers(table: PairTable, config: TrainingConfig) -> int:
+    """Return how many nets to fit at the same time: starting a process must be worth its seconds.
+
+    Args:
+        table: What is learned from.
+        config: How to train.
+    """
+    is_long = config.text_encoder != HASHED or len(table) >= _MANY_PAIRS
+    return min(config.members, len(os.sched_getaffinity(0))) if is_long else 1
+
+
+def _is_latin(table: PairTable) -> bool:
+    letters = [letter for item in table.items for letter in item.text if letter.isalpha()]
+    latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    return latin >= _LATIN_SHARE * len(letters)
