@@ -2,8 +2,7 @@
 
 The loss of a batch is the sum of two branches:
 
-- pairs: cross-entropy of sigmoid(s_chosen - s_rejected) against the soft label ``p_win``, each
-  pair counted with its ``weight``, divided by the mean weight.
+- pairs: ``preference`` or ``difference`` (:mod:`reward.losses`).
 - clicks: half the binomial deviance of an item's clicks, divided by the dispersion of clicks around
   their category's rate (quasi-likelihood, McCullagh & Nelder 1989, ch. 9), so that a creative with
   a million impressions does not outshout all others.
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from reward.dataset import PairTable
 from reward.inputs import Inputs
-from reward.losses import base_rates, binomial_deviance, pair_loss
+from reward.losses import Loss, base_rates, binomial_deviance, open_pair_loss
 from reward.model import RewardNet
 from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, read_progress, write_progress
@@ -49,6 +48,7 @@ class TrainingConfig:
         weight_decay: Of matrices; the deviations of categories are held by it too.
         batch_pairs: Pairs in a batch, about; pairs of one product stay together.
         patience: Epochs without a better validation loss before stopping.
+        loss: Whether pairs teach which side is better or by how much.
         pointwise: Weight of the clicks' loss beside the pairs' loss.
         text_encoder: What reads ad texts: ``words``, hashed, or the name, folder or hub id of a
             pre-trained encoder.
@@ -65,6 +65,7 @@ class TrainingConfig:
     weight_decay: float = 0.1
     batch_pairs: int = 64
     patience: int = 12
+    loss: Loss = "preference"
     pointwise: float = 0.5
     text_encoder: str = HASHED
     encoder_layers: int = 4
@@ -101,9 +102,8 @@ class Fit:
         self.net, self.inputs, self.table, self.held = net, inputs, table, held
         self.config, self.seed = config, seed
         self.steps = max(1, math.ceil((~held).sum() / config.batch_pairs))
-        mean = max(float(table.weight[~held].mean()), 1e-12)
         self.p_win = torch.from_numpy(table.p_win).float()
-        self.weight = torch.from_numpy(table.weight / mean).float()
+        self.pair_loss = open_pair_loss(config.loss, table, ~held)
         self.clicks = torch.from_numpy(table.clicks).float()
         self.impressions = torch.from_numpy(table.impressions).float()
         rates, self.dispersion = base_rates(table, inputs.base.numpy(), len(net.base))
@@ -137,8 +137,8 @@ class Fit:
         self.net.load_state_dict(progress.best)
 
     @torch.no_grad()
-    def margins(self) -> tuple[Tensor, Tensor]:
-        """Return chosen and rejected scores of the held-out pairs."""
+    def margins(self) -> Tensor:
+        """Return s_chosen - s_rejected of the held-out pairs."""
         self.net.eval()
         chosen, rejected = self.table.chosen[self.held], self.table.rejected[self.held]
         items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
@@ -147,7 +147,7 @@ class Fit:
         ]
         first, second = torch.from_numpy(where).chunk(2)
         score = torch.cat(parts)
-        return score[first], score[second]
+        return score[first] - score[second]
 
     def _is_stale(self) -> bool:
         waited = self.progress.epoch - self.progress.best_epoch
@@ -188,8 +188,7 @@ class Fit:
         items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
         score, logit = self.net(self.inputs.batch(items))
         first, second = torch.from_numpy(where).chunk(2)
-        scores = (score[first], score[second])
-        loss = pair_loss(scores, self.p_win[rows], self.weight[rows]) / len(rows)
+        loss = self.pair_loss(score[first] - score[second], rows) / len(rows)
         shown = self.impressions[items] > 0
         if self.config.pointwise and bool(shown.any()):
             clicks, impressions = self.clicks[items][shown], self.impressions[items][shown]
@@ -198,12 +197,12 @@ class Fit:
         return loss
 
     def _validate(self) -> float:
-        """Return the weighted cross-entropy of held-out pairs; falling by epoch if none is held."""
+        """Return the mean pair loss of held-out pairs; falling by epoch if none is held."""
         if not self.held.any():
             return -float(self.progress.epoch)
-        weight = self.weight[self.held]
-        total = pair_loss(self.margins(), self.p_win[self.held], weight)
-        return float(total / weight.sum().clamp_min(1e-12))
+        rows = np.flatnonzero(self.held)
+        total = self.pair_loss(self.margins(), rows)
+        return float(total / self.pair_loss.weight[rows].sum().clamp_min(1e-12))
 
 
 def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -1,6 +1,17 @@
-"""What training minimises: one loss for each branch of the model."""
+"""What training minimises: one loss for each branch of the model.
+
+The pair branch learns either which side is better or by how much:
+
+- ``preference``: cross-entropy of sigmoid(s_chosen - s_rejected) against the soft label ``p_win``;
+  a pair counts with its ``weight``.
+- ``difference``: the Gaussian likelihood of the observed difference of log-CTRs around
+  s_chosen - s_rejected, with variance s² + τ²: s² from the clicks, τ² for what no model of the
+  creatives can know. The K(K - 1)/2 pairs of a product's K creatives count as K - 1.
+"""
 
 from __future__ import annotations
+
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -8,16 +19,114 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 
-__all__ = ["base_rates", "binomial_deviance", "pair_loss"]
+__all__ = [
+    "Difference",
+    "Loss",
+    "PairLoss",
+    "Preference",
+    "base_rates",
+    "binomial_deviance",
+    "open_pair_loss",
+]
+
+Loss = Literal["preference", "difference"]
 
 
-def pair_loss(scores: tuple[Tensor, Tensor], p_win: Tensor, weight: Tensor) -> Tensor:
-    """Weighted cross-entropy of sigmoid(chosen - rejected) against soft labels, summed over P."""
-    chosen, rejected = scores
-    each = functional.binary_cross_entropy_with_logits(chosen - rejected, p_win, reduction="none")
-    return (weight * each).sum()
+class PairLoss(Protocol):
+    """What the pair branch minimises.
+
+    Args:
+        weight: What each pair counts, 1 on average over the training pairs, P.
+    """
+
+    weight: Tensor
+
+    def __call__(self, margin: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Return the weighted loss, summed over rows, of margins s_chosen - s_rejected."""
+        ...
+
+
+class Preference:
+    """Cross-entropy against soft labels.
+
+    Args:
+        table: P pairs.
+        learned: Which of them are trained on, P.
+    """
+
+    def __init__(self, table: PairTable, learned: NDArray[np.bool_]) -> None:
+        self.weight = _normalised(table.weight, learned)
+        self._p_win = torch.from_numpy(table.p_win).float()
+
+    def __call__(self, margin: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Return the loss; see the protocol."""
+        each = functional.binary_cross_entropy_with_logits(
+            margin, self._p_win[rows], reduction="none"
+        )
+        return (self.weight[rows] * each).sum()
+
+
+class Difference:
+    """Gaussian likelihood of observed differences of log-CTR.
+
+    Args:
+        table: P pairs.
+        learned: Which of them are trained on, P; only they tell τ.
+
+    Raises:
+        TrainingError: A side of a pair has no impressions.
+    """
+
+    def __init__(self, table: PairTable, learned: NDArray[np.bool_]) -> None:
+        value, variance = _log_rate_differences(table)
+        # moments around zero, as pairs have no direction (DerSimonian & Laird 1986)
+        excess = (value[learned] ** 2 / variance[learned]).sum() - learned.sum()
+        self.tau2 = max(0.0, float(excess / (1 / variance[learned]).sum()))
+        creatives = (1 + np.sqrt(1 + 8 * np.bincount(table.group)[table.group])) / 2
+        self.weight = _normalised(2 / creatives, learned)
+        self._value = torch.from_numpy(value).float()
+        self._precision = torch.from_numpy(1 / (variance + self.tau2)).float()
+
+    def __call__(self, margin: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Return the loss; see the protocol."""
+        each = 0.5 * (margin - self._value[rows]) ** 2 * self._precision[rows]
+        return (self.weight[rows] * each).sum()
+
+
+def open_pair_loss(name: Loss, table: PairTable, learned: NDArray[np.bool_]) -> PairLoss:
+    """Return the loss of this name over P pairs, of which ``learned`` are trained on.
+
+    Raises:
+        TrainingError: ``difference`` is asked of pairs without impressions.
+    """
+    if name == "difference":
+        return Difference(table, learned)
+    return Preference(table, learned)
+
+
+def _normalised(weight: NDArray[np.float64], learned: NDArray[np.bool_]) -> Tensor:
+    mean = max(float(weight[learned].mean()), 1e-12)
+    return torch.from_numpy(weight / mean).float()
+
+
+def _log_rate_differences(table: PairTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return chosen minus rejected log-CTR and its sampling variance by the delta method, P."""
+    value, variance = np.zeros(len(table)), np.zeros(len(table))
+    for sign, side in ((1, "chosen"), (-1, "rejected")):
+        impressions = table.frame[f"impressions_{side}"].to_numpy()
+        clicks = table.frame[f"clicks_{side}"].to_numpy() + 0.5
+        if (impressions <= 0).any():
+            unseen = table.pair_ids[int((impressions <= 0).argmax())]
+            raise TrainingError(
+                f"pair {unseen!r} tells no impressions, which `loss: difference` learns from",
+                remedy="add impressions and clicks of both sides, or train with `preference`",
+            )
+        value += sign * np.log(clicks / impressions)
+        variance += 1 / clicks
+    return value, variance
 
 
 def binomial_deviance(logit: Tensor, clicks: Tensor, impressions: Tensor) -> Tensor:

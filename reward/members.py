@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load, save
 
+from abplatform.errors import TrainingError
 from reward.dataset import PairTable, deal_folds, table_from_frame
 from reward.fit import HASHED, Fit, TrainingConfig
 from reward.inputs import Inputs
@@ -31,8 +34,6 @@ from reward.sentences import open_pretrained_text
 __all__ = ["Members", "fit_members", "forget_progress"]
 
 Advance = Callable[[int, int], None]
-
-_PATIENCE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,16 +109,9 @@ def fit_members(
         for number, fit in enumerate(fits):
             fit.go(_kept(resume, number), partial(meter.tell, number))
         return members
-    context = get_context("spawn")
-    told: Any = context.Manager()
-    with told as manager:
-        steps: Queue[tuple[int, int]] = manager.Queue()
-        job = _Job(table.frame, pictures, config, resume, steps, os.getpid())
-        with ProcessPoolExecutor(min(workers, len(fits)), mp_context=context) as pool:
-            futures = [pool.submit(_fit_elsewhere, job, number) for number in range(len(fits))]
-            _watch(futures, steps, meter)
-            for fit, future in zip(fits, futures, strict=True):
-                fit.take(future.result())
+    job = _Job(table.frame, pictures, config, resume)
+    for fit, progress in zip(fits, _side_by_side(job, len(fits), workers, meter), strict=True):
+        fit.take(progress)
     return members
 
 
@@ -136,8 +130,6 @@ class _Job:
     pictures: NDArray[np.uint8] | None
     config: TrainingConfig
     resume: Path | None
-    steps: Queue[tuple[int, int]]
-    parent: int
 
 
 class _Meter:
@@ -154,30 +146,72 @@ class _Meter:
             self._advance(sum(self._done), self._total)
 
 
-def _fit_elsewhere(job: _Job, number: int) -> Progress:
-    """Fit one net in a process that ends when the one that asked for it has ended."""
+def _side_by_side(job: _Job, count: int, workers: int, meter: _Meter) -> list[Progress]:
+    """Fit every net in a process of its own, ``workers`` at a time; return them in order."""
+    context = get_context("spawn")
+    waiting = list(range(count))
+    running: dict[Connection, tuple[int, SpawnProcess]] = {}
+    found: dict[int, Progress] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                ours, theirs = context.Pipe(duplex=False)
+                number = waiting.pop(0)
+                process = context.Process(target=_fit_elsewhere, args=(job, number, theirs))
+                process.start()
+                theirs.close()
+                running[ours] = number, process
+            for line in wait(list(running)):
+                assert isinstance(line, Connection)  # noqa: S101  # nothing else is waited for
+                number, process = running[line]
+                told = _hear(line, number)
+                if isinstance(told, int):
+                    meter.tell(number, told)
+                    continue
+                found[number] = told
+                process.join()
+                del running[line]
+    finally:
+        for _, process in running.values():
+            process.terminate()
+            process.join()
+    return [found[number] for number in range(count)]
 
-    def tell(step: int) -> None:
-        if os.getppid() != job.parent:
-            raise SystemExit(1)
-        job.steps.put((number, step))
 
+def _hear(line: Connection, number: int) -> int | Progress:
+    """Return what a net's process tells: how many steps are done, or how far it has come."""
+    try:
+        told = line.recv()
+    except EOFError as error:
+        raise TrainingError(
+            f"the process that trained net {number + 1} ended too early",
+            remedy="see what it wrote above, and whether memory ran out; then train again, which"
+            " goes on from here",
+        ) from error
+    if isinstance(told, int):
+        return told
+    epoch, losses, best_epoch, best = told
+    return Progress(epoch, losses, best_epoch, load(best))
+
+
+def _fit_elsewhere(job: _Job, number: int, line: Connection) -> None:
+    """Fit one net in a process that ends with the one that asked for it."""
+    Thread(target=_end_with_parent, daemon=True).start()
     with one_thread():
         members = Members.of(table_from_frame(job.frame), job.pictures, job.config)
         fit = members.fits[number]
-        fit.go(_kept(job.resume, number), tell)
-    return fit.progress
+        fit.go(_kept(job.resume, number), line.send)
+    made = fit.progress
+    # as bytes: tensors would be handed over in shared memory, which ends with this process
+    line.send((made.epoch, made.losses, made.best_epoch, save(made.best)))
 
 
-def _watch(futures: list[Future[Progress]], steps: Queue[tuple[int, int]], meter: _Meter) -> None:
-    """Hand on what the processes tell until all have ended."""
-    while True:
-        is_over = all(future.done() for future in futures)
-        try:
-            meter.tell(*steps.get(timeout=_PATIENCE_S))
-        except Empty:
-            if is_over:
-                return
+def _end_with_parent() -> None:
+    """A killed training must not go on in the dark."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _seed(config: TrainingConfig, number: int) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 from reward.dataset import PairTable
 from reward.fit import HASHED, TrainingConfig
+from reward.losses import Loss
 from reward.sentences import MINILM, is_carried
 
 __all__ = ["choose_config", "choose_workers"]
@@ -32,6 +33,7 @@ def choose_config(
     seed: int = 0,
     epochs: int | None = None,
     text_encoder: str | None = None,
+    loss: Loss = "preference",
 ) -> TrainingConfig:
     """Return how to train on these pairs.
 
@@ -45,13 +47,15 @@ def choose_config(
         seed: Of the training.
         epochs: Passes over the pairs at most; None as tuned.
         text_encoder: ``words``, or a pre-trained encoder's name, folder or hub id; None chooses.
+        loss: Whether pairs teach which side is better or by how much.
     """
     named = text_encoder
     if named is None:
         reads = table.has_texts and not images and _is_latin(table) and is_carried(MINILM)
         named = MINILM if reads else HASHED
     config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
-    return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)
+    wanted = config.epochs if epochs is None else epochs
+    return replace(config, seed=seed, epochs=wanted, loss=loss)
 
 
 def choose_workers(table: PairTable, config: TrainingConfig) -> int:

@@ -22,11 +22,18 @@ from torch.nn import functional
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
+from reward.losses import Loss
 from reward.members import Members, fit_members, forget_progress
 from reward.model import RewardModel
 from reward.resume import one_thread
 
 __all__ = ["Trained", "TrainingConfig", "train"]
+
+_TEMPERATURES: dict[Loss, tuple[float, float]] = {
+    "preference": (0.5, 8.0),
+    "difference": (0.01, 8.0),
+}
+"""Where to look: a logit needs little, a difference of log-CTR, which is small, a lot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,15 +97,15 @@ def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
     held = [fit for fit in fits if fit.held.any()]
     if not held:
         return
-    margins = [fit.margins() for fit in held]
-    margin = torch.cat([chosen - rejected for chosen, rejected in margins]).double()
+    margin = torch.cat([fit.margins() for fit in held]).double()
     label = torch.cat([fit.p_win[fit.held] for fit in held]).double()
 
     def loss(log_temperature: float) -> float:
         scaled: Tensor = margin / math.exp(log_temperature)
         return float(functional.binary_cross_entropy_with_logits(scaled, label))
 
-    found = minimize_scalar(loss, bounds=(math.log(0.5), math.log(8.0)), method="bounded")
+    low, high = _TEMPERATURES[fits[0].config.loss]
+    found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
     model.temperature.fill_(math.exp(float(found.x)))
 
 

@@ -15,6 +15,7 @@ from abplatform.errors import StoreError, TrainingError
 from abplatform.workspace import Workspace, open_workspace, system_clock
 
 if TYPE_CHECKING:
+    from reward.losses import Loss
     from reward.retrain import Source
     from reward.train import TrainingConfig
 
@@ -72,6 +73,13 @@ def reward() -> None:
     " by folder or hub id. By default MiniLM where it is installed and there are only texts, in"
     " Latin letters; else `words`.",
 )
+@click.option(
+    "--loss",
+    type=click.Choice(["preference", "difference"]),
+    default="preference",
+    show_default=True,
+    help="What pairs teach: which side is better (p_win), or by how much (clicks in impressions).",
+)
 @seed_option
 @epochs_option
 @json_option
@@ -81,6 +89,7 @@ def train(
     out: Path,
     images: Path | None,
     text_encoder: str | None,
+    loss: Loss,
     seed: int,
     epochs: int | None,
     as_json: bool,
@@ -102,7 +111,12 @@ def train(
     from reward.train import train as train_model
 
     config = choose_config(
-        table, images=pictures is not None, seed=seed, epochs=epochs, text_encoder=text_encoder
+        table,
+        images=pictures is not None,
+        seed=seed,
+        epochs=epochs,
+        text_encoder=text_encoder,
+        loss=loss,
     )
     out.mkdir(parents=True, exist_ok=True)
     with progress("training") as advance:

@@ -9,7 +9,6 @@ import torch
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs, table_from_frame
 from reward.evaluate import evaluate
-from reward.losses import base_rates, binomial_deviance, pair_loss
 from reward.pictures import pictures_of
 from reward.score import RewardScorer, save_model
 from reward.train import train
@@ -137,46 +136,6 @@ def test_every_net_holds_out_other_products(drawn, tiny):
     """Each member's validation pairs are another fold of the products."""
     facts = train(*load(drawn), tiny(epochs=1, members=3, folds=4)).facts
     assert facts["validation_pairs"] == [36, 36, 36]
-
-
-def test_pair_loss_is_the_weighted_likelihood():
-    """The pairs' loss and its gradient are those of the likelihood written out with exp and log."""
-    rng = np.random.default_rng(0)
-    chosen, rejected = (torch.tensor(rng.normal(size=50), requires_grad=True) for _ in range(2))
-    p_win, weight = rng.uniform(0, 1, 50), rng.uniform(0, 2, 50)
-    loss = pair_loss((chosen, rejected), torch.tensor(p_win), torch.tensor(weight))
-    loss.backward()
-    slow, slopes = 0.0, []
-    for a, b, p, w in zip(chosen.tolist(), rejected.tolist(), p_win, weight, strict=True):
-        q = 1 / (1 + math.exp(-(a - b)))
-        slow -= w * (p * math.log(q) + (1 - p) * math.log(1 - q))
-        slopes.append(w * (q - p))
-    assert float(loss.detach()) == pytest.approx(slow, rel=1e-12)
-    np.testing.assert_allclose(chosen.grad.numpy(), slopes, rtol=1e-9)
-    np.testing.assert_allclose(rejected.grad.numpy(), np.negative(slopes), rtol=1e-9)
-
-
-def test_click_loss_is_half_the_binomial_deviance():
-    """The clicks' loss equals the likelihood ratio of scipy's binomial, also at 0 and n clicks."""
-    from scipy.stats import binom
-
-    clicks, shown = np.array([0, 3, 20, 50]), np.array([40, 60, 50, 50])
-    logit = np.array([-3.0, -2.5, 0.1, 1.5])
-    rate = 1 / (1 + np.exp(-logit))
-    expected = binom.logpmf(clicks, shown, clicks / shown) - binom.logpmf(clicks, shown, rate)
-    tensors = (torch.tensor(one, dtype=torch.float64) for one in (logit, clicks, shown))
-    np.testing.assert_allclose(binomial_deviance(*tensors), expected, rtol=1e-9)
-
-
-def test_base_rates_are_those_of_the_log(drawn):
-    """Each category starts at its own click rate; one that never showed starts at the overall."""
-    table = read_pairs(drawn.pairs)
-    base = np.array([1 if item.category == "beauty/lip" else 2 for item in table.items])
-    rates, dispersion = base_rates(table, base, 4)
-    for index, of in ((0, base > 0), (1, base == 1), (2, base == 2), (3, base > 0)):
-        rate = (table.clicks[of].sum() + 0.5) / (table.impressions[of].sum() + 1)
-        assert rates[index] == pytest.approx(math.log(rate / (1 - rate)))
-    assert dispersion > 2, "pictures differ by far more than chance"
 
 
 def test_the_click_branch_predicts_click_rates(drawn, tiny):
