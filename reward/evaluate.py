@@ -7,8 +7,9 @@ noise ceiling, the mean of max(p_win, 1 - p_win), is the best accuracy that can 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ SIGNIFICANT = 0.975
 """A pair whose winner is known at the two-sided 5 % level."""
 
 _BINS = 10
+_MARGINS = (0.5, 0.75, 0.9, SIGNIFICANT)
+"""Where the pairs of ``by_margin`` begin, by the probability of their likelier winner."""
 _RESAMPLES = 1000
 
 
@@ -41,13 +44,20 @@ class Evaluation:
     hit: Floats
 
 
-def evaluate(table: PairTable, p_chosen: Floats, p_chosen_swapped: Floats) -> Evaluation:
+def evaluate(
+    table: PairTable,
+    p_chosen: Floats,
+    p_chosen_swapped: Floats,
+    *,
+    click_rates: Floats | None = None,
+) -> Evaluation:
     """Compare predictions with soft labels.
 
     Args:
         table: P pairs.
         p_chosen: The model's probability that the chosen creative wins, P.
         p_chosen_swapped: The same, with both creatives handed to the model the other way round.
+        click_rates: The model's click rate of each item, M; None leaves its ranking out.
 
     Raises:
         TrainingError: A prediction is no number.
@@ -71,19 +81,45 @@ def evaluate(table: PairTable, p_chosen: Floats, p_chosen_swapped: Floats) -> Ev
         "accuracy_swapped_weighted": _mean(swapped, table.weight),
         "ties": int((p_chosen == 0.5).sum()),
         "contradictions": table.contradictions,
-        "by_category": {},
+        "auc_clicks": None if click_rates is None else _click_auc(table, click_rates),
+        "by_category": _split(table, p_chosen, table.categories),
+        "by_week": _split(table, p_chosen, table.frame["week"].to_list()),
+        "by_margin": _split(table, p_chosen, _margins(table.p_win)),
     }
-    categories = np.array(table.categories)
-    for category in sorted(set(table.categories)):
-        rows = categories == category
-        of = _numbers(p_chosen[rows], table.p_win[rows], table.weight[rows])
-        numbers["by_category"][category] = {"pairs": int(rows.sum()), **of}
     return Evaluation(numbers, hit)
 
 
 def hits(p_chosen: Floats, p_win: Floats) -> Floats:
     """Return 1 where model and label lean the same way, 0.5 where either leans nowhere, else 0."""
     return 0.5 + 0.5 * np.sign(p_chosen - 0.5) * np.sign(p_win - 0.5)
+
+
+def _split(table: PairTable, p_chosen: Floats, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the numbers of pairs with each key, keys in order; pairs without one are left out."""
+    found, every = {}, np.array(keys)
+    for key in sorted(set(keys) - {""}):
+        rows = every == key
+        of = _numbers(p_chosen[rows], table.p_win[rows], table.weight[rows])
+        found[key] = {"pairs": int(rows.sum()), **of}
+    return found
+
+
+def _margins(p_win: Floats) -> list[str]:
+    sure = np.maximum(p_win, 1 - p_win)
+    ends = [f"{end:g}" for end in (*_MARGINS, 1)]
+    names = [f"{low} to {high}" for low, high in pairwise(ends)]
+    return [names[index] for index in np.searchsorted(_MARGINS, sure, side="right") - 1]
+
+
+def _click_auc(table: PairTable, rates: Floats) -> float | None:
+    """Chance that an impression that was clicked is rated above one that was not; ties one half."""
+    _, rank = np.unique(rates, return_inverse=True)
+    clicked = np.bincount(rank, weights=table.clicks)
+    passed = np.bincount(rank, weights=table.impressions - table.clicks)
+    if not clicked.sum() or not passed.sum():
+        return None
+    below = np.cumsum(passed) - passed
+    return float((clicked * (below + passed / 2)).sum() / (clicked.sum() * passed.sum()))
 
 
 def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:
@@ -106,6 +142,7 @@ def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:
         "log_loss_weighted": _mean(loss, weight),
         "ece": _calibration_error(p_chosen, p_win, np.ones_like(p_win)),
         "ece_weighted": _calibration_error(p_chosen, p_win, weight),
+        "ece_adjusted": _adjusted_error(p_chosen, p_win),
     }
 
 
@@ -136,6 +173,23 @@ def _calibration_error(p_chosen: Floats, p_win: Floats, weight: Floats) -> float
     bins = np.minimum(((sure - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
     gap = np.bincount(bins, weights=weight * (sure - label), minlength=_BINS)
     return float(np.abs(gap).sum() / weight.sum())
+
+
+def _adjusted_error(p_chosen: Floats, p_win: Floats) -> float | None:
+    """Calibration error against winners that may be wrong.
+
+    The side that won in the log is truly better with the reliability π = max(p_win, 1 - p_win), so
+    a model that says q of a side should see it win with q·π + (1 - q)·(1 - π).
+    """
+    if not len(p_win):
+        return None
+    sure = np.maximum(p_chosen, 1 - p_chosen)
+    reliability = np.maximum(p_win, 1 - p_win)
+    expected = sure * reliability + (1 - sure) * (1 - reliability)
+    seen = hits(p_chosen, p_win)
+    bins = np.minimum(((sure - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
+    gap = np.bincount(bins, weights=expected - seen, minlength=_BINS)
+    return float(np.abs(gap).sum() / len(p_win))
 
 
 def _interval(hit: Floats, component: NDArray[np.int64]) -> tuple[float | None, float | None]:

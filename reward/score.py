@@ -153,7 +153,6 @@ class RewardScorer:
         small = np.stack([shrink(picture, size=size) for picture in pictures])
         return self.score_items(items, small)
 
-    @torch.no_grad()
     def score_items(
         self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
     ) -> NDArray[np.float64]:
@@ -163,16 +162,30 @@ class RewardScorer:
             items: M items.
             pictures: M x H x W x 3 in their order, or None.
         """
+        return self._run(items, pictures)[0]
+
+    def click_rates(
+        self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
+    ) -> NDArray[np.float64]:
+        """Return the CTR that the pointwise branch expects of M items; as ``score_items``."""
+        return _sigmoid(self._run(items, pictures)[1])
+
+    @torch.no_grad()
+    def _run(
+        self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return pair scores and click logits of M items."""
         if pictures is not None and pictures.shape[1] != self.image_size:
             pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
         inputs = Inputs.of(items, pictures, self.model.config, self.model.tokenizer)
         index = np.arange(len(items))
         with one_thread():
             parts = [
-                self.model(inputs.batch(index[at : at + _BATCH]))[0]
+                self.model(inputs.batch(index[at : at + _BATCH]))
                 for at in range(0, len(items), _BATCH)
             ]
-        return torch.cat(parts).double().numpy()
+        pair, point = (torch.cat(part).double().numpy() for part in zip(*parts, strict=True))
+        return pair, point
 
     def predict(
         self, table: PairTable, pictures: NDArray[np.uint8] | None, *, swapped: bool = False

@@ -15,8 +15,13 @@ from abplatform.errors import StoreError, TrainingError
 from abplatform.workspace import Workspace, open_workspace, system_clock
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from reward.dataset import PairTable
     from reward.losses import Loss
     from reward.retrain import Source
+    from reward.score import RewardScorer
     from reward.train import TrainingConfig
 
 __all__ = ["find_faults", "read_source", "retrain", "reward"]
@@ -154,8 +159,12 @@ def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json
     """Test a reward model on pairs it has not seen."""
     from reward.evaluate import evaluate as compare
 
-    table, there, back, sha256 = _predict(checkpoint, pairs_file, images)
-    numbers = {"checkpoint": sha256, **compare(table, there, back).numbers}
+    table, pictures, scorer = _open(checkpoint, pairs_file, images)
+    there = scorer.predict(table, pictures)
+    back = scorer.predict(table, pictures, swapped=True)
+    rates = scorer.click_rates(table.items, pictures)
+    found = compare(table, there, back, click_rates=rates)
+    numbers = {"checkpoint": scorer.sha256, **found.numbers}
     if as_json:
         print_json(numbers)
     else:
@@ -183,12 +192,13 @@ def score(
 
     from abplatform.durable import replace_durably
 
-    table, there, _, sha256 = _predict(checkpoint, pairs_file, images)
+    table, pictures, scorer = _open(checkpoint, pairs_file, images)
+    there = scorer.predict(table, pictures)
     buffer = io.BytesIO()
     pl.DataFrame({"pair_id": table.pair_ids, "p_chosen": there}).write_parquet(buffer)
     replace_durably(out, buffer.getvalue())
     if as_json:
-        print_json({"checkpoint": sha256, "pairs": len(table), "out": str(out)})
+        print_json({"checkpoint": scorer.sha256, "pairs": len(table), "out": str(out)})
     else:
         click.echo(f"{len(table):,} pairs scored: {out}")
 
@@ -356,8 +366,10 @@ def find_faults(workspace: Workspace, source: Source, week: str) -> tuple[str, .
     return tuple(f"sample ratio mismatch in {name}" for name in names)
 
 
-def _predict(checkpoint: Path, pairs_file: Path, images: Path | None) -> Any:
-    """Return the pairs, both predictions (as given, and swapped) and the checkpoint's sha256."""
+def _open(
+    checkpoint: Path, pairs_file: Path, images: Path | None
+) -> tuple[PairTable, NDArray[np.uint8] | None, RewardScorer]:
+    """Return the pairs, their items' pictures and what scores them."""
     from reward.dataset import read_pairs
     from reward.pictures import pictures_of
 
@@ -370,9 +382,7 @@ def _predict(checkpoint: Path, pairs_file: Path, images: Path | None) -> Any:
     with progress("reading pictures") as advance:
         wanted = images if scorer.reads_images else None
         pictures = pictures_of(table, wanted, size=scorer.image_size, advance=advance)
-    there = scorer.predict(table, pictures)
-    back = scorer.predict(table, pictures, swapped=True)
-    return table, there, back, scorer.sha256
+    return table, pictures, scorer
 
 
 def _note(workspace: Workspace, action: str, sha256: str) -> None:

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 
 from abplatform.errors import TrainingError
 from reward.dataset import read_pairs, table_from_frame
@@ -48,6 +49,63 @@ def test_evaluation_against_hand_counted_pairs(four):
     assert numbers["by_category"]["b"]["pairs"] == 3
     assert numbers["by_category"]["b"]["accuracy_significant"] is None
     assert numbers["share_of_ceiling"] == pytest.approx(0.625 / numbers["noise_ceiling"])
+
+
+def test_a_winner_that_may_be_wrong_is_expected_less_often(four):
+    """Adjusted calibration compares wins with q·π + (1 - q)·(1 - π), counted on paper."""
+    predicted = np.array([0.9, 0.4, 0.5, 0.2])
+    numbers = evaluate(four, predicted, predicted).numbers
+    # preferred side q, reliability π, whether it won: (0.9, 0.99, 1), (0.6, 0.8, 0), (0.5, 0.6, ½),
+    # (0.8, 0.7, 1); each in a bin of its own
+    expected = [0.9 * 0.99 + 0.1 * 0.01, 0.6 * 0.8 + 0.4 * 0.2, 0.5, 0.8 * 0.7 + 0.2 * 0.3]
+    gaps = [abs(one - won) for one, won in zip(expected, [1, 0, 0.5, 1], strict=True)]
+    assert numbers["ece_adjusted"] == pytest.approx(sum(gaps) / 4)
+
+
+def test_noise_in_winners_is_no_miscalibration(drawn):
+    """Of a model that knows the truth, the adjusted error is near zero where winners are unsure."""
+    rng = np.random.default_rng(1)
+    frame = read_pairs(drawn.pairs).frame
+    rows = frame[np.arange(6000) % len(frame)]
+    truth, reliability = rng.uniform(0.5, 1, 6000), rng.uniform(0.55, 0.95, 6000)
+    is_better = rng.random(6000) < truth
+    is_right = rng.random(6000) < reliability
+    p_win = np.where(is_better == is_right, reliability, 1 - reliability)
+    table = table_from_frame(
+        rows.with_columns(
+            pl.Series("p_win", p_win), pl.Series("pair_id", [str(n) for n in range(6000)])
+        )
+    )
+    numbers = evaluate(table, truth, truth).numbers
+    assert numbers["ece_adjusted"] < 0.03
+    cocksure = np.clip(1.5 * (truth - 0.5) + 0.5, 0.5, 1)
+    assert evaluate(table, cocksure, cocksure).numbers["ece_adjusted"] > 0.04
+
+
+def test_parts_add_up(four):
+    """Every pair is in one category, week and margin."""
+    predicted = np.array([0.9, 0.4, 0.5, 0.2])
+    numbers = evaluate(four, predicted, predicted).numbers
+    assert {name: part["pairs"] for name, part in numbers["by_margin"].items()} == {
+        "0.5 to 0.75": 2,
+        "0.75 to 0.9": 1,
+        "0.975 to 1": 1,
+    }
+    assert numbers["by_margin"]["0.5 to 0.75"]["accuracy"] == pytest.approx(0.75)
+    assert {week: part["pairs"] for week, part in numbers["by_week"].items()} == {"2026-W48": 4}
+
+
+def test_click_ranking_against_every_impression(four):
+    """The AUC over clicks is the rank statistic over impressions laid out one by one."""
+    rng = np.random.default_rng(2)
+    rates = rng.integers(1, 4, len(four.items)) / 100
+    clicked = np.repeat(rates, four.clicks)
+    passed = np.repeat(rates, four.impressions - four.clicks)
+    predicted = np.full(4, 0.6)
+    found = evaluate(four, predicted, predicted, click_rates=rates).numbers["auc_clicks"]
+    statistic = mannwhitneyu(clicked, passed, method="asymptotic").statistic
+    assert found == pytest.approx(statistic / len(clicked) / len(passed))
+    assert evaluate(four, predicted, predicted).numbers["auc_clicks"] is None
 
 
 def test_a_perfect_model_reaches_the_ceiling_on_drawn_labels(drawn):
