@@ -4,6 +4,11 @@ The pair branch learns either which side is better or by how much:
 
 - ``preference``: cross-entropy of sigmoid(s_chosen - s_rejected) against the soft label ``p_win``;
   a pair counts with its ``weight``.
+- ``marginal``: the likelihood of the clicks with the better side unknown. They are p_win times as
+  likely if the chosen side is better as if 1 - p_win were the other's, so the loss is
+  -log(q·p_win + (1 - q)·(1 - p_win)) with q = sigmoid(s_chosen - s_rejected). What nobody knows
+  teaches nothing, without weights, and q is right about the truth instead of about labels that are
+  unsure themselves.
 - ``difference``: the Gaussian likelihood of the observed difference of log-CTRs around
   s_chosen - s_rejected, with variance s² + τ²: s² from the clicks, τ² for what no model of the
   creatives can know. The K(K - 1)/2 pairs of a product's K creatives count as K - 1.
@@ -25,14 +30,16 @@ from reward.dataset import PairTable
 __all__ = [
     "Difference",
     "Loss",
+    "Marginal",
     "PairLoss",
     "Preference",
     "base_rates",
     "binomial_deviance",
+    "marginal_likelihood",
     "open_pair_loss",
 ]
 
-Loss = Literal["preference", "difference"]
+Loss = Literal["preference", "marginal", "difference"]
 
 
 class PairLoss(Protocol):
@@ -69,6 +76,23 @@ class Preference:
         return (self.weight[rows] * each).sum()
 
 
+class Marginal:
+    """Likelihood of the clicks, whichever side is better.
+
+    Args:
+        table: P pairs.
+        learned: Which of them are trained on, P.
+    """
+
+    def __init__(self, table: PairTable, learned: NDArray[np.bool_]) -> None:
+        self.weight = _normalised(_independent_share(table), learned)
+        self._p_win = torch.from_numpy(table.p_win).float()
+
+    def __call__(self, margin: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Return the loss; see the protocol."""
+        return (self.weight[rows] * marginal_likelihood(margin, self._p_win[rows])).sum()
+
+
 class Difference:
     """Gaussian likelihood of observed differences of log-CTR.
 
@@ -85,8 +109,7 @@ class Difference:
         # moments around zero, as pairs have no direction (DerSimonian & Laird 1986)
         excess = (value[learned] ** 2 / variance[learned]).sum() - learned.sum()
         self.tau2 = max(0.0, float(excess / (1 / variance[learned]).sum()))
-        creatives = (1 + np.sqrt(1 + 8 * np.bincount(table.group)[table.group])) / 2
-        self.weight = _normalised(2 / creatives, learned)
+        self.weight = _normalised(_independent_share(table), learned)
         self._value = torch.from_numpy(value).float()
         self._precision = torch.from_numpy(1 / (variance + self.tau2)).float()
 
@@ -96,15 +119,32 @@ class Difference:
         return (self.weight[rows] * each).sum()
 
 
+def marginal_likelihood(margin: Tensor, p_win: Tensor) -> Tensor:
+    """Return -log(q·p_win + (1 - q)·(1 - p_win)) with q = sigmoid(margin), elementwise."""
+    ours = functional.logsigmoid(margin) + p_win.log()
+    theirs = functional.logsigmoid(-margin) + (1 - p_win).log()
+    return -torch.logaddexp(ours, theirs)
+
+
 def open_pair_loss(name: Loss, table: PairTable, learned: NDArray[np.bool_]) -> PairLoss:
     """Return the loss of this name over P pairs, of which ``learned`` are trained on.
 
     Raises:
         TrainingError: ``difference`` is asked of pairs without impressions.
     """
-    if name == "difference":
-        return Difference(table, learned)
-    return Preference(table, learned)
+    found: dict[Loss, type[Preference | Marginal | Difference]] = {
+        "preference": Preference,
+        "marginal": Marginal,
+        "difference": Difference,
+    }
+    return found[name](table, learned)
+
+
+def _independent_share(table: PairTable) -> NDArray[np.float64]:
+    """Return 2/K of each pair: the K(K - 1)/2 pairs of K creatives hold K - 1 comparisons."""
+    pairs = np.bincount(table.group)[table.group]
+    share: NDArray[np.float64] = 4 / (1 + np.sqrt(1 + 8 * pairs))
+    return share
 
 
 def _normalised(weight: NDArray[np.float64], learned: NDArray[np.bool_]) -> Tensor:

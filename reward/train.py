@@ -22,7 +22,7 @@ from torch.nn import functional
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
-from reward.losses import Loss
+from reward.losses import Loss, marginal_likelihood
 from reward.members import Members, fit_members, forget_progress
 from reward.model import RewardModel
 from reward.resume import one_thread
@@ -31,6 +31,7 @@ __all__ = ["Trained", "TrainingConfig", "train"]
 
 _TEMPERATURES: dict[Loss, tuple[float, float]] = {
     "preference": (0.5, 8.0),
+    "marginal": (0.5, 8.0),
     "difference": (0.01, 8.0),
 }
 """Where to look: a logit needs little, a difference of log-CTR, which is small, a lot."""
@@ -100,13 +101,19 @@ def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
     margin = torch.cat([fit.margins() for fit in held]).double()
     label = torch.cat([fit.p_win[fit.held] for fit in held]).double()
 
-    def loss(log_temperature: float) -> float:
-        scaled: Tensor = margin / math.exp(log_temperature)
-        return float(functional.binary_cross_entropy_with_logits(scaled, label))
+    name = fits[0].config.loss
+    each = marginal_likelihood if name == "marginal" else _cross_entropy
 
-    low, high = _TEMPERATURES[fits[0].config.loss]
+    def loss(log_temperature: float) -> float:
+        return float(each(margin / math.exp(log_temperature), label).sum())
+
+    low, high = _TEMPERATURES[name]
     found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
     model.temperature.fill_(math.exp(float(found.x)))
+
+
+def _cross_entropy(margin: Tensor, p_win: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(margin, p_win, reduction="none")
 
 
 def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[str, Any]:

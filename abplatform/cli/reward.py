@@ -80,10 +80,11 @@ def reward() -> None:
 )
 @click.option(
     "--loss",
-    type=click.Choice(["preference", "difference"]),
+    type=click.Choice(["preference", "marginal", "difference"]),
     default="preference",
     show_default=True,
-    help="What pairs teach: which side is better (p_win), or by how much (clicks in impressions).",
+    help="What pairs teach: which side is better (p_win), the same with the better side unknown, or"
+    " by how much (clicks in impressions).",
 )
 @seed_option
 @epochs_option

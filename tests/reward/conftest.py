@@ -58,7 +58,16 @@ def draw_week():
     return _draw_week
 
 
-def _draw_week(folder, *, week="2026-W48", products=24, creatives=4, seed=0, rule="warmth"):
+def _draw_week(
+    folder,
+    *,
+    week="2026-W48",
+    products=24,
+    creatives=4,
+    seed=0,
+    rule="warmth",
+    impressions=20_000,
+):
     """Draw products on coloured backgrounds; ``rule`` says what shoppers like.
 
     ``warmth``: red over blue in beauty, blue over red at home. ``noise``: nothing at all.
@@ -74,7 +83,8 @@ def _draw_week(folder, *, week="2026-W48", products=24, creatives=4, seed=0, rul
         for name, warmth in sides:
             sign = 1 if category == CATEGORIES[0] else -1
             appeal[name] = sign * warmth if rule == "warmth" else float(rng.normal(0, 0.4))
-        rows += _pairs((f"p{number:03d}", category, week), [name for name, _ in sides], appeal, rng)
+        about = (f"p{number:03d}", category, week)
+        rows += _pairs(about, [name for name, _ in sides], appeal, rng, impressions)
     path = folder / f"{week}.parquet"
     pl.DataFrame(rows).write_parquet(path)
     return Drawn(path, images, appeal)
@@ -92,13 +102,10 @@ def _draw(images, colour, rng):
     return name, float(background[0] - background[2])
 
 
-IMPRESSIONS = 20_000
-
-
-def _pairs(about, names, appeal, rng):
+def _pairs(about, names, appeal, rng, impressions):
     product, category, week = about
-    clicks = [int(rng.binomial(IMPRESSIONS, 0.03 * math.exp(appeal[name]))) for name in names]
-    rate = [math.log((count + 0.5) / IMPRESSIONS) for count in clicks]
+    clicks = [int(rng.binomial(impressions, 0.03 * math.exp(appeal[name]))) for name in names]
+    rate = [math.log((count + 0.5) / impressions) for count in clicks]
     for first in range(len(names)):
         for second in range(first + 1, len(names)):
             spread = math.sqrt(1 / (clicks[first] + 0.5) + 1 / (clicks[second] + 0.5))
@@ -121,9 +128,9 @@ def _pairs(about, names, appeal, rng):
                 "rejected_text": None,
                 "p_win": p_win,
                 "weight": (2 * p_win - 1) ** 2 * 2 / len(names),
-                "impressions_chosen": IMPRESSIONS,
+                "impressions_chosen": impressions,
                 "clicks_chosen": clicks[one],
-                "impressions_rejected": IMPRESSIONS,
+                "impressions_rejected": impressions,
                 "clicks_rejected": clicks[two],
             }
 

@@ -47,6 +47,8 @@ def many(draw_week, tmp_path_factory):
     return draw_week(tmp_path_factory.mktemp("many"), products=80, creatives=8)
 
 
+@pytest.mark.fault
+@pytest.mark.slow
 def test_killed_anywhere_it_ends_at_the_same_bytes(many, tmp_path):
     """Killed while starting and after a net's first state: the same model, nothing left."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"

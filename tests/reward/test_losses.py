@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.special import expit
 from scipy.stats import binom, norm
 
 from abplatform.errors import TrainingError
 from reward.dataset import read_pairs, table_from_frame
-from reward.losses import Difference, Preference, base_rates, binomial_deviance
+from reward.losses import Difference, Marginal, Preference, base_rates, binomial_deviance
 from reward.pictures import pictures_of
 from reward.score import RewardScorer
 from reward.train import train
@@ -37,6 +38,51 @@ def test_preference_is_the_weighted_likelihood(drawn):
         slopes.append(w * (q - p))
     assert float(loss.detach()) == pytest.approx(slow, rel=1e-5)
     np.testing.assert_allclose(margin.grad.numpy(), slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_marginal_is_a_mixture(drawn):
+    """The loss is that of the two ways the log can have come about, written out; gradients too."""
+    table = read_pairs(drawn.pairs)
+    rows = np.arange(0, len(table), 3)
+    margin = torch.tensor(RNG.normal(size=len(rows)), requires_grad=True)
+    loss = Marginal(table, everything(table))(margin, rows)
+    loss.backward()
+    q, p = expit(margin.detach().numpy()), table.p_win[rows]
+    mixed = q * p + (1 - q) * (1 - p)
+    # every product has four creatives, so that all weights are 1
+    assert float(loss.detach()) == pytest.approx(-np.log(mixed).sum(), rel=1e-5)
+    slopes = -(2 * p - 1) * q * (1 - q) / mixed
+    np.testing.assert_allclose(margin.grad.numpy(), slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_what_nobody_knows_teaches_nothing(drawn):
+    """A pair whose winner is unknown pulls no score; a certain one gives finite gradients."""
+    frame = read_pairs(drawn.pairs).frame.head(3)
+    table = table_from_frame(frame.with_columns(p_win=pl.Series([0.5, 1.0, 0.0])))
+    margin = torch.tensor([3.0, -40.0, 40.0], requires_grad=True)
+    Marginal(table, everything(table))(margin, np.arange(3)).backward()
+    assert margin.grad[0] == pytest.approx(0, abs=1e-6)
+    assert margin.grad[1] < 0 < margin.grad[2]
+
+
+def test_marginal_probabilities_are_of_the_truth(tmp_path, draw_week, tiny):
+    """Learned from unsure winners, the model says how often the better creative is better."""
+    few = {"impressions": 1500}
+    learned = draw_week(tmp_path / "a", products=60, **few)
+    held = draw_week(tmp_path / "b", products=60, seed=9, week="2026-W49", **few)
+    errors = {}
+    for loss in ("preference", "marginal"):
+        table = read_pairs(learned.pairs)
+        config = tiny(loss=loss, epochs=12)
+        model = train(table, pictures_of(table, learned.images, size=32), config).model
+        new = read_pairs(held.pairs)
+        p_chosen = RewardScorer(model).predict(new, pictures_of(new, held.images, size=32))
+        appeal = np.array([held.appeal[item.image] for item in new.items])
+        is_better = appeal[new.chosen] > appeal[new.rejected]
+        sure = np.maximum(p_chosen, 1 - p_chosen)
+        errors[loss] = abs(sure.mean() - ((p_chosen > 0.5) == is_better).mean())
+    assert errors["marginal"] < errors["preference"]
+    assert errors["marginal"] < 0.06
 
 
 def test_difference_is_a_gaussian_likelihood(drawn):

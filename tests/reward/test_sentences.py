@@ -161,6 +161,7 @@ def test_what_reads_texts_is_chosen_by_what_there_is(tmp_path, pairs):
     assert choose_config(read_pairs(chinese), images=False).text_encoder == HASHED
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_carried(MINILM), reason="the package that carries MiniLM is missing")
 def test_the_carried_encoder_reads_words_that_no_pair_has(tmp_path):
     """Learned from a few words, it knows others of the same meaning."""
