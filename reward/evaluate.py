@@ -140,6 +140,7 @@ def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:
         "share_of_ceiling": accuracy / best if accuracy is not None and best else None,
         "log_loss": _mean(loss),
         "log_loss_weighted": _mean(loss, weight),
+        "log_loss_adjusted": _mean(_log_loss_of_truth(p_chosen, p_win)),
         "ece": _calibration_error(p_chosen, p_win, np.ones_like(p_win)),
         "ece_weighted": _calibration_error(p_chosen, p_win, weight),
         "ece_adjusted": _adjusted_error(p_chosen, p_win),
@@ -156,6 +157,16 @@ def _mean(values: Floats, weight: Floats | None = None) -> float | None:
 def _log_loss(p_chosen: Floats, p_win: Floats) -> Floats:
     sure = np.clip(p_chosen, 1e-12, 1 - 1e-12)
     return -(p_win * np.log(sure) + (1 - p_win) * np.log1p(-sure))
+
+
+def _log_loss_of_truth(p_chosen: Floats, p_win: Floats) -> Floats:
+    """Loss against winners that may be wrong, ln 2 for knowing nothing.
+
+    The log is ``p_win`` times as likely if the chosen side is better as ``1 - p_win`` if the other
+    is, so a model that says q of the chosen side makes it likely by q·p_win + (1 - q)·(1 - p_win).
+    """
+    sure = np.clip(p_chosen, 1e-12, 1 - 1e-12)
+    return -np.log(sure * p_win + (1 - sure) * (1 - p_win))
 
 
 def _calibration_error(p_chosen: Floats, p_win: Floats, weight: Floats) -> float | None:

@@ -122,9 +122,10 @@ def pass_gates(
         ),
         Gate(
             "calibration",
-            numbers["ece"] <= gates.max_ece and numbers["log_loss"] < math.log(2),
-            f"calibration error {numbers['ece']:.3f} ({gates.max_ece:.2f} at most), log-loss "
-            f"{numbers['log_loss']:.3f} (below {math.log(2):.3f}, that of knowing nothing)",
+            numbers["ece_adjusted"] <= gates.max_ece and numbers["log_loss_adjusted"] < math.log(2),
+            f"calibration error {numbers['ece_adjusted']:.3f} ({gates.max_ece:.2f} at most), "
+            f"log-loss {numbers['log_loss_adjusted']:.3f} (below {math.log(2):.3f}, that of knowing "
+            "nothing), both against winners that may be wrong",
         ),
         Gate(
             "shuffled",

@@ -16,25 +16,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from torch import Tensor
-from torch.nn import functional
 
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
-from reward.losses import Loss, marginal_likelihood
+from reward.losses import marginal_likelihood
 from reward.members import Members, fit_members, forget_progress
 from reward.model import RewardModel
 from reward.resume import one_thread
 
 __all__ = ["Trained", "TrainingConfig", "train"]
 
-_TEMPERATURES: dict[Loss, tuple[float, float]] = {
-    "preference": (0.5, 8.0),
-    "marginal": (0.5, 8.0),
-    "difference": (0.01, 8.0),
-}
-"""Where to look: a logit needs little, a difference of log-CTR, which is small, a lot."""
+_TEMPERATURES = (0.01, 8.0)
+"""Where to look: a logit needs about 1, a difference of log-CTR, which is small, far less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,30 +84,27 @@ def train(
 
 
 def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
-    """Find the temperature at which held-out pairs, all alike, are best predicted.
+    """Find the temperature at which probabilities are right of pairs that were held out.
 
-    Weights make nets learn from clear pairs, which makes them sure of themselves on unclear ones;
-    one number mends that and changes no order (Guo et al. 2017).
+    Right of the truth, whatever was minimised: labels are unsure themselves, so probabilities that
+    fit them would be too cautious (:class:`reward.losses.Marginal`). One number changes no order
+    (Guo et al. 2017). One pair won and one lost stand beside the held-out ones (Laplace's rule), so
+    that a few pairs that are all right don't make a model that is always certain.
     """
     held = [fit for fit in fits if fit.held.any()]
     if not held:
         return
     margin = torch.cat([fit.margins() for fit in held]).double()
     label = torch.cat([fit.p_win[fit.held] for fit in held]).double()
-
-    name = fits[0].config.loss
-    each = marginal_likelihood if name == "marginal" else _cross_entropy
+    margin = torch.cat([margin, margin.abs().mean().expand(2)])
+    label = torch.cat([label, label.new_tensor([1.0, 0.0])])
 
     def loss(log_temperature: float) -> float:
-        return float(each(margin / math.exp(log_temperature), label).sum())
+        return float(marginal_likelihood(margin / math.exp(log_temperature), label).sum())
 
-    low, high = _TEMPERATURES[name]
+    low, high = _TEMPERATURES
     found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
     model.temperature.fill_(math.exp(float(found.x)))
-
-
-def _cross_entropy(margin: Tensor, p_win: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(margin, p_win, reduction="none")
 
 
 def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[str, Any]:

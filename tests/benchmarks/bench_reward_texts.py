@@ -23,6 +23,7 @@ from rich.table import Table
 from reward.baselines import fit_logistic, predict_logistic
 from reward.dataset import PairTable, deal_folds, read_pairs
 from reward.evaluate import SIGNIFICANT, evaluate, hits
+from reward.losses import Loss
 from reward.recipe import choose_config, choose_workers
 from reward.score import RewardScorer
 from reward.sentences import MINILM, SentenceEncoder, open_pretrained_text, piece_ids
@@ -46,7 +47,7 @@ def main() -> None:
     table = read_pairs(asked.pairs)
     folds = deal_folds(table, count=5, seed=0)
     first: Floats | None = None
-    shown = Table("model", "all pairs", "clear pairs", "between", "against the first", "ECE", "s")
+    shown = Table("model", "all pairs", "clear pairs", "between", "against the first", "error", "s")
     for name in asked.models:
         begun = time.perf_counter()
         predicted = np.empty(len(table))
@@ -61,7 +62,8 @@ def main() -> None:
     clear = ceiling >= SIGNIFICANT
     click.echo(
         f"{len(table):,} pairs, {int(clear.sum()):,} clear; noise ceiling {ceiling.mean():.3f}, "
-        f"of clear pairs {ceiling[clear].mean():.3f}; s is for learning and predicting one fold"
+        f"of clear pairs {ceiling[clear].mean():.3f}; error is that of calibration "
+        "against winners that may be wrong; s is for learning and predicting one fold"
     )
     Console(width=110).print(shown)
 
@@ -109,11 +111,11 @@ def sentences(table: PairTable) -> Floats:
     return LENGTH * torch.nn.functional.normalize(mean, dim=1).double().numpy()
 
 
-def trained(encoder: str) -> Callable[[PairTable, PairTable], Floats]:
-    """A reward model as `abp reward train --text-encoder` makes it."""
+def trained(encoder: str, loss: Loss = "preference") -> Callable[[PairTable, PairTable], Floats]:
+    """A reward model as `abp reward train --text-encoder --loss` makes it."""
 
     def predict(learned: PairTable, held: PairTable) -> Floats:
-        config = choose_config(learned, images=False, text_encoder=encoder)
+        config = choose_config(learned, images=False, text_encoder=encoder, loss=loss)
         made = train(learned, None, config, workers=choose_workers(learned, config))
         return RewardScorer(made.model).predict(held, None)
 
@@ -139,13 +141,15 @@ def describe(table: PairTable, predicted: Floats, first: Floats) -> list[str]:
         f"{numbers['accuracy_significant']:.3f}",
         f"{low:.3f} to {high:.3f}",
         f"{gain.mean():+.3f} ({less:+.3f} to {more:+.3f})",
-        f"{numbers['ece']:.3f}",
+        f"{numbers['ece_adjusted']:.3f}",
     ]
 
 
 MODELS = {
     "frozen": frozen,
     "fine-tuned": trained(MINILM),
+    "marginal": trained(MINILM, "marginal"),
+    "difference": trained(MINILM, "difference"),
     "words": trained("words"),
     "hand": hand,
     "longer": longer,
