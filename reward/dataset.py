@@ -25,6 +25,7 @@ _REQUIRED = ("pair_id", "product_id", "category", "chosen_creative", "rejected_c
 _OPTIONAL = ("experiment", "week", "title", "attributes")
 _CONTENT = ("chosen_image", "rejected_image", "chosen_text", "rejected_text")
 _COUNTS = ("impressions_chosen", "clicks_chosen", "impressions_rejected", "clicks_rejected")
+_ROUNDING = 1e-9
 _ITEM = ("creative", "image", "text", "product_id", "title", "category", "attributes")
 
 
@@ -268,6 +269,9 @@ def _normalise(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     texts = [_text_column(frame, name) for name in (*_REQUIRED[:-1], *_OPTIONAL, *_CONTENT)]
     counts = [_number_column(frame, name, pl.Int64, path) for name in _COUNTS]
     p_win = _number_column(frame, "p_win", pl.Float64, path)
+    # A sum of probabilities may end a rounding error outside.
+    rounded = p_win.is_between(-_ROUNDING, 1 + _ROUNDING)
+    p_win = p_win.zip_with(~rounded.fill_null(value=False), p_win.clip(0, 1))
     weight = (
         _number_column(frame, "weight", pl.Float64, path)
         if "weight" in frame.columns

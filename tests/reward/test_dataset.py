@@ -187,3 +187,12 @@ def test_products_are_told_in_one_line():
     told = describe_product("Paper lamp", "home/lamp", '{"watts": 40, "colour": "white"}')
     assert told == "home lamp Paper lamp colour white watts 40"
     assert describe_product("", "", "") == ""
+
+
+def test_rounding_is_forgiven_and_nothing_else(drawn, tmp_path):
+    """A p_win one rounding error above 1 counts as 1; one a millionth above is refused."""
+    near = change(drawn, tmp_path, p_win=first_row(1 + 2e-16, "p_win"))
+    assert read_pairs(near).p_win[0] == 1
+    far = change(drawn, tmp_path, p_win=first_row(1 + 1e-6, "p_win"))
+    with pytest.raises(TrainingError, match="no p_win between 0 and 1"):
+        read_pairs(far)
