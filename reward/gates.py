@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from reward.dataset import PairTable
 from reward.evaluate import Evaluation
 
-__all__ = ["Gate", "Gates", "gain_over", "pass_gates"]
+__all__ = ["Gain", "Gate", "Gates", "gain_over", "pass_gates"]
 
 Floats = NDArray[np.float64]
-_RESAMPLES = 2000
+_RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Gates:
     """The bars.
 
     Args:
-        min_pairs: Pairs of the held-out week at least.
-        min_components: Independent products among them at least.
-        confidence: Of the one-sided lower bound of the gain in accuracy.
-        min_gain: What that bound must exceed.
-        max_ece: Calibration error at most.
+        min_pairs: Pairs of the held-out week at least; a category with fewer is not judged alone.
+        min_components: Independent products among them at least; likewise.
+        confidence: Of every one-sided bound; over all categories together.
+        min_gain: What the lower bound of the gain in accuracy must exceed.
+        max_ece: Calibration error at most, against winners that may be wrong.
     """
 
     min_pairs: int = 60
@@ -57,24 +57,39 @@ class Gate:
         return {"gate": self.name, "passed": self.passed, "detail": self.detail}
 
 
-def gain_over(reference: Floats, hit: Floats, table: PairTable, *, confidence: float) -> Any:
-    """Compare two models on the same pairs.
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much more often one model is right than another on the same pairs.
+
+    Args:
+        mean: The difference of their accuracies.
+        low: One-sided lower bound.
+        high: One-sided upper bound.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def gain_over(
+    reference: Floats, hit: Floats, component: NDArray[np.int64], *, confidence: float
+) -> Gain:
+    """Compare two models by paired bootstrap, drawing whole components.
 
     Args:
         reference: Hits of the other model, P.
         hit: Hits of this one, P.
-        table: P pairs; whole components are drawn.
-        confidence: Of the lower bound.
-
-    Returns:
-        The mean gain in accuracy and its one-sided lower bound by paired bootstrap.
+        component: Which pairs belong together, P.
+        confidence: Of each bound.
     """
-    _, number = np.unique(table.component, return_inverse=True)
+    _, number = np.unique(component, return_inverse=True)
     total = np.bincount(number, weights=hit - reference)
     pairs = np.bincount(number).astype(np.float64)
     draw = np.random.default_rng(0).integers(0, len(pairs), (_RESAMPLES, len(pairs)))
     gains = total[draw].sum(1) / pairs[draw].sum(1)
-    return float(total.sum() / pairs.sum()), float(np.quantile(gains, 1 - confidence))
+    low, high = np.quantile(gains, [1 - confidence, confidence])
+    return Gain(float(total.sum() / pairs.sum()), float(low), float(high))
 
 
 def pass_gates(
@@ -85,6 +100,7 @@ def pass_gates(
     *,
     twin: Evaluation,
     faults: Sequence[str] = (),
+    alarms: Sequence[str] = (),
 ) -> list[Gate]:
     """Hold a challenger against every bar.
 
@@ -95,42 +111,93 @@ def pass_gates(
         champion: Likewise; None if there is none yet, and the challenger must beat chance.
         twin: A model trained on shuffled labels, judged likewise; it must know nothing.
         faults: What is wrong with the source experiments, such as an SRM alarm.
+        alarms: Where the champion was right less often than it promised.
     """
     against = champion.hit if champion else np.full(len(table), 0.5)
     name = "the champion" if champion else "chance"
-    gain, bound = gain_over(against, challenger.hit, table, confidence=gates.confidence)
-    leak = gain_over(against, twin.hit, table, confidence=gates.confidence)[1]
-    twin_edge = float(twin.hit.mean()) - 0.5
-    edge = float(challenger.hit.mean()) - 0.5
-    numbers = challenger.numbers
-    components = len(np.unique(table.component))
-    enough = len(table) >= gates.min_pairs and components >= gates.min_components
+    told = "; ".join(alarms)
     return [
-        Gate(
-            "pairs",
-            enough,
-            f"{len(table)} held-out pairs of {components} products "
-            f"({gates.min_pairs} of {gates.min_components} needed)",
-        ),
+        _enough(gates, table),
         Gate("source", not faults, "; ".join(faults) or "no alarm in the source experiments"),
         Gate(
-            "gain",
-            bound > gates.min_gain,
-            f"accuracy {numbers['accuracy']:.3f} of a ceiling of {numbers['noise_ceiling']:.3f}, "
-            f"{gain:+.3f} against {name}, at least {bound:+.3f} with {gates.confidence:.0%} "
-            f"confidence (more than {gates.min_gain:+.3f} needed)",
+            "report_card",
+            not alarms,
+            f"the champion: {told}; decide with `abp reward rollback` or `abp reward promote`"
+            if alarms
+            else "the champion keeps what it promises",
         ),
-        Gate(
-            "calibration",
-            numbers["ece_adjusted"] <= gates.max_ece and numbers["log_loss_adjusted"] < math.log(2),
-            f"calibration error {numbers['ece_adjusted']:.3f} ({gates.max_ece:.2f} at most), "
-            f"log-loss {numbers['log_loss_adjusted']:.3f} (below {math.log(2):.3f}, that of knowing "
-            "nothing), both against winners that may be wrong",
-        ),
-        Gate(
-            "shuffled",
-            not (leak > gates.min_gain and twin_edge > 0.5 * edge),
-            f"a twin trained on shuffled labels has accuracy {twin_edge + 0.5:.3f}"
-            " (it must know nothing)",
-        ),
+        _gain(gates, table, challenger, against, name),
+        _categories(gates, table, challenger, against, name),
+        _calibration(gates, challenger),
+        _shuffled(gates, table, challenger, twin),
     ]
+
+
+def _enough(gates: Gates, table: PairTable) -> Gate:
+    components = len(np.unique(table.component))
+    return Gate(
+        "pairs",
+        len(table) >= gates.min_pairs and components >= gates.min_components,
+        f"{len(table)} held-out pairs of {components} products "
+        f"({gates.min_pairs} of {gates.min_components} needed)",
+    )
+
+
+def _gain(
+    gates: Gates, table: PairTable, challenger: Evaluation, against: Floats, name: str
+) -> Gate:
+    gain = gain_over(against, challenger.hit, table.component, confidence=gates.confidence)
+    numbers = challenger.numbers
+    return Gate(
+        "gain",
+        gain.low > gates.min_gain,
+        f"accuracy {numbers['accuracy']:.3f} of a ceiling of {numbers['noise_ceiling']:.3f}, "
+        f"{gain.mean:+.3f} against {name}, at least {gain.low:+.3f} with {gates.confidence:.0%} "
+        f"confidence (more than {gates.min_gain:+.3f} needed)",
+    )
+
+
+def _categories(
+    gates: Gates, table: PairTable, challenger: Evaluation, against: Floats, name: str
+) -> Gate:
+    """No category may be significantly worse; bounds are Bonferroni's over those judged."""
+    category = np.array(table.categories)
+    judged = {}
+    for one in sorted(set(table.categories) - {""}):
+        rows = category == one
+        components = len(np.unique(table.component[rows]))
+        if rows.sum() >= gates.min_pairs and components >= gates.min_components:
+            judged[one] = rows
+    confidence = 1 - (1 - gates.confidence) / max(1, len(judged))
+    worse = []
+    for one, rows in judged.items():
+        hit, theirs = challenger.hit[rows], against[rows]
+        gain = gain_over(theirs, hit, table.component[rows], confidence=confidence)
+        if gain.high < 0:
+            worse.append(f"{one}: {gain.mean:+.3f} against {name}, {gain.high:+.3f} at most")
+    fine = f"none of {len(judged)} categories with enough pairs is significantly worse"
+    return Gate(
+        "categories", not worse, "significantly worse in " + "; ".join(worse) if worse else fine
+    )
+
+
+def _calibration(gates: Gates, challenger: Evaluation) -> Gate:
+    error, loss = (challenger.numbers[name] for name in ("ece_adjusted", "log_loss_adjusted"))
+    return Gate(
+        "calibration",
+        error <= gates.max_ece and loss < math.log(2),
+        f"calibration error {error:.3f} ({gates.max_ece:.2f} at most), log-loss {loss:.3f} "
+        f"(below {math.log(2):.3f}, that of knowing nothing), against winners that may be wrong",
+    )
+
+
+def _shuffled(gates: Gates, table: PairTable, challenger: Evaluation, twin: Evaluation) -> Gate:
+    chance = np.full(len(table), 0.5)
+    leak = gain_over(chance, twin.hit, table.component, confidence=gates.confidence)
+    edge = float(challenger.hit.mean()) - 0.5
+    return Gate(
+        "shuffled",
+        not (leak.low > gates.min_gain and leak.mean > 0.5 * edge),
+        f"a twin trained on shuffled labels has accuracy {leak.mean + 0.5:.3f} (it must know "
+        "nothing)",
+    )

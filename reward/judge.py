@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,21 @@ from abplatform import checkpoints
 from abplatform.checkpoints import Checkpoint
 from abplatform.errors import TrainingError
 from reward.baselines import colour_histogram, fit_logistic, predict_logistic, scene_features
-from reward.dataset import PairTable, join_tables, read_pairs, table_from_frame
+from reward.dataset import PairTable, read_pairs, table_from_frame
 from reward.evaluate import Evaluation, evaluate
 from reward.gates import Gate, Gates, pass_gates
 from reward.pictures import pictures_of
 from reward.score import KIND, RewardScorer, save_model
+from reward.source import Source, drop_seen, read_weeks
 from reward.train import TrainingConfig, train
 
-__all__ = ["RECIPE", "Judgement", "Source", "judge", "shuffle_labels", "train_challenger"]
+__all__ = [
+    "RECIPE",
+    "Judgement",
+    "judge",
+    "shuffle_labels",
+    "train_challenger",
+]
 
 RECIPE = "reward/1"
 """Part of a training's name: change it when the same pairs should give another model."""
@@ -38,21 +45,6 @@ Advance = Callable[[int, int], None]
 Pixels = NDArray[np.uint8]
 
 _COUNTS = ("impressions_chosen", "clicks_chosen", "impressions_rejected", "clicks_rejected")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What there is to learn from.
-
-    Args:
-        pairs: ISO week to its Parquet file.
-        images: Folder of ``<sha256>.<extension>``; None to learn from texts.
-        scenes: creative id to its scene description, for the scene baseline.
-    """
-
-    pairs: Mapping[str, Path]
-    images: Path | None
-    scenes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ def train_challenger(
         TrainingError: There are no pairs, or they cannot be used.
     """
     weeks = _training_weeks(source, week)
-    table = _read(source, weeks)
+    table = read_weeks(source, weeks)
     key = _training_key(table, source, config)
     for known in checkpoints.list_checkpoints(root, kind=KIND):
         if known.metadata.get("training_key") == key:
@@ -125,6 +117,7 @@ def judge(
     config: TrainingConfig,
     gates: Gates = Gates(),  # noqa: B008  # frozen
     faults: Sequence[str] = (),
+    alarms: Sequence[str] = (),
     advance: Advance | None = None,
 ) -> Judgement:
     """Hold a challenger against the champion on a week that it has not seen.
@@ -137,6 +130,7 @@ def judge(
         config: How the challenger was trained; its twin with shuffled labels is trained likewise.
         gates: The bars.
         faults: What is wrong with the experiments of that week, such as an SRM alarm.
+        alarms: Where the champion was right less often than it promised.
         advance: Told how many epochs of the twin are done of how many.
 
     Raises:
@@ -152,8 +146,8 @@ def judge(
         raise TrainingError(
             f"there are no pairs of {week}", remedy=f"write them with `abp weekly {week}`"
         )
-    learned, held = _read(source, weeks), read_pairs(source.pairs[week])
-    fresh = _without_seen(held, learned)
+    learned, held = read_weeks(source, weeks), read_pairs(source.pairs[week])
+    fresh = drop_seen(held, learned)
     if not len(fresh):
         reason = "leakage: the challenger was trained on every pair of this week"
         return Judgement(promote=False, reasons=(reason,), metrics={})
@@ -164,7 +158,7 @@ def judge(
     nonsense = shuffle_labels(learned, seed=config.seed)
     twin = train(nonsense, learned_pictures, replace(config, members=1), advance=advance)
     shuffled = bench.judge(RewardScorer(twin.model))
-    passed = pass_gates(gates, fresh, ours, theirs, twin=shuffled, faults=faults)
+    passed = pass_gates(gates, fresh, ours, theirs, twin=shuffled, faults=faults, alarms=alarms)
     metrics = {
         "week": week,
         "trained_on": weeks,
@@ -239,27 +233,6 @@ def _training_weeks(source: Source, week: str) -> list[str]:
             f"there are no pairs up to {week}", remedy=f"run `abp weekly {week}` first"
         )
     return earlier or [week]
-
-
-def _read(source: Source, weeks: Sequence[str]) -> PairTable:
-    missing = [week for week in weeks if week not in source.pairs]
-    if missing:
-        raise TrainingError(
-            f"the pairs of {', '.join(missing)} are gone", remedy="write them with `abp pairs`"
-        )
-    return join_tables([read_pairs(source.pairs[week]) for week in weeks])
-
-
-def _without_seen(held: PairTable, learned: PairTable) -> PairTable:
-    """Leave out pairs whose two creatives were compared in the training weeks already."""
-
-    def contents(table: PairTable) -> list[frozenset[tuple[str, str]]]:
-        names = [(item.image or item.creative, item.text) for item in table.items]
-        both = zip(table.chosen, table.rejected, strict=True)
-        return [frozenset((names[first], names[second])) for first, second in both]
-
-    seen = set(contents(learned))
-    return held.keep(np.array([pair not in seen for pair in contents(held)], dtype=np.bool_))
 
 
 def _reasons(gates: Sequence[Gate]) -> tuple[str, ...]:

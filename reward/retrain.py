@@ -1,5 +1,7 @@
 """The weekly retraining: train on the weeks before W, judge on W, promote or say why not.
 
+The champion and its challenger get their report cards for W at the same time.
+
 Nothing is done twice: a week's decision is found again by the hash of everything it rests on. A
 process that is killed anywhere is simply started again.
 """
@@ -16,10 +18,13 @@ from typing import Any
 
 from abplatform import checkpoints
 from abplatform.checkpoints import Checkpoint
+from abplatform.checkpoints.report_cards import find_alarms, read_cards
 from abplatform.durable import replace_durably
 from reward.gates import Gates
-from reward.judge import RECIPE, Source, judge, train_challenger
+from reward.judge import RECIPE, judge, train_challenger
+from reward.report_cards import grade_week
 from reward.score import KIND
+from reward.source import Source
 from reward.train import TrainingConfig
 
 __all__ = ["RetrainResult", "Source", "judge", "read_decisions", "retrain", "train_challenger"]
@@ -91,17 +96,21 @@ def retrain(
         if not before["applied"]:
             _apply(root, path, key, result, at)
         return replace(result, unchanged=True)
+    champion = _champion(root)
     challenger = train_challenger(
         source, root=root, week=week, config=config, at=at, advance=advance
     )
+    models = [model for model in (champion, challenger) if model]
+    grade_week(source, models, root=root, week=week)
     judgement = judge(
         source,
         challenger,
-        _champion(root),
+        champion,
         week=week,
         config=config,
         gates=gates,
         faults=faults,
+        alarms=find_alarms(read_cards(root, champion.sha256)) if champion else (),
         advance=advance,
     )
     result = RetrainResult(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from abplatform.checkpoints.report_cards import read_cards
 from abplatform.cli.demo_faults import LOST, gather_faults, show_other_product
 from abplatform.cli.demo_world import (
     CREATIVES,
@@ -282,7 +283,7 @@ class _Demo:
         self.story.say(f"{results['pairs']['pairs']} preference pairs; reward model {outcome}.")
 
     def close(self) -> dict[str, Any]:
-        """Points 5 to 8, and the report."""
+        """Points 5 to 9, and the report."""
         from abplatform.cli.demo_facts import hold_contest, value_of_choice
         from abplatform.cli.demo_page import write_page
         from abplatform.logs.store.published import read_published
@@ -299,9 +300,14 @@ class _Demo:
         choice = value_of_choice(self.weeks[-1])
         if choice is not None:
             self.story.choice(choice, week=self.weeks[-1].week)
+        champion = self.weeks[-1].results["promote"]["champion"]
+        cards = read_cards(self.workspace.checkpoints, champion) if champion else []
+        self.story.report_card(cards)
         page = self.workspace.root / "report.html"
         if self.ran or not page.is_file():
-            write_page(page, self.workspace, self.weeks, contest=contest, faults=faults)
+            write_page(
+                page, self.workspace, self.weeks, contest=contest, faults=faults, cards=cards
+            )
         self.story.commands(self._commands())
         return {
             "workspace": str(self.workspace.root),
@@ -321,6 +327,7 @@ class _Demo:
             "contest": asdict(contest),
             "choice": asdict(choice) if choice else None,
             "faults": [asdict(fault) for fault in faults],
+            "report_cards": [card.to_json() for card in cards],
             "steps": self.seconds,
         }
 
@@ -330,6 +337,7 @@ class _Demo:
         return [
             (f"abp dashboard -w {root}", "scorecards and pictures in the browser"),
             (f"abp analyze {key} -w {root}", "one scorecard; --json for every number"),
+            (f"abp reward card -w {root}", "what the champion promised, and what came true"),
             (f"abp validate {root}/experiments", "after editing a YAML file there"),
             (
                 f"abp weekly {NEXT_WEEK} --traffic simulated --seed {self.seed} -w {root}",

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from abplatform.checkpoints.report_cards import Grade, ReportCard
 from abplatform.cli.demo_facts import (
     CategoryRow,
     Contest,
@@ -32,6 +33,7 @@ def write_page(
     *,
     contest: Contest,
     faults: Sequence[Fault],
+    cards: Sequence[ReportCard],
 ) -> None:
     """Write the page.
 
@@ -41,6 +43,7 @@ def write_page(
         weeks: In order.
         contest: Daily peeking against the platform.
         faults: What was planted.
+        cards: The champion's.
     """
     body = "\n".join(
         [
@@ -48,6 +51,7 @@ def write_page(
             *(_truth_table(week) for week in weeks),
             _fault_table(faults),
             _reward(weeks),
+            _report_card(cards),
             *_scorecards(workspace, weeks),
         ]
     )
@@ -161,6 +165,37 @@ def _reward_row(week: str, results: Mapping[str, Any]) -> str:
 def _outcome(gate: Mapping[str, Any]) -> str:
     word = "Promoted" if gate["promote"] else "Not promoted"
     return f"{word}: {escape(because(gate))}."
+
+
+def _report_card(cards: Sequence[ReportCard]) -> str:
+    names = ("week", "category", "pairs", "predicted wins", "between", "realised wins", "")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(_grade_row(card, grade) for card in cards for grade in card.grades)
+    if not rows:
+        return ""
+    return (
+        "<h2>The champion's report card</h2>"
+        '<p class="quiet">How often it promised to name the winner of pairs that came after it, '
+        "and how often it did. Below the interval two weeks in a row, or in a category with many "
+        "pairs, no new model is promoted until a person has decided.</p>"
+        f'<div class="card"><table><tr>{head}</tr>{rows}</table></div>'
+    )
+
+
+def _grade_row(card: ReportCard, grade: Grade) -> str:
+    name = grade.category
+    cells = [
+        escape(card.week),
+        escape(name) if name else "<b>all categories</b>",
+        f"{grade.pairs:,}",
+        _rate(grade.predicted),
+        f"{_rate(grade.low)} … {_rate(grade.high)}",
+        _rate(grade.realised),
+        '<span class="badge alarm">below</span>'
+        if grade.is_below
+        else '<span class="badge ok">as promised</span>',
+    ]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _scorecards(workspace: Workspace, weeks: Sequence[DemoWeek]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from abplatform.checkpoints.report_cards import ReportCard, find_alarms
 from abplatform.cli.demo_facts import CategoryRow, Choice, Contest
 from abplatform.figures import percent
 
@@ -167,9 +168,26 @@ class Story:
             f"{percent(choice.all)} (the truly best ones: {percent(choice.best)})."
         )
 
+    def report_card(self, cards: Sequence[ReportCard]) -> None:
+        """Hold the champion to what it promised of weeks that came after it."""
+        if not cards:
+            self.say("There is no champion yet, so nobody has promised anything.", number=8)
+            return
+        from abplatform.cli.report_card import cards_table
+
+        self.say(
+            f"The report card of champion {cards[0].checkpoint[:12]}: how often it promised to be "
+            "right of pairs that came after it, and how often it was.",
+            number=8,
+        )
+        self._show(cards_table(cards))
+        alarms = find_alarms(cards)
+        told = "; ".join(alarms) or "what it promised came true"
+        self.say(f"[bold red]Alarm[/]: {told}." if alarms else f"No alarm: {told}.")
+
     def commands(self, commands: Sequence[tuple[str, str]]) -> None:
         """Say what to do next."""
-        self.say("Go on from here:", number=8)
+        self.say("Go on from here:", number=9)
         width = max(len(command) for command, _ in commands)
         for command, why in commands:
             # Not through markup: what is pasted must be what is printed.

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from abplatform import checkpoints
+from abplatform.checkpoints.report_cards import find_alarms, read_cards
 from abplatform.cli.reward import read_source
 from abplatform.loop.hands import Brief
 from abplatform.loop.measure import scorecard_path
 from abplatform.loop.steps import Json
 
 if TYPE_CHECKING:
-    from reward.retrain import Source
+    from reward.source import Source
     from reward.train import TrainingConfig
 
 __all__ = ["Learn"]
@@ -69,12 +70,15 @@ class Learn:
         source = self._source(brief)
         if str(brief.week) not in source.pairs:
             return _refusal(f"there are no preference pairs of {brief.week} to judge on")
+        from reward.report_cards import grade_week
         from reward.retrain import judge
 
         root = brief.workspace.checkpoints
         challenger = checkpoints.load_checkpoint(root, str(sha256), kind=KIND)
         named = brief.champions.get(KIND)
         champion = checkpoints.load_checkpoint(root, named, kind=KIND) if named else None
+        models = [model for model in (champion, challenger) if model]
+        cards = grade_week(source, models, root=root, week=str(brief.week))
         judgement = judge(
             source,
             challenger,
@@ -82,6 +86,7 @@ class Learn:
             week=str(brief.week),
             config=self._config,
             faults=_faults(brief, source),
+            alarms=find_alarms(read_cards(root, champion.sha256)) if champion else (),
             advance=brief.advance,
         )
         fresh = str(brief.week) not in challenger.metadata["weeks"]
@@ -90,6 +95,7 @@ class Learn:
             "reasons": list(judgement.reasons),
             "metrics": judgement.metrics,
             "predicted": _predict(brief, challenger) if fresh else {},
+            "report_cards": [card.to_json() for card in cards],
         }
 
     @property
@@ -102,7 +108,7 @@ class Learn:
 
     def _source(self, brief: Brief) -> Source:
         """Pairs up to this week."""
-        from reward.retrain import Source
+        from reward.source import Source
 
         found = read_source(brief.workspace)
         pairs = {week: path for week, path in found.pairs.items() if week <= str(brief.week)}
@@ -110,7 +116,8 @@ class Learn:
 
 
 def _refusal(reason: str) -> dict[str, Any]:
-    return {"promote": False, "reasons": [reason], "metrics": {}, "predicted": {}}
+    nothing: dict[str, Any] = {"metrics": {}, "predicted": {}, "report_cards": []}
+    return {"promote": False, "reasons": [reason], **nothing}
 
 
 def _faults(brief: Brief, source: Source) -> list[str]:

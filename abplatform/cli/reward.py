@@ -11,6 +11,7 @@ import click
 
 from abplatform import checkpoints
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
+from abplatform.cli.report_card import card
 from abplatform.errors import StoreError, TrainingError
 from abplatform.workspace import Workspace, open_workspace, system_clock
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from reward.dataset import PairTable
     from reward.losses import Loss
-    from reward.retrain import Source
     from reward.score import RewardScorer
+    from reward.source import Source
     from reward.train import TrainingConfig
 
 __all__ = ["find_faults", "read_source", "retrain", "reward"]
@@ -59,6 +60,9 @@ seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show
 @click.group()
 def reward() -> None:
     """Train, evaluate, score, promote and roll back reward models."""
+
+
+reward.add_command(card)
 
 
 @reward.command()
@@ -319,7 +323,7 @@ def read_source(workspace: Workspace) -> Source:
     from abplatform.analysis.pairs import drop_withdrawn
     from abplatform.creatives import read_lineage
     from abplatform.traffic.registry import Registry
-    from reward.retrain import Source
+    from reward.source import Source
 
     lineage = read_lineage(workspace.creatives)
     paths = [path for path in sorted(workspace.pairs.glob("*.parquet")) if _holds_rows(path)]

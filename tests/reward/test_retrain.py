@@ -11,9 +11,10 @@ from abplatform import checkpoints
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs
 from reward.gates import Gates
-from reward.judge import Source, shuffle_labels, train_challenger
+from reward.judge import shuffle_labels, train_challenger
 from reward.retrain import read_decisions, retrain
 from reward.score import save_model
+from reward.source import Source
 from reward.train import train
 
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)

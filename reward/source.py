@@ -1,0 +1,55 @@
+"""What a workspace has to learn from: pairs by week, pictures and scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from abplatform.errors import TrainingError
+from reward.dataset import PairTable, join_tables, read_pairs
+
+__all__ = ["Source", "drop_seen", "read_weeks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to learn from.
+
+    Args:
+        pairs: ISO week to its Parquet file.
+        images: Folder of ``<sha256>.<extension>``; None to learn from texts.
+        scenes: creative id to its scene description, for the scene baseline.
+    """
+
+    pairs: Mapping[str, Path]
+    images: Path | None
+    scenes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read_weeks(source: Source, weeks: Sequence[str]) -> PairTable:
+    """Read the pairs of several weeks as one table.
+
+    Raises:
+        TrainingError: A week's file is gone or cannot be used.
+    """
+    missing = [week for week in weeks if week not in source.pairs]
+    if missing:
+        raise TrainingError(
+            f"the pairs of {', '.join(missing)} are gone", remedy="write them with `abp pairs`"
+        )
+    return join_tables([read_pairs(source.pairs[week]) for week in weeks])
+
+
+def drop_seen(held: PairTable, learned: PairTable) -> PairTable:
+    """Leave out pairs whose two creatives were compared in the training weeks already."""
+
+    def contents(table: PairTable) -> list[frozenset[tuple[str, str]]]:
+        names = [(item.image or item.creative, item.text) for item in table.items]
+        both = zip(table.chosen, table.rejected, strict=True)
+        return [frozenset((names[first], names[second])) for first, second in both]
+
+    seen = set(contents(learned))
+    return held.keep(np.array([pair not in seen for pair in contents(held)], dtype=np.bool_))
