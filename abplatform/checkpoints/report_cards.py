@@ -28,6 +28,8 @@ WEEKS_BELOW = 2
 MANY_PAIRS = 200
 """A category with so many pairs in a week raises it alone, and at once."""
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -54,7 +56,7 @@ class Grade:
     @property
     def is_below(self) -> bool:
         """Whether less came true than the model's own doubts allow."""
-        return self.realised < self.low
+        return self.realised < self.low - _ROUNDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from abplatform import checkpoints
+from abplatform.checkpoints.report_cards import Grade, ReportCard, keep_card, read_cards
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs
 from reward.gates import Gates
@@ -126,6 +127,37 @@ def test_a_worse_challenger_is_refused(store, weeks, promoted, tiny):
     assert champion(store) == promoted[2].checkpoint_sha256 != result.checkpoint_sha256
     challenger = checkpoints.aliases(store)["reward"]["challenger"]
     assert challenger == result.checkpoint_sha256
+
+
+def test_a_stale_champion_waits_for_a_person(store, weeks, promoted, tiny):
+    """After two weeks below its promise a champion must be replaced by a person first."""
+    stale = champion(store)
+    for week in ("2026-W50", "2026-W51"):
+        below = Grade(None, 100, 0.8, 0.7, 0.9, realised=0.5)
+        keep_card(store, ReportCard(week, stale, (below,)))
+    pairs, images = weeks
+    better = Source({"2026-W47": pairs["2026-W49"], "2026-W49": pairs["2026-W48"]}, images)
+    told = {"week": "2026-W49", "at": NOW, "gates": replace(GATES, min_gain=-1.0)}
+    refused = retrain(better, root=store, config=tiny(epochs=3), **told)
+    assert not refused.promoted
+    assert any("fell below" in reason and "rollback" in reason for reason in refused.reasons)
+    assert champion(store) == stale
+    checkpoints.promote(store, "reward", refused.checkpoint_sha256, at=NOW)
+    again = retrain(better, root=store, config=tiny(epochs=4), **told)
+    assert not any("fell below" in reason for reason in again.reasons)
+
+
+def test_judged_models_get_report_cards(promoted):
+    """The challenger of the first week is graded on the second; nobody is on what it learned."""
+    root, _, second = promoted
+    cards = read_cards(root)
+    assert [(card.week, card.checkpoint) for card in cards] == [
+        ("2026-W49", second.checkpoint_sha256)
+    ]
+    overall = cards[0].overall
+    assert overall.pairs == second.metrics["challenger"]["pairs"]
+    assert overall.realised == pytest.approx(second.metrics["challenger"]["accuracy"])
+    assert [grade.category for grade in cards[0].grades] == [None, "beauty/lip", "home/lamp"]
 
 
 def test_shuffled_labels_are_refused(tmp_path, weeks, tiny):
