@@ -38,8 +38,8 @@ def test_a_better_challenger_takes_every_bar(table):
 
 def test_a_category_that_suffers_refuses_a_gain_elsewhere(table):
     """Better on the whole and far worse in one category is refused, and the category is named."""
-    challenger = judged(table, {"beauty/lip": 1.0, "home/lamp": 0.45})
-    champion = judged(table, {"beauty/lip": 0.0, "home/lamp": 0.85}, seed=1)
+    challenger = judged(table, {"beauty/lip": 1.0, "home/lamp": 0.6})
+    champion = judged(table, {"beauty/lip": 0.0, "home/lamp": 0.95}, seed=1)
     passed = pass_gates(GATES, table, challenger, champion, twin=judged(table, 0.5, seed=2))
     assert gate("gain", passed).passed
     found = gate("categories", passed)
@@ -50,8 +50,8 @@ def test_a_category_that_suffers_refuses_a_gain_elsewhere(table):
 
 def test_small_categories_are_not_judged_alone(table):
     """Too few pairs prove nothing against a category."""
-    challenger = judged(table, {"beauty/lip": 1.0, "home/lamp": 0.45})
-    champion = judged(table, {"beauty/lip": 0.0, "home/lamp": 0.85}, seed=1)
+    challenger = judged(table, {"beauty/lip": 1.0, "home/lamp": 0.6})
+    champion = judged(table, {"beauty/lip": 0.0, "home/lamp": 0.95}, seed=1)
     gates = Gates(max_ece=1.0, min_pairs=100)
     passed = pass_gates(gates, table, challenger, champion, twin=judged(table, 0.5, seed=2))
     found = gate("categories", passed)
