@@ -96,6 +96,11 @@ class PairTable:
         return self.frame["category"].to_list()
 
     @property
+    def top_categories(self) -> list[str]:
+        """The first level of each pair's category, P."""
+        return [path.partition("/")[0] for path in self.categories]
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over the rows; pictures are in it by their own sha256."""
         return hashlib.sha256(self.frame.write_csv().encode()).hexdigest()

@@ -161,9 +161,9 @@ def _categories(
     gates: Gates, table: PairTable, challenger: Evaluation, against: Floats, name: str
 ) -> Gate:
     """No category may be significantly worse; bounds are Bonferroni's over those judged."""
-    category = np.array(table.categories)
+    category = np.array(table.top_categories)
     judged = {}
-    for one in sorted(set(table.categories) - {""}):
+    for one in sorted(set(table.top_categories) - {""}):
         rows = category == one
         components = len(np.unique(table.component[rows]))
         if rows.sum() >= gates.min_pairs and components >= gates.min_components:

@@ -36,11 +36,11 @@ def grade(table: PairTable, score: Floats) -> tuple[Grade, ...]:
         score: Its calibrated pair scores, M; the sigmoid of a difference is a probability.
 
     Returns:
-        All categories together first, then each in the order of names.
+        All categories together first, then each of the first level in the order of names.
     """
     margin = score[table.chosen] - score[table.rejected]
-    categories = np.array(table.categories)
-    names = sorted(set(table.categories) - {""})
+    categories = np.array(table.top_categories)
+    names = sorted(set(table.top_categories) - {""})
     masks = [np.ones(len(table), dtype=np.bool_), *(categories == name for name in names)]
     promised, realised = _promise(table, margin), hits(expit(margin), table.p_win)
     drawn = _draw_shares(table, score, margin, masks)

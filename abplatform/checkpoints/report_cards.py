@@ -36,7 +36,7 @@ class Grade:
     """Predicted against realised wins, of one category or of all.
 
     Args:
-        category: None for all together.
+        category: The first level of its path; None for all together.
         pairs: How many were judged.
         predicted: Share of pairs in which the model's side should win in the log, labels being
             unsure themselves.
@@ -66,7 +66,7 @@ class ReportCard:
     Args:
         week: ISO week whose experiments ran after the model was frozen.
         checkpoint: The model's sha256.
-        grades: All categories together first, then each.
+        grades: All categories together first, then each of the first level.
     """
 
     week: str

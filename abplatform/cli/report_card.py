@@ -94,7 +94,7 @@ def cards_table(cards: Sequence[ReportCard]) -> Table:
     table.add_column("category", no_wrap=True)
     for heading in ("pairs", "predicted wins", "between", "realised wins"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for one in cards:
         for number, grade in enumerate(one.grades):
             table.add_row(

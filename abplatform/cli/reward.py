@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform import checkpoints
+from abplatform.cli.comparing import compare
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.cli.report_card import card
 from abplatform.errors import StoreError, TrainingError
@@ -63,6 +64,7 @@ def reward() -> None:
 
 
 reward.add_command(card)
+reward.add_command(compare)
 
 
 @reward.command()

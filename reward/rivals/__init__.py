@@ -1,0 +1,177 @@
+"""What a reward model must beat, trained on the same pairs and judged on the same held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from abplatform.errors import TrainingError
+from reward.baselines import colour_histogram, fit_logistic, predict_logistic
+from reward.fit import HASHED
+from reward.losses import Loss
+from reward.recipe import choose_config, choose_workers
+from reward.rivals.boosted import boosted
+from reward.rivals.concat import concatenated
+from reward.rivals.contest import Forecast, Part, Rival, Standing, compare, scores_to_forecast
+from reward.rivals.looks import picture_looks, text_looks
+from reward.rivals.visual import visual_prior
+from reward.score import RewardScorer
+from reward.sentences import MINILM, SentenceEncoder, is_carried, open_pretrained_text, piece_ids
+from reward.train import train
+
+__all__ = ["RIVALS", "Part", "Standing", "choose_rivals", "compare"]
+
+_BLOCK = 4
+_LENGTH = 10.0
+_RIDGE = 300.0
+_RIDGE_STANDARD = 3.0
+_HUNDRED = 100
+
+
+def _reward(*, loss: Loss = "preference", text_encoder: str | None = None) -> Rival:
+    """The reward model, trained as `abp reward train --loss --text-encoder` does."""
+
+    def rival(learned: Part, held: Part) -> Forecast:
+        images = learned.pictures is not None
+        config = choose_config(learned.table, images=images, loss=loss, text_encoder=text_encoder)
+        workers = choose_workers(learned.table, config)
+        model = train(learned.table, learned.pictures, config, workers=workers).model
+        scorer = RewardScorer(model)
+        there = scorer.predict(held.table, held.pictures)
+        return Forecast(there, scorer.predict(held.table, held.pictures, swapped=True))
+
+    return rival
+
+
+def _texts_only(learned: Part, held: Part) -> Forecast:
+    """The reward model without pictures."""
+    return _reward()(replace(learned, pictures=None), replace(held, pictures=None))
+
+
+def _chance(_learned: Part, held: Part) -> Forecast:
+    """Both sides alike. A majority vote is the same: neither side of a pair is the first."""
+    return scores_to_forecast(np.zeros(len(held.table.items)), held.table)
+
+
+def _longer(_learned: Part, held: Part) -> Forecast:
+    """The longer text wins."""
+    length = np.array([len(item.text) for item in held.table.items])
+    return scores_to_forecast(length / _HUNDRED, held.table)
+
+
+def _logistic(look: Callable[[Part], NDArray[np.float64]], *, ridge: float | None = None) -> Rival:
+    """A logistic regression on differences of what ``look`` sees, standardised without ridge."""
+
+    def rival(learned: Part, held: Part) -> Forecast:
+        seen, new = look(learned), look(held)
+        if ridge is None:
+            centre, scale = seen.mean(0), seen.std(0) + 1e-9
+            seen, new = (seen - centre) / scale, (new - centre) / scale
+        beta = fit_logistic(seen, learned.table, ridge=_RIDGE_STANDARD if ridge is None else ridge)
+        there = predict_logistic(beta, new, held.table)
+        return Forecast(there, there)
+
+    return rival
+
+
+def _histogram(part: Part) -> NDArray[np.float64]:
+    return colour_histogram(_pictures(part))
+
+
+def _picture_looks(part: Part) -> NDArray[np.float64]:
+    return picture_looks(_pictures(part))
+
+
+def _text_looks(part: Part) -> NDArray[np.float64]:
+    return text_looks(part.table.items)
+
+
+def _sentences(part: Part) -> NDArray[np.float64]:
+    """Return what the carried encoder's fourth block makes of texts, untouched, M x 384."""
+    found = open_pretrained_text(MINILM, layers=_BLOCK)
+    encoder = SentenceEncoder(found.config)
+    encoder.transformer.load_state_dict(found.weights)
+    encoder.train(mode=False)
+    texts = [item.text for item in part.table.items]
+    ids = piece_ids(texts, found.tokenizer, found.config, longest=64)
+    with torch.no_grad():
+        mean = torch.cat([encoder(some)[0].sum(1) for some in torch.split(ids, 512)])
+    return _LENGTH * torch.nn.functional.normalize(mean, dim=1).double().numpy()
+
+
+def _pictures(part: Part) -> NDArray[np.uint8]:
+    if part.pictures is None:
+        raise TrainingError(
+            "this model reads pictures and there are none", remedy="name their folder with --images"
+        )
+    return part.pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A rival and what it needs.
+
+    Args:
+        learn: It.
+        images: Whether it reads pictures.
+        texts: Whether it reads ad texts.
+        carried: Whether it needs the carried encoder of texts.
+        is_variant: Whether it is another training of the reward model, run only when named.
+    """
+
+    learn: Rival
+    images: bool = False
+    texts: bool = False
+    carried: bool = False
+    is_variant: bool = False
+
+    def fits(self, part: Part) -> bool:
+        """Whether these pairs have what it needs."""
+        return (
+            (not self.images or part.pictures is not None)
+            and (not self.texts or part.table.has_texts)
+            and (not self.carried or is_carried(MINILM))
+        )
+
+
+RIVALS: Final[Mapping[str, _Entry]] = {
+    "reward": _Entry(_reward()),
+    "reward-marginal": _Entry(_reward(loss="marginal"), is_variant=True),
+    "reward-difference": _Entry(_reward(loss="difference"), is_variant=True),
+    "reward-words": _Entry(_reward(text_encoder=HASHED), texts=True, is_variant=True),
+    "texts-only": _Entry(_texts_only, images=True, texts=True),
+    "frozen-encoder": _Entry(_logistic(_sentences, ridge=_RIDGE), texts=True, carried=True),
+    "caig-concat": _Entry(concatenated, images=True),
+    "visual-prior": _Entry(visual_prior, images=True),
+    "boosted": _Entry(boosted),
+    "hand-picture": _Entry(_logistic(_picture_looks), images=True),
+    "hand-text": _Entry(_logistic(_text_looks), texts=True),
+    "colour-histogram": _Entry(_logistic(_histogram, ridge=_RIDGE_STANDARD), images=True),
+    "longer": _Entry(_longer, texts=True),
+    "chance": _Entry(_chance),
+}
+"""Name to rival; the first is what the others are held against."""
+
+
+def choose_rivals(part: Part, names: Sequence[str] = ()) -> dict[str, Rival]:
+    """Return the rivals that these pairs allow, or those that are named.
+
+    Raises:
+        TrainingError: A named one needs pictures, texts or an encoder that is not there.
+    """
+    for name in names:
+        if not RIVALS[name].fits(part):
+            raise TrainingError(
+                f"the model {name!r} needs what these pairs don't have",
+                remedy="name the pictures' folder with --images, take pairs with ad texts, or "
+                "install the carried encoder (carriers.txt)",
+            )
+    chosen = names or [
+        name for name, entry in RIVALS.items() if entry.fits(part) and not entry.is_variant
+    ]
+    return {name: RIVALS[name].learn for name in chosen}
