@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 
-__all__ = ["SIGNIFICANT", "Evaluation", "evaluate", "hits"]
+__all__ = ["SIGNIFICANT", "Evaluation", "Forecast", "evaluate", "hits"]
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,24 @@ _BINS = 10
 _MARGINS = (0.5, 0.75, 0.9, SIGNIFICANT)
 """Where the pairs of ``by_margin`` begin, by the probability of their likelier winner."""
 _RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """What a model says of P pairs over M items.
+
+    Args:
+        there: Probability that the chosen creative wins, P.
+        back: The same, with both creatives handed over the other way round.
+        click_rates: The click rate that it expects of each item, M; None if it says none.
+        logit_sd: How far its nets differ about each pair: the standard deviation of the logit, P;
+            None of a model that is one.
+    """
+
+    there: Floats
+    back: Floats
+    click_rates: Floats | None = None
+    logit_sd: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,7 @@ from reward.losses import Loss, base_rates, binomial_deviance, open_pair_loss
 from reward.model import RewardNet
 from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, read_progress, write_progress
+from reward.words import category_paths
 
 __all__ = ["HASHED", "Fit", "TrainingConfig"]
 
@@ -53,6 +54,7 @@ class TrainingConfig:
         text_encoder: What reads ad texts: ``words``, hashed, or the name, folder or hub id of a
             pre-trained encoder.
         encoder_layers: Blocks of a pre-trained encoder that are kept, from the first.
+        week_shares: Weeks that are unlike others, and how much their pairs count, 0 … 1.
         shape: Overrides of the model's shape, such as ``width``.
     """
 
@@ -69,6 +71,7 @@ class TrainingConfig:
     pointwise: float = 0.5
     text_encoder: str = HASHED
     encoder_layers: int = 4
+    week_shares: tuple[tuple[str, float], ...] = ()
     shape: tuple[tuple[str, int | float], ...] = ()
 
     @property
@@ -104,9 +107,11 @@ class Fit:
         self.steps = max(1, math.ceil((~held).sum() / config.batch_pairs))
         self.p_win = torch.from_numpy(table.p_win).float()
         self.pair_loss = open_pair_loss(config.loss, table, ~held)
+        self.pair_loss.weight = self.pair_loss.weight * _week_shares(table, config)
         self.clicks = torch.from_numpy(table.clicks).float()
         self.impressions = torch.from_numpy(table.impressions).float()
-        rates, self.dispersion = base_rates(table, inputs.base.numpy(), len(net.base))
+        paths = category_paths(net.config.categories)
+        rates, self.dispersion = base_rates(table, inputs.base.numpy(), paths)
         with torch.no_grad():
             net.base.copy_(torch.from_numpy(rates))
         self.optimizer = torch.optim.AdamW(_groups(net, config))
@@ -203,6 +208,12 @@ class Fit:
         rows = np.flatnonzero(self.held)
         total = self.pair_loss(self.margins(), rows)
         return float(total / self.pair_loss.weight[rows].sum().clamp_min(1e-12))
+
+
+def _week_shares(table: PairTable, config: TrainingConfig) -> Tensor:
+    """Return how much each pair counts by its week, P."""
+    share = dict(config.week_shares)
+    return torch.tensor([share.get(week, 1.0) for week in table.frame["week"]])
 
 
 def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:

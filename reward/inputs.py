@@ -15,7 +15,7 @@ from abplatform.errors import TrainingError
 from reward.dataset import Item
 from reward.model import Batch, RewardConfig
 from reward.sentences import piece_ids
-from reward.words import PAD, category_ids, describe_product, word_ids
+from reward.words import PAD, category_ids, category_paths, describe_product, word_ids
 
 __all__ = ["Inputs"]
 
@@ -84,13 +84,14 @@ class Inputs:
         told = [describe_product(item.title, item.category, item.attributes) for item in items]
         distinct = {text: index for index, text in enumerate(dict.fromkeys(told))}
         paths = [item.category for item in items]
+        rated = category_paths(config.categories)
         return cls(
             pictures=_channels_first(pictures) if config.images else None,
             texts=pieced([item.text for item in items]) if config.texts else None,
             products=hashed(list(distinct)),
             product=torch.tensor([distinct[text] for text in told]),
             categories=torch.from_numpy(category_ids(paths, buckets=config.buckets)),
-            base=torch.tensor([_base_index(path, config.categories) for path in paths]),
+            base=torch.tensor([_base_index(path, rated) for path in paths]),
         )
 
     def __len__(self) -> int:

@@ -26,8 +26,9 @@ from reward.dataset import PairTable, read_pairs, table_from_frame
 from reward.evaluate import Evaluation, evaluate
 from reward.gates import Gate, Gates, pass_gates
 from reward.pictures import pictures_of
+from reward.recipe import choose_workers
 from reward.score import KIND, RewardScorer, save_model
-from reward.source import Source, drop_seen, read_weeks
+from reward.source import Source, drop_seen, read_weeks, training_weeks
 from reward.train import TrainingConfig, train
 
 __all__ = [
@@ -38,7 +39,7 @@ __all__ = [
     "train_challenger",
 ]
 
-RECIPE = "reward/1"
+RECIPE = "reward/2"
 """Part of a training's name: change it when the same pairs should give another model."""
 
 Advance = Callable[[int, int], None]
@@ -86,7 +87,7 @@ def train_challenger(
     Raises:
         TrainingError: There are no pairs, or they cannot be used.
     """
-    weeks = _training_weeks(source, week)
+    weeks = training_weeks(source, week)
     table = read_weeks(source, weeks)
     key = _training_key(table, source, config)
     for known in checkpoints.list_checkpoints(root, kind=KIND):
@@ -94,7 +95,8 @@ def train_challenger(
             return known
     pictures = pictures_of(table, source.images, size=config.image_size)
     resume = root / f".training-{key[:16]}"
-    trained = train(table, pictures, config, resume=resume, advance=advance)
+    workers = choose_workers(table, config)
+    trained = train(table, pictures, config, resume=resume, advance=advance, workers=workers)
     metadata = {
         "training_key": key,
         "weeks": weeks,
@@ -196,9 +198,8 @@ class _Bench:
         self.pictures = pictures
 
     def judge(self, scorer: RewardScorer) -> Evaluation:
-        there = scorer.predict(self.table, self.pictures)
-        back = scorer.predict(self.table, self.pictures, swapped=True)
-        return evaluate(self.table, there, back)
+        said = scorer.forecast(self.table, self.pictures)
+        return evaluate(self.table, said.there, said.back, click_rates=said.click_rates)
 
     def baselines(
         self,
@@ -224,15 +225,6 @@ class _Bench:
         predicted = predict_logistic(fit_logistic(theirs, learned), ours, self.table)
         numbers = evaluate(self.table, predicted, predicted).numbers
         return {name: numbers[name] for name in ("accuracy", "accuracy_significant", "log_loss")}
-
-
-def _training_weeks(source: Source, week: str) -> list[str]:
-    earlier = sorted(one for one in source.pairs if one < week)
-    if not earlier and week not in source.pairs:
-        raise TrainingError(
-            f"there are no pairs up to {week}", remedy=f"run `abp weekly {week}` first"
-        )
-    return earlier or [week]
 
 
 def _reasons(gates: Sequence[Gate]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ The pair branch learns either which side is better or by how much:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -178,29 +179,31 @@ def binomial_deviance(logit: Tensor, clicks: Tensor, impressions: Tensor) -> Ten
 
 
 def base_rates(
-    table: PairTable, base: NDArray[np.int64], count: int
+    table: PairTable, base: NDArray[np.int64], paths: Sequence[str]
 ) -> tuple[NDArray[np.float64], float]:
     """Return the log-odds of a click in each category, and how far items scatter around them.
 
     Args:
         table: Pairs over M items.
-        base: Index of each item's category, M; 0 stands for all categories together.
-        count: How many indices there are.
+        base: Index of each item's category, M: its place in ``paths`` from 1; 0 for none of them.
+        paths: Categories; each one's rate is that of all items at or below it.
 
     Returns:
-        ``count`` log-odds, and Pearson's dispersion, at least 1: the factor by which clicks vary
-        more than binomially, because pictures differ (McCullagh & Nelder 1989, ch. 4.5).
+        1 + len(paths) log-odds, the first of all categories together, and Pearson's dispersion, at
+        least 1: the factor by which clicks vary more than binomially, because pictures differ
+        (McCullagh & Nelder 1989, ch. 4.5).
     """
     seen = table.impressions > 0
     if not seen.any():
-        return np.zeros(count), 1.0
-    rate = np.empty(count)
-    for index in range(count):
-        here = seen & (base == index)
-        of = here if index and here.any() else seen
+        return np.zeros(1 + len(paths)), 1.0
+    category = np.array([f"{item.category}/" for item in table.items])
+    rate = np.empty(1 + len(paths))
+    for index, path in enumerate(["", *paths]):
+        here = seen & (np.char.startswith(category, f"{path}/") if path else True)
+        of = here if here.any() else seen
         rate[index] = (table.clicks[of].sum() + 0.5) / (table.impressions[of].sum() + 1)
     own = rate[base[seen]]
     expected = table.impressions[seen] * own
     pearson = (table.clicks[seen] - expected) ** 2 / (expected * (1 - own))
-    dispersion = float(pearson.sum() / max(1, seen.sum() - count + 1))
+    dispersion = float(pearson.sum() / max(1, seen.sum() - len(paths)))
     return np.log(rate / (1 - rate)), max(1.0, dispersion)

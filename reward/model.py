@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from reward.encoders import Glance, PictureEncoder, WordEncoder
 from reward.pictures import IMAGE_SIZE
 from reward.sentences import PretrainedText, SentenceEncoder
-from reward.words import PAD
+from reward.words import PAD, category_paths
 
 __all__ = ["Batch", "RewardConfig", "RewardModel", "RewardNet"]
 
@@ -45,7 +45,8 @@ class RewardConfig:
     Args:
         images: Whether it reads pictures.
         texts: Whether it reads ad texts.
-        categories: Categories with a base rate of their own, sorted.
+        categories: Categories of the pairs that it learned from, sorted; they and those above them
+            have base rates of their own.
         members: Nets whose scores are averaged.
         image_size: Side of a picture in pixels.
         patch: Side of a ViT patch in pixels.
@@ -140,7 +141,7 @@ class RewardNet(nn.Module):
         features = glance + sentence + width
         self.shared = nn.Parameter(torch.empty(2, features))  # a row for each branch
         self.deviation = nn.Parameter(torch.zeros(2, width, features))
-        self.base = nn.Parameter(torch.zeros(1 + len(config.categories)))
+        self.base = nn.Parameter(torch.zeros(1 + len(category_paths(config.categories))))
         nn.init.normal_(self.shared, std=0.05)
         with torch.no_grad():
             self.shared[:, glance : glance + sentence] = 0
@@ -227,12 +228,13 @@ class RewardModel(nn.Module):
 
         The sigmoid of a difference of pair scores is P(A beats B).
         """
-        pair, point = (torch.stack(part) for part in zip(*self._each(batch), strict=True))
-        return pair.mean(0) / self.temperature, point.mean(0)
+        pair, point = self.each(batch)
+        return pair.mean(0), point.mean(0)
 
-    def spread(self, batch: Batch) -> Tensor:
-        """Return the calibrated pair score of every member (members, N): how sure is the model?"""
-        return torch.stack([pair for pair, _ in self._each(batch)]) / self.temperature
+    def each(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return every member's calibrated pair score and click logit, both (members, N)."""
+        pair, point = zip(*(net(batch) for net in self.nets), strict=True)
+        return torch.stack(pair) / self.temperature, torch.stack(point)
 
     @torch.no_grad()
     def standardise(self, pictures: Iterable[Tensor]) -> None:
@@ -244,6 +246,3 @@ class RewardModel(nn.Module):
         for net in self.nets:
             net.centre.copy_(every.mean(0))
             net.scale.copy_(every.std(0, unbiased=False).clamp_min(1e-3))
-
-    def _each(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-        return [net(batch) for net in self.nets]

@@ -11,8 +11,9 @@ from reward.dataset import PairTable
 from reward.fit import HASHED, TrainingConfig
 from reward.losses import Loss
 from reward.sentences import MINILM, is_carried
+from reward.source import Source, read_weeks, training_weeks
 
-__all__ = ["choose_config", "choose_workers"]
+__all__ = ["choose_config", "choose_config_for", "choose_workers"]
 
 _LATIN_SHARE = 0.9
 _MANY_PAIRS = 2000
@@ -56,6 +57,28 @@ def choose_config(
     config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
     wanted = config.epochs if epochs is None else epochs
     return replace(config, seed=seed, epochs=wanted, loss=loss)
+
+
+def choose_config_for(
+    source: Source, week: str, *, seed: int, epochs: int | None = None
+) -> TrainingConfig:
+    """Return how to train a challenger that is to be judged on ``week``.
+
+    Args:
+        source: What there is to learn from.
+        week: The held-out ISO week.
+        seed: Of the training.
+        epochs: Passes over the pairs at most; None as tuned.
+
+    Raises:
+        TrainingError: There are no pairs up to that week, or they cannot be used.
+    """
+    weeks = training_weeks(source, week)
+    table = read_weeks(source, weeks)
+    images = source.images is not None and table.has_images
+    config = choose_config(table, images=images, seed=seed, epochs=epochs)
+    shares = sorted((one, share) for one, share in source.week_shares.items() if one in weeks)
+    return replace(config, week_shares=tuple(shares))
 
 
 def choose_workers(table: PairTable, config: TrainingConfig) -> int:

@@ -19,6 +19,7 @@ from abplatform.domain.catalog import Product
 from abplatform.durable import replace_durably
 from abplatform.errors import CheckpointError
 from reward.dataset import Item, PairTable
+from reward.evaluate import Forecast
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
 from reward.pictures import shrink
@@ -162,46 +163,55 @@ class RewardScorer:
             items: M items.
             pictures: M x H x W x 3 in their order, or None.
         """
-        return self._run(items, pictures)[0]
-
-    def click_rates(
-        self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
-    ) -> NDArray[np.float64]:
-        """Return the CTR that the pointwise branch expects of M items; as ``score_items``."""
-        return _sigmoid(self._run(items, pictures)[1])
+        score: NDArray[np.float64] = self._run(items, pictures)[0].mean(0)
+        return score
 
     @torch.no_grad()
     def _run(
         self, items: Sequence[Item], pictures: NDArray[np.uint8] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return pair scores and click logits of M items."""
+        """Return every net's pair scores (nets, M) and the click logits (M) of M items."""
         if pictures is not None and pictures.shape[1] != self.image_size:
             pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
         inputs = Inputs.of(items, pictures, self.model.config, self.model.tokenizer)
         index = np.arange(len(items))
         with one_thread():
             parts = [
-                self.model(inputs.batch(index[at : at + _BATCH]))
+                self.model.each(inputs.batch(index[at : at + _BATCH]))
                 for at in range(0, len(items), _BATCH)
             ]
-        pair, point = (torch.cat(part).double().numpy() for part in zip(*parts, strict=True))
-        return pair, point
+        pair, point = (torch.cat(part, 1).double().numpy() for part in zip(*parts, strict=True))
+        return pair, point.mean(0)
 
-    def predict(
-        self, table: PairTable, pictures: NDArray[np.uint8] | None, *, swapped: bool = False
-    ) -> NDArray[np.float64]:
-        """Return the probability that each pair's chosen creative wins, P.
+    def forecast(self, table: PairTable, pictures: NDArray[np.uint8] | None) -> Forecast:
+        """Say which creative of each pair wins, in both orders, and how often each is clicked.
 
         Args:
             table: P pairs over M items.
             pictures: M x size x size x 3, or None.
-            swapped: Hand every pair over with its sides exchanged.
         """
-        score = self.score_items(table.items, pictures)
+        pair, clicks = self._run(table.items, pictures)
+        score = pair.mean(0)
         first, second = score[table.chosen], score[table.rejected]
-        if swapped:
-            return 1 - _sigmoid(second - first)
-        return _sigmoid(first - second)
+        each = pair[:, table.chosen] - pair[:, table.rejected]
+        return Forecast(
+            there=_sigmoid(first - second),
+            back=1 - _sigmoid(second - first),
+            click_rates=_sigmoid(clicks),
+            logit_sd=each.std(0, ddof=1) if len(each) > 1 else None,
+        )
+
+    def predict(self, table: PairTable, pictures: NDArray[np.uint8] | None) -> NDArray[np.float64]:
+        """Return the probability that each pair's chosen creative wins, P; as ``forecast``."""
+        return self.forecast(table, pictures).there
+
+    def knows(self, categories: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which of N categories the model has learned from.
+
+        Of others it says what it learned of the nearest category above them, or of all: that is no
+        evidence.
+        """
+        return np.isin(np.array(categories, dtype=np.str_), list(self.model.config.categories))
 
 
 def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable, join_tables, read_pairs
 
-__all__ = ["Source", "drop_seen", "read_weeks"]
+__all__ = ["Source", "drop_seen", "read_weeks", "training_weeks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,27 @@ class Source:
         pairs: ISO week to its Parquet file.
         images: Folder of ``<sha256>.<extension>``; None to learn from texts.
         scenes: creative id to its scene description, for the scene baseline.
+        week_shares: Weeks that are unlike others, and how much their pairs count in training.
     """
 
     pairs: Mapping[str, Path]
     images: Path | None
     scenes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    week_shares: Mapping[str, float] = field(default_factory=dict)
+
+
+def training_weeks(source: Source, week: str) -> list[str]:
+    """Return what to learn from if ``week`` is to be judged on: all before it, else itself.
+
+    Raises:
+        TrainingError: There are no pairs up to that week.
+    """
+    earlier = sorted(one for one in source.pairs if one < week)
+    if not earlier and week not in source.pairs:
+        raise TrainingError(
+            f"there are no pairs up to {week}", remedy=f"run `abp weekly {week}` first"
+        )
+    return earlier or [week]
 
 
 def read_weeks(source: Source, weeks: Sequence[str]) -> PairTable:

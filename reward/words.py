@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-__all__ = ["PAD", "category_ids", "describe_product", "word_ids"]
+__all__ = ["PAD", "category_ids", "category_paths", "describe_product", "word_ids"]
 
 PAD = 0
 _WORD = re.compile(r"\w+|[!?$%€£¥]")
@@ -63,6 +63,15 @@ def category_ids(categories: Sequence[str], *, buckets: int) -> NDArray[np.int64
         for level in range(len(names)):
             ids[row, level] = _bucket("category:" + "/".join(names[: level + 1]), buckets)
     return ids
+
+
+def category_paths(categories: Iterable[str]) -> list[str]:
+    """Return categories and those above them, sorted: ``beauty/lip`` also names ``beauty``."""
+    found = {path for path in categories if path}
+    for path in tuple(found):
+        while path := path.rpartition("/")[0]:
+            found.add(path)
+    return sorted(found)
 
 
 def describe_product(title: str, category: str, attributes: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from abplatform import checkpoints
@@ -52,7 +52,7 @@ class Learn:
             source,
             root=brief.workspace.checkpoints,
             week=str(brief.week),
-            config=self._config,
+            config=self._config(source, str(brief.week)),
             at=brief.workspace.clock(),
             advance=brief.advance,
         )
@@ -84,7 +84,7 @@ class Learn:
             challenger,
             champion,
             week=str(brief.week),
-            config=self._config,
+            config=self._config(source, str(brief.week)),
             faults=_faults(brief, source),
             alarms=find_alarms(read_cards(root, champion.sha256)) if champion else (),
             advance=brief.advance,
@@ -98,21 +98,17 @@ class Learn:
             "report_cards": [card.to_json() for card in cards],
         }
 
-    @property
-    def _config(self) -> TrainingConfig:
-        from reward.train import TrainingConfig
+    def _config(self, source: Source, week: str) -> TrainingConfig:
+        from reward.recipe import choose_config_for
 
-        if self.epochs is None:
-            return TrainingConfig(seed=self.seed, shape=self.shape)
-        return TrainingConfig(seed=self.seed, epochs=self.epochs, shape=self.shape)
+        config = choose_config_for(source, week, seed=self.seed, epochs=self.epochs)
+        return replace(config, shape=self.shape)
 
     def _source(self, brief: Brief) -> Source:
         """Pairs up to this week."""
-        from reward.source import Source
-
         found = read_source(brief.workspace)
         pairs = {week: path for week, path in found.pairs.items() if week <= str(brief.week)}
-        return Source(pairs=pairs, images=found.images, scenes=found.scenes)
+        return replace(found, pairs=pairs)
 
 
 def _refusal(reason: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from reward.losses import Loss
     from reward.score import RewardScorer
     from reward.source import Source
-    from reward.train import TrainingConfig
 
 __all__ = ["find_faults", "read_source", "retrain", "reward"]
 
@@ -164,14 +164,15 @@ def train(
 @json_option
 def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json: bool) -> None:
     """Test a reward model on pairs it has not seen."""
-    from reward.evaluate import evaluate as compare
+    from reward.evaluate import evaluate as judge
 
     table, pictures, scorer = _open(checkpoint, pairs_file, images)
-    there = scorer.predict(table, pictures)
-    back = scorer.predict(table, pictures, swapped=True)
-    rates = scorer.click_rates(table.items, pictures)
-    found = compare(table, there, back, click_rates=rates)
+    said = scorer.forecast(table, pictures)
+    found = judge(table, said.there, said.back, click_rates=said.click_rates)
     numbers = {"checkpoint": scorer.sha256, **found.numbers}
+    rows = numbers["by_category"]
+    for name, evidence in zip(rows, scorer.knows(list(rows)).tolist(), strict=True):
+        rows[name]["evidence"] = evidence
     if as_json:
         print_json(numbers)
     else:
@@ -186,13 +187,17 @@ def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="Parquet file for pair_id and p_chosen.",
+    help="Parquet file for pair_id, p_chosen, logit_sd and evidence.",
 )
 @json_option
 def score(
     *, checkpoint: Path, pairs_file: Path, images: Path | None, out: Path, as_json: bool
 ) -> None:
-    """Write the probability that each pair's chosen creative wins."""
+    """Write the probability that each pair's chosen creative wins.
+
+    Beside it: how far the model's nets differ (logit_sd), and whether it has learned from the
+    pair's category at all (evidence).
+    """
     import io
 
     import polars as pl
@@ -200,9 +205,11 @@ def score(
     from abplatform.durable import replace_durably
 
     table, pictures, scorer = _open(checkpoint, pairs_file, images)
-    there = scorer.predict(table, pictures)
+    said = scorer.forecast(table, pictures)
+    columns = {"pair_id": table.pair_ids, "p_chosen": said.there, "logit_sd": said.logit_sd}
+    columns["evidence"] = scorer.knows(table.categories)
     buffer = io.BytesIO()
-    pl.DataFrame({"pair_id": table.pair_ids, "p_chosen": there}).write_parquet(buffer)
+    pl.DataFrame(columns, schema_overrides={"logit_sd": pl.Float64}).write_parquet(buffer)
     replace_durably(out, buffer.getvalue())
     if as_json:
         print_json({"checkpoint": scorer.sha256, "pairs": len(table), "out": str(out)})
@@ -278,6 +285,7 @@ def retrain(
     week: str | None, folder: Path | None, *, seed: int, epochs: int | None, as_json: bool
 ) -> None:
     """Train on the weeks before WEEK, judge on WEEK, promote the new model or say why not."""
+    from reward.recipe import choose_config_for
     from reward.retrain import retrain as run
 
     workspace = open_workspace(folder)
@@ -294,7 +302,7 @@ def retrain(
             root=workspace.checkpoints,
             week=week or max(source.pairs),
             at=workspace.clock(),
-            config=_config(seed, epochs),
+            config=choose_config_for(source, week or max(source.pairs), seed=seed, epochs=epochs),
             faults=find_faults(workspace, source, week or max(source.pairs)),
             advance=advance,
         )
@@ -306,12 +314,6 @@ def retrain(
     click.echo(f"{result.week}: {result.checkpoint_sha256[:12]} {what}{again}")
     for reason in result.reasons:
         click.echo(f"  - {reason}")
-
-
-def _config(seed: int, epochs: int | None) -> TrainingConfig:
-    from reward.train import TrainingConfig
-
-    return TrainingConfig(seed=seed) if epochs is None else TrainingConfig(seed=seed, epochs=epochs)
 
 
 def read_source(workspace: Workspace) -> Source:
@@ -336,7 +338,26 @@ def read_source(workspace: Workspace) -> Source:
         pairs=found,
         images=workspace.creatives if workspace.creatives.is_dir() else None,
         scenes={name: row.scene for name, row in lineage.items()},
+        week_shares=_week_shares(workspace, list(found)),
     )
+
+
+def _week_shares(workspace: Workspace, weeks: Sequence[str]) -> dict[str, float]:
+    """Return how much pairs count of weeks that the calendar says to learn less from."""
+    from abplatform.loop.weeks import parse_week
+
+    shares: dict[str, float] = {}
+    for week in weeks:
+        monday = parse_week(week).monday
+        days = [monday + timedelta(days=day) for day in range(7)]
+        met = [
+            stretch.learn
+            for stretch in workspace.settings.calendar
+            if any(day in stretch for day in days)
+        ]
+        if met and min(met) < 1:
+            shares[week] = min(met)
+    return shares
 
 
 def _holds_rows(path: Path) -> bool:
@@ -425,11 +446,19 @@ def _print_numbers(numbers: Mapping[str, Any]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("category", no_wrap=True)
-    for heading in ("pairs", "accuracy", "ceiling", "clear", "loss", "ECE"):
+    for heading in ("pairs", "accuracy", "ceiling", "clear", "loss", "error"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     rows = {"all": numbers, **numbers["by_category"]}
-    names = ("accuracy", "noise_ceiling", "accuracy_significant", "log_loss", "ece")
+    names = (
+        "accuracy",
+        "noise_ceiling",
+        "accuracy_significant",
+        "log_loss_adjusted",
+        "ece_adjusted",
+    )
     for name, row in rows.items():
         cells = ("-" if row[key] is None else f"{row[key]:.3f}" for key in names)
-        table.add_row(name, f"{row['pairs']:,}", *cells)
+        known = "" if row.get("evidence", True) else "no evidence"
+        table.add_row(name, f"{row['pairs']:,}", *cells, known)
     Console().print(table)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from abplatform.errors import SpecError
 from abplatform.yaml_text.lists import ListOf
 from abplatform.yaml_text.nodes import Node
+from abplatform.yaml_text.quantities import Share
 from abplatform.yaml_text.shapes import INVALID, Parsed, Text
 from abplatform.yaml_text.tables import Field, Table
 
@@ -23,11 +24,13 @@ class CalendarStretch:
         first: The first such day.
         last: The last such day; the first one where there is one only.
         name: What the days are called.
+        learn: How much the reward model learns from pairs of a week with such a day, 0 … 1.
     """
 
     first: date
     last: date
     name: str
+    learn: float = 1.0
 
     def __contains__(self, day: date) -> bool:
         """Whether the workspace day is one of them."""
@@ -58,7 +61,7 @@ class _StretchTable(Table):
         single = "day" in values
         first = values.get("day" if single else "from")
         last = values.get("day" if single else "to")
-        if first is None or last is None or (single and len(values) > len(("day", "name"))):
+        if first is None or last is None or (single and {"from", "to"} & set(values)):
             problems.append(
                 node.error(
                     f"an entry of {name} has either a day, or from and to",
@@ -77,7 +80,7 @@ class _StretchTable(Table):
                 )
             )
             return INVALID
-        return CalendarStretch(first, last, values["name"])
+        return CalendarStretch(first, last, values["name"], values.get("learn", 1.0))
 
 
 _DAY_REMEDY = "write it like 2026-11-11"
@@ -91,6 +94,11 @@ CALENDAR: Final = ListOf(
             Field("from", _DAY, "The first of several days."),
             Field("to", _DAY, "The last of several days."),
             Field("name", Text(max_length=80), "What the day is called.", required=True),
+            Field(
+                "learn",
+                Share(minimum=0.0),
+                "How much the reward model learns from pairs of a week with such a day.",
+            ),
         ),
     ),
 )

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from abplatform.errors import TrainingError
 from reward.baselines import colour_histogram, fit_logistic, predict_logistic
+from reward.evaluate import Forecast
 from reward.fit import HASHED
 from reward.losses import Loss
 from reward.recipe import choose_config, choose_workers
 from reward.rivals.boosted import boosted
 from reward.rivals.concat import concatenated
-from reward.rivals.contest import Forecast, Part, Rival, Standing, compare, scores_to_forecast
+from reward.rivals.contest import Part, Rival, Standing, compare, scores_to_forecast
 from reward.rivals.looks import picture_looks, text_looks
 from reward.rivals.visual import visual_prior
 from reward.score import RewardScorer
@@ -41,9 +42,7 @@ def _reward(*, loss: Loss = "preference", text_encoder: str | None = None) -> Ri
         config = choose_config(learned.table, images=images, loss=loss, text_encoder=text_encoder)
         workers = choose_workers(learned.table, config)
         model = train(learned.table, learned.pictures, config, workers=workers).model
-        scorer = RewardScorer(model)
-        there = scorer.predict(held.table, held.pictures)
-        return Forecast(there, scorer.predict(held.table, held.pictures, swapped=True))
+        return RewardScorer(model).forecast(held.table, held.pictures)
 
     return rival
 

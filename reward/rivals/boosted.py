@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from reward.dataset import PairTable
-from reward.rivals.contest import Forecast, Part
+from reward.evaluate import Forecast
+from reward.rivals.contest import Part
 from reward.rivals.looks import picture_looks, text_looks
 
 __all__ = ["boosted"]

@@ -19,8 +19,9 @@ from torch.nn import functional
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaModel
 
 from reward.dataset import PairTable
+from reward.evaluate import Forecast
 from reward.resume import one_thread
-from reward.rivals.contest import Forecast, Part
+from reward.rivals.contest import Part
 from reward.words import describe_product, word_ids
 
 __all__ = ["concatenated"]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable, deal_folds
-from reward.evaluate import SIGNIFICANT, evaluate, hits
+from reward.evaluate import SIGNIFICANT, Forecast, evaluate, hits
 
-__all__ = ["Forecast", "Part", "Rival", "Standing", "compare", "scores_to_forecast"]
+__all__ = ["Part", "Rival", "Standing", "compare", "scores_to_forecast"]
 
 Floats = NDArray[np.float64]
 _RESAMPLES = 4000
@@ -42,19 +42,6 @@ class Part:
             return Part(kept, None)
         place = {item: index for index, item in enumerate(self.table.items)}
         return Part(kept, self.pictures[[place[item] for item in kept.items]])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Forecast:
-    """What a model says of P pairs.
-
-    Args:
-        there: Probability that the chosen creative wins, P.
-        back: The same, with both creatives handed over the other way round.
-    """
-
-    there: Floats
-    back: Floats
 
 
 Rival = Callable[[Part, Part], Forecast]

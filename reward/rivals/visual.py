@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reward.evaluate import Forecast
 from reward.resume import one_thread
-from reward.rivals.contest import Forecast, Part, scores_to_forecast
+from reward.rivals.contest import Part, scores_to_forecast
 
 __all__ = ["visual_prior"]
 

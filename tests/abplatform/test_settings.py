@@ -177,6 +177,20 @@ def test_days_of_the_calendar_come_in_order_of_time(settings_file):
     assert date(2026, 12, 1) not in cyber
 
 
+def test_the_calendar_says_how_much_is_learned(settings_file):
+    """Pairs of a sale's week may count less; by default they count whole."""
+    settings_file.write_text(
+        "calendar:\n"
+        "  - {day: 2026-11-11, name: Singles' Day, learn: 20%}\n"
+        "  - {from: 2026-11-27, to: 2026-11-30, name: Cyber week}\n"
+    )
+    single, cyber = open_workspace(settings_file.parent).settings.calendar
+    assert single.learn == 0.2
+    assert cyber.learn == 1
+    settings_file.write_text("calendar:\n  - {day: 2026-11-11, name: Sale, learn: 120%}\n")
+    assert [error.code for error in check_settings(settings_file)] == ["out_of_range"]
+
+
 def test_all_mistakes_are_listed(settings_file):
     """check_settings returns every mistake; a file that is no YAML is one."""
     settings_file.write_text("currency: x\nholdout: 2\n")

@@ -176,9 +176,11 @@ def test_click_loss_is_half_the_binomial_deviance():
 def test_base_rates_are_those_of_the_log(drawn):
     """Each category starts at its own click rate; one that never showed starts at the overall."""
     table = read_pairs(drawn.pairs)
-    base = np.array([1 if item.category == "beauty/lip" else 2 for item in table.items])
-    rates, dispersion = base_rates(table, base, 4)
-    for index, of in ((0, base > 0), (1, base == 1), (2, base == 2), (3, base > 0)):
+    lips = np.array([item.category == "beauty/lip" for item in table.items])
+    paths = ["beauty", "beauty/lip", "home/lamp", "toys"]
+    rates, dispersion = base_rates(table, np.where(lips, 2, 3), paths)
+    whole = np.ones(len(lips), dtype=bool)
+    for index, of in enumerate((whole, lips, lips, ~lips, whole)):
         rate = (table.clicks[of].sum() + 0.5) / (table.impressions[of].sum() + 1)
         assert rates[index] == pytest.approx(math.log(rate / (1 - rate)))
     assert dispersion > 2, "pictures differ by far more than chance"

@@ -95,10 +95,11 @@ def test_a_new_category_borrows_the_base_rate_above():
     """A category without a rate of its own uses its parent's, then the overall one."""
     config = make_model().config
     items = [
-        Item("c", "i", "", "p", "t", path, "") for path in ("beauty/lip", "home/lamp", "x", "")
+        Item("c", "i", "", "p", "t", path, "")
+        for path in ("beauty/lip", "home/lamp", "home/rug", "x", "")
     ]
-    inputs = Inputs.of(items, make_pictures(4), config)
-    assert inputs.base.tolist() == [1, 2, 0, 0]
+    inputs = Inputs.of(items, make_pictures(5), config)
+    assert inputs.base.tolist() == [1, 3, 2, 0, 0]
 
 
 def test_the_score_is_the_mean_of_the_members():
@@ -108,7 +109,7 @@ def test_the_score_is_the_mean_of_the_members():
     inputs = Inputs.of(make_items(5), make_pictures(5), model.config)
     batch = inputs.batch(np.arange(5))
     with torch.no_grad():
-        each, score = model.spread(batch), model(batch)[0]
+        each, score = model.each(batch)[0], model(batch)[0]
         alone = torch.stack([net(batch)[0] for net in model.nets])
     torch.testing.assert_close(each, alone / 2)
     torch.testing.assert_close(score, each.mean(0))

@@ -136,8 +136,10 @@ def test_a_fine_tuned_model_needs_no_encoder_beside_it(folder, tmp_path, pairs):
     save_model(tmp_path / "model", trained, metadata={}, created_at=NOW)
     scorer = RewardScorer.load(tmp_path / "model")
     np.testing.assert_array_equal(scorer.predict(table, None), before)
-    swapped = scorer.predict(table, None, swapped=True)
-    assert evaluate(table, before, swapped).numbers["accuracy_significant"] > 0.9
+    assert (
+        evaluate(table, before, scorer.forecast(table, None).back).numbers["accuracy_significant"]
+        > 0.9
+    )
 
 
 def test_the_rates_of_the_encoder_are_its_own(folder, pairs):

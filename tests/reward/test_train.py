@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from abplatform.errors import CheckpointError, TrainingError
-from reward.dataset import read_pairs, table_from_frame
+from reward.dataset import join_tables, read_pairs, table_from_frame
 from reward.evaluate import evaluate
 from reward.pictures import pictures_of
 from reward.score import RewardScorer, save_model
@@ -34,8 +35,8 @@ def test_a_planted_rule_is_learned(trained, other):
     """Which background colours sell in which category is learned and holds for new products."""
     table, pictures = load(other)
     scorer = RewardScorer(trained.model)
-    there, back = (scorer.predict(table, pictures, swapped=swapped) for swapped in (False, True))
-    numbers = evaluate(table, there, back).numbers
+    said = scorer.forecast(table, pictures)
+    numbers = evaluate(table, said.there, said.back).numbers
     assert numbers["accuracy"] > 0.85 * numbers["noise_ceiling"]
     assert numbers["accuracy_low"] > 0.65
     assert numbers["accuracy_swapped"] == numbers["accuracy"]
@@ -246,3 +247,41 @@ def test_nets_of_processes_are_those_of_one(drawn, tmp_path, tiny):
         np.testing.assert_array_equal(value, weights(together)[name])
     assert together.facts == alone.facts
     assert not list(tmp_path.iterdir())
+
+
+def test_a_week_that_counts_nothing_teaches_nothing(drawn, tmp_path, draw_week, tiny):
+    """With a share of 0 a week of another taste changes no weight; with 1 it does."""
+    table = read_pairs(drawn.pairs)
+    sale = draw_week(tmp_path, week="2026-W45", products=24, seed=77, rule="noise").pairs
+    both = join_tables([table, read_pairs(sale)])
+    pictures = np.zeros((len(both.items), 32, 32, 3), dtype=np.uint8)
+    for number, item in enumerate(both.items):
+        pictures[number] = int(item.image[:2], 16)
+    shares = [(("2026-W45", share),) for share in (0.0, 1.0)]
+    turned = both.frame.with_columns(
+        p_win=pl.when(pl.col("week") == "2026-W45")
+        .then(1 - pl.col("p_win"))
+        .otherwise(pl.col("p_win"))
+    )
+    other = table_from_frame(turned)
+    for share, changes in zip(shares, (False, True), strict=True):
+        config = tiny(epochs=1, members=1, pointwise=0.0, week_shares=share)
+        one, two = (weights(train(rows, pictures, config)) for rows in (both, other))
+        same = all(np.array_equal(one[name], two[name]) for name in one if name != "temperature")
+        assert same != changes
+
+
+def test_new_categories_borrow_from_above(trained, drawn):
+    """A new category below a known one has its parent's base rate, and no evidence of its own."""
+    scorer = RewardScorer(trained.model)
+    known = scorer.knows(["beauty/lip", "beauty/eye", "beauty", "toys", ""])
+    assert known.tolist() == [True, False, False, False, False]
+    table = read_pairs(drawn.pairs)
+    from reward.inputs import Inputs
+
+    paths = ["beauty/eye", "beauty", "toys"]
+    items = [replace(table.items[0], category=path) for path in paths]
+    pictures = np.zeros((3, 32, 32, 3), dtype=np.uint8)
+    base = Inputs.of(items, pictures, trained.model.config).base.tolist()
+    assert base[0] == base[1] > 0
+    assert base[2] == 0
