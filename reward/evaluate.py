@@ -100,6 +100,7 @@ def evaluate(
         "ties": int((p_chosen == 0.5).sum()),
         "contradictions": table.contradictions,
         "auc_clicks": None if click_rates is None else _click_auc(table, click_rates),
+        "reliability": _reliability(p_chosen, table.p_win),
         "by_category": _split(table, p_chosen, table.categories),
         "by_week": _split(table, p_chosen, table.frame["week"].to_list()),
         "by_margin": _split(table, p_chosen, _margins(table.p_win)),
@@ -165,6 +166,33 @@ def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:
     }
 
 
+def _reliability(p_chosen: Floats, p_win: Floats) -> list[dict[str, Any]]:
+    """Return what was said and what was seen in each bin of the preferred side's probability."""
+    sure, expected, seen, bins = _promises(p_chosen, p_win)
+    return [
+        {
+            "pairs": int((bins == one).sum()),
+            "said": _mean(sure[bins == one]),
+            "expected": _mean(expected[bins == one]),
+            "seen": _mean(seen[bins == one]),
+        }
+        for one in np.unique(bins)
+    ]
+
+
+def _promises(p_chosen: Floats, p_win: Floats) -> tuple[Floats, Floats, Floats, Any]:
+    """Return for each pair q, the chance that its side won in the log, whether it did, and its bin.
+
+    The side that won in the log is truly better with the reliability π = max(p_win, 1 - p_win), so
+    a model that says q of a side should see it win with q·π + (1 - q)·(1 - π).
+    """
+    sure = np.maximum(p_chosen, 1 - p_chosen)
+    reliability = np.maximum(p_win, 1 - p_win)
+    expected = sure * reliability + (1 - sure) * (1 - reliability)
+    bins = np.minimum(((sure - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
+    return sure, expected, hits(p_chosen, p_win), bins
+
+
 def _mean(values: Floats, weight: Floats | None = None) -> float | None:
     total = float(len(values) if weight is None else weight.sum())
     if total <= 0:
@@ -205,18 +233,10 @@ def _calibration_error(p_chosen: Floats, p_win: Floats, weight: Floats) -> float
 
 
 def _adjusted_error(p_chosen: Floats, p_win: Floats) -> float | None:
-    """Calibration error against winners that may be wrong.
-
-    The side that won in the log is truly better with the reliability π = max(p_win, 1 - p_win), so
-    a model that says q of a side should see it win with q·π + (1 - q)·(1 - π).
-    """
+    """Calibration error against winners that may be wrong."""
     if not len(p_win):
         return None
-    sure = np.maximum(p_chosen, 1 - p_chosen)
-    reliability = np.maximum(p_win, 1 - p_win)
-    expected = sure * reliability + (1 - sure) * (1 - reliability)
-    seen = hits(p_chosen, p_win)
-    bins = np.minimum(((sure - 0.5) * 2 * _BINS).astype(int), _BINS - 1)
+    _, expected, seen, bins = _promises(p_chosen, p_win)
     gap = np.bincount(bins, weights=expected - seen, minlength=_BINS)
     return float(np.abs(gap).sum() / len(p_win))
 

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reward.curves import Curves
 from reward.dataset import PairTable
 from reward.inputs import Inputs
 from reward.losses import Loss, base_rates, binomial_deviance, open_pair_loss
@@ -117,23 +118,36 @@ class Fit:
         self.optimizer = torch.optim.AdamW(_groups(net, config))
         self.progress = Progress.start(net)
 
-    def go(self, keep: Path | None, advance: Callable[[int], None]) -> None:
+    def go(
+        self,
+        keep: Path | None,
+        advance: Callable[[int], None],
+        curves: Curves | None = None,
+    ) -> None:
         """Train until no epoch is left or validation stops getting better; load the best weights.
 
         Args:
             keep: A file for the state after each epoch; a state that is there is gone on from.
             advance: Told how many steps are done.
+            curves: Where losses and rate are drawn after each epoch.
         """
         name = repr((self.config, self.seed, self.net.config, self.table.fingerprint))
         if keep and (kept := read_progress(keep, name, self.net, self.optimizer)):
             self.progress = kept
             advance(kept.epoch * self.steps)
         while self.progress.epoch < self.config.epochs and not self._is_stale():
-            self._epoch(self.progress.epoch, advance)
+            learned = self._epoch(self.progress.epoch, advance)
             self.progress = self.progress.after(self._validate(), self.net)
+            if curves:
+                told = {"loss/learned": learned, "rate": self.optimizer.param_groups[0]["lr"]}
+                if self.held.any():
+                    told["loss/held out"] = self.progress.losses[-1]
+                curves.draw(self.progress.epoch, told)
             if keep:
                 write_progress(keep, name, self.progress, self.net, self.optimizer)
             advance(self.progress.epoch * self.steps)
+        if curves:
+            curves.close()
         self.take(self.progress)
 
     def take(self, progress: Progress) -> None:
@@ -158,7 +172,9 @@ class Fit:
         waited = self.progress.epoch - self.progress.best_epoch
         return bool(self.held.any()) and waited >= self.config.patience
 
-    def _epoch(self, epoch: int, advance: Callable[[int], None]) -> None:
+    def _epoch(self, epoch: int, advance: Callable[[int], None]) -> float:
+        """Train one epoch; return its mean loss over batches."""
+        losses = []
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout
         order = np.random.default_rng([self.seed, epoch])
         self.net.train()
@@ -167,11 +183,13 @@ class Fit:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * _warm_cosine(done)
             loss = self._loss(rows)
+            losses.append(float(loss.detach()))
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
             advance(epoch * self.steps + min(step + 1, self.steps))
+        return sum(losses) / len(losses)
 
     def _batches(self, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield rows of training pairs; all pairs of one product in one experiment together."""

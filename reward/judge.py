@@ -96,7 +96,15 @@ def train_challenger(
     pictures = pictures_of(table, source.images, size=config.image_size)
     resume = root / f".training-{key[:16]}"
     workers = choose_workers(table, config)
-    trained = train(table, pictures, config, resume=resume, advance=advance, workers=workers)
+    trained = train(
+        table,
+        pictures,
+        config,
+        resume=resume,
+        advance=advance,
+        workers=workers,
+        curves=root / "curves" / key[:12],
+    )
     metadata = {
         "training_key": key,
         "weeks": weeks,

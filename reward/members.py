@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from abplatform.errors import TrainingError
+from reward.curves import Curves
 from reward.dataset import PairTable, deal_folds, table_from_frame
 from reward.fit import HASHED, Fit, TrainingConfig
 from reward.inputs import Inputs
@@ -100,6 +101,7 @@ def fit_members(
     resume: Path | None,
     advance: Advance | None,
     workers: int,
+    curves: Path | None,
 ) -> Members:
     """Fit every net, with the arguments of :func:`reward.train.train`."""
     members = Members.of(table, pictures, config)
@@ -107,9 +109,9 @@ def fit_members(
     meter = _Meter(advance, [fit.steps * config.epochs for fit in fits])
     if workers == 1 or len(fits) == 1:
         for number, fit in enumerate(fits):
-            fit.go(_kept(resume, number), partial(meter.tell, number))
+            fit.go(_kept(resume, number), partial(meter.tell, number), Curves(curves, number))
         return members
-    job = _Job(table.frame, pictures, config, resume)
+    job = _Job(table.frame, pictures, config, resume, curves)
     for fit, progress in zip(fits, _side_by_side(job, len(fits), workers, meter), strict=True):
         fit.take(progress)
     return members
@@ -130,6 +132,7 @@ class _Job:
     pictures: NDArray[np.uint8] | None
     config: TrainingConfig
     resume: Path | None
+    curves: Path | None
 
 
 class _Meter:
@@ -200,7 +203,7 @@ def _fit_elsewhere(job: _Job, number: int, line: Connection) -> None:
     with one_thread():
         members = Members.of(table_from_frame(job.frame), job.pictures, job.config)
         fit = members.fits[number]
-        fit.go(_kept(job.resume, number), line.send)
+        fit.go(_kept(job.resume, number), line.send, Curves(job.curves, number))
     made = fit.progress
     # as bytes: tensors would be handed over in shared memory, which ends with this process
     line.send((made.epoch, made.losses, made.best_epoch, save(made.best)))

@@ -1,6 +1,7 @@
 """The weekly retraining: train on the weeks before W, judge on W, promote or say why not.
 
-The champion and its challenger get their report cards for W at the same time.
+The champion and its challenger get their report cards for W at the same time, and
+``<root>/retrains/<week>.html`` tells it all.
 
 Nothing is done twice: a week's decision is found again by the hash of everything it rests on. A
 process that is killed anywhere is simply started again.
@@ -23,6 +24,7 @@ from abplatform.durable import replace_durably
 from reward.gates import Gates
 from reward.judge import RECIPE, judge, train_challenger
 from reward.report_cards import grade_week
+from reward.report_page import retrain_page
 from reward.score import KIND
 from reward.source import Source
 from reward.train import TrainingConfig
@@ -101,7 +103,7 @@ def retrain(
         source, root=root, week=week, config=config, at=at, advance=advance
     )
     models = [model for model in (champion, challenger) if model]
-    grade_week(source, models, root=root, week=week)
+    cards = grade_week(source, models, root=root, week=week)
     judgement = judge(
         source,
         challenger,
@@ -116,6 +118,15 @@ def retrain(
     result = RetrainResult(
         week, judgement.promote, judgement.reasons, judgement.metrics, challenger.sha256
     )
+    html = retrain_page(
+        week=week,
+        promoted=result.promoted,
+        reasons=result.reasons,
+        metrics=result.metrics,
+        training=challenger.metadata["train"],
+        cards=cards,
+    )
+    replace_durably(path.with_suffix(".html"), html.encode())
     _apply(root, path, key, result, at)
     return result
 

@@ -52,6 +52,7 @@ def train(
     resume: Path | None = None,
     advance: Callable[[int, int], None] | None = None,
     workers: int = 1,
+    curves: Path | None = None,
 ) -> Trained:
     """Train a reward model.
 
@@ -64,6 +65,7 @@ def train(
         advance: Told how many steps are done of how many.
         workers: Nets that are fitted at the same time, each in a process of its own; the result
             is the same.
+        curves: Folder for TensorBoard.
 
     Raises:
         CheckpointError: There is no such encoder of texts, or it is refused.
@@ -72,7 +74,13 @@ def train(
     _check(table, pictures)
     with one_thread(), torch.random.fork_rng(devices=[]):
         members = fit_members(
-            table, pictures, config, resume=resume, advance=advance, workers=workers
+            table,
+            pictures,
+            config,
+            resume=resume,
+            advance=advance,
+            workers=workers,
+            curves=curves,
         )
         model, fits = members.model, members.fits
         model.round_sentences()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from abplatform import checkpoints
 from abplatform.checkpoints.report_cards import find_alarms, read_cards
 from abplatform.cli.reward import read_source
+from abplatform.durable import replace_durably
 from abplatform.loop.hands import Brief
 from abplatform.loop.measure import scorecard_path
 from abplatform.loop.steps import Json
@@ -71,6 +72,7 @@ class Learn:
         if str(brief.week) not in source.pairs:
             return _refusal(f"there are no preference pairs of {brief.week} to judge on")
         from reward.report_cards import grade_week
+        from reward.report_page import retrain_page
         from reward.retrain import judge
 
         root = brief.workspace.checkpoints
@@ -90,6 +92,16 @@ class Learn:
             advance=brief.advance,
         )
         fresh = str(brief.week) not in challenger.metadata["weeks"]
+        html = retrain_page(
+            week=str(brief.week),
+            promoted=judgement.promote,
+            reasons=judgement.reasons,
+            metrics=judgement.metrics,
+            training=challenger.metadata["train"],
+            cards=cards,
+        )
+        path = brief.workspace.runs / str(brief.week) / "gate" / "report.html"
+        replace_durably(path, html.encode())
         return {
             "promote": judgement.promote,
             "reasons": list(judgement.reasons),

@@ -92,6 +92,12 @@ reward.add_command(compare)
     help="What pairs teach: which side is better (p_win), the same with the better side unknown, or"
     " by how much (clicks in impressions).",
 )
+@click.option(
+    "--curves",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder for the course of the training: tensorboard --logdir FOLDER.",
+)
 @seed_option
 @epochs_option
 @json_option
@@ -102,6 +108,7 @@ def train(
     images: Path | None,
     text_encoder: str | None,
     loss: Loss,
+    curves: Path | None,
     seed: int,
     epochs: int | None,
     as_json: bool,
@@ -140,6 +147,7 @@ def train(
             resume=resume,
             advance=advance,
             workers=choose_workers(table, config),
+            curves=curves,
         )
     metadata = {"pairs_sha256": table.fingerprint}
     checkpoint = save_model(out, trained, metadata=metadata, created_at=system_clock())

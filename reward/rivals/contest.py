@@ -74,7 +74,11 @@ class Standing:
         mean, least, most = self.gain or (None, None, None)
         return {
             "model": self.name,
-            **{name: value for name, value in self.numbers.items() if not name.startswith("by_")},
+            **{
+                name: value
+                for name, value in self.numbers.items()
+                if not isinstance(value, dict | list)
+            },
             "accuracy_significant_low": low,
             "accuracy_significant_high": high,
             "first_is_better_by": mean,
