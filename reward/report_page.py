@@ -69,11 +69,14 @@ def _numbers(metrics: Mapping[str, Any]) -> str:
 
 
 def _gates(gates: Iterable[Mapping[str, Any]]) -> str:
-    rows = [
-        (gate["gate"].replace("_", " "), "passed" if gate["passed"] else "failed", gate["detail"])
-        for gate in gates
+    told = [
+        (gate["gate"].replace("_", " "), f"{_outcome(gate)}: {gate['detail']}") for gate in gates
     ]
-    return "<h2>Gates</h2>" + table(["gate", "", "what was seen"], rows)
+    return "<h2>Gates</h2>" + notes(told)
+
+
+def _outcome(gate: Mapping[str, Any]) -> str:
+    return "passed" if gate["passed"] else "failed"
 
 
 def _contest(metrics: Mapping[str, Any]) -> str:
@@ -98,16 +101,20 @@ def _contest(metrics: Mapping[str, Any]) -> str:
 
 def _reliability(bins: Sequence[Mapping[str, Any]]) -> str:
     """What was promised against what was seen; on the diagonal both agree."""
-    promised = [float(row["expected"]) for row in bins]
+    points = sorted((float(row["expected"]), float(row["seen"])) for row in bins)
+    promised = [x for x, _ in points]
+    every = [value for point in points for value in point]
     plot = line_plot(
         [
             Line("as promised", promised, promised, style="dashed", colour=2),
-            Line("challenger", promised, [float(row["seen"]) for row in bins]),
+            Line("challenger", promised, [y for _, y in points]),
         ],
         title="How often the model's side won, by how often it promised that",
         x_axis="promised, labels being unsure",
         y_axis="seen",
-        write_x=lambda value: f"{value:.0%}",
+        limits=(min(every) - 0.02, max(every) + 0.02),
+        write_x="{:.0%}".format,
+        write_y="{:.0%}".format,
     )
     heads = ["said", "promised in the log", "seen", "pairs"]
     rows = [
@@ -169,12 +176,15 @@ def _training(training: Mapping[str, Any]) -> str:
             )
             for number, row in enumerate(losses)
         ]
+        every = [float(loss) for row in losses for loss in row]
         plot = line_plot(
             lines,
             title="Loss on held-out pairs by epoch",
             x_axis="epoch",
             y_axis="loss",
-            write_x=lambda value: f"{value:.0f}",
+            limits=(min(every) - 0.02, max(every) + 0.02),
+            write_x="{:.0f}".format,
+            write_y="{:.2f}".format,
             least_step=1,
         )
         parts.append(f'<div class="card">{plot}</div>')

@@ -44,6 +44,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "reward": ("reward", "Train, evaluate, score, promote and roll back reward models."),
     "retrain": ("reward", "Retrain the reward model on the pairs at hand."),
     "weekly": ("weekly", "Run one turn of the weekly loop."),
+    "schedule": ("schedule", "Run what is due, again and again."),
     "serve": ("serve", "Answer decisions and take events over HTTP."),
     "doctor": ("doctor", "Check hashes, counts, journal, tables and disk."),
     "dashboard": ("dashboard", "Open the dashboard."),

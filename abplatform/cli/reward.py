@@ -285,20 +285,32 @@ def list_models(folder: Path | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--week", default=None, help="The held-out week, 2026-W48; default the newest.")
+@click.option("--due", is_flag=True, help="The newest week, unless it is decided already.")
 @workspace_option
 @seed_option
 @epochs_option
 @json_option
 def retrain(
-    week: str | None, folder: Path | None, *, seed: int, epochs: int | None, as_json: bool
+    week: str | None,
+    folder: Path | None,
+    *,
+    due: bool,
+    seed: int,
+    epochs: int | None,
+    as_json: bool,
 ) -> None:
     """Train on the weeks before WEEK, judge on WEEK, promote the new model or say why not."""
     from reward.recipe import choose_config_for
     from reward.retrain import retrain as run
 
+    if week and due:
+        raise click.UsageError("name a --week, or write --due")
     workspace = open_workspace(folder)
     with workspace.lock("retrain"), progress("training") as advance:
         source = read_source(workspace)
+        if due and (not source.pairs or _is_decided(workspace, max(source.pairs))):
+            _tell_nothing_due(source, as_json=as_json)
+            return
         if not source.pairs:
             raise TrainingError(
                 "there are no preference pairs yet",
@@ -322,6 +334,24 @@ def retrain(
     click.echo(f"{result.week}: {result.checkpoint_sha256[:12]} {what}{again}")
     for reason in result.reasons:
         click.echo(f"  - {reason}")
+
+
+def _is_decided(workspace: Workspace, week: str) -> bool:
+    """Whether a week was judged, by `abp retrain` or in a weekly turn."""
+    from abplatform.loop.steps import is_finished
+
+    kept = workspace.checkpoints / "retrains" / f"{week}.json"
+    return kept.is_file() or is_finished(workspace.runs / week, "promote")
+
+
+def _tell_nothing_due(source: Source, *, as_json: bool) -> None:
+    newest = max(source.pairs, default=None)
+    if as_json:
+        print_json({"due": False, "newest_week": newest})
+    else:
+        click.echo(
+            f"nothing is due: {newest} is decided" if newest else "nothing is due: no pairs yet"
+        )
 
 
 def read_source(workspace: Workspace) -> Source:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abplatform.cli.marketplace import Faults
     from abplatform.loop.hands import Hands
     from abplatform.loop.steps import Finished
+    from abplatform.loop.turn import Turn
     from abplatform.loop.weeks import IsoWeek
 
 __all__ = ["MARKET_IMPRESSIONS", "describe", "make_hands", "simulated_clock", "weekly"]
@@ -27,7 +28,8 @@ MARKET_IMPRESSIONS = 600_000
 
 
 @click.command()
-@click.argument("week")
+@click.argument("week", required=False)
+@click.option("--due", is_flag=True, help="Run every week whose turn can go on now, oldest first.")
 @workspace_option
 @click.option(
     "--traffic",
@@ -46,9 +48,10 @@ MARKET_IMPRESSIONS = 600_000
 )
 @json_option
 def weekly(
-    week: str,
+    week: str | None,
     folder: Path | None,
     *,
+    due: bool,
     traffic: Literal["simulated", "landed"],
     seed: int,
     impressions: int,
@@ -56,18 +59,53 @@ def weekly(
 ) -> None:
     """Run one turn of the weekly loop for WEEK, such as 2026-W48, or what is left of it.
 
-    Finished steps are not done again. With landed traffic the turn stops before the verdict while
-    the week is not final; the same command goes on from there.
+    With --due instead of WEEK: every turn that can go on now. Finished steps are not done again.
+    With landed traffic the turn stops before the verdict while the week is not final; the same
+    command goes on from there.
     """
-    from abplatform.loop.turn import run_week
+    from abplatform.loop.due import find_due, find_waiting
     from abplatform.loop.weeks import parse_week
 
-    parsed = parse_week(week)
+    if (week is None) != due:
+        raise click.UsageError("name a WEEK, or write --due")
+    if due and traffic == "simulated":
+        raise click.UsageError("--due runs on what has landed; simulate a WEEK by its name")
     workspace = open_workspace(folder)
-    simulated = traffic == "simulated"
-    if simulated:
-        workspace = replace(workspace, clock=simulated_clock(workspace, parsed))
-    hands = make_hands(workspace, seed=seed, impressions=impressions if simulated else None)
+    weeks = [parse_week(week)] if week else find_due(workspace)
+    turns = []
+    for one in weeks:
+        if traffic == "simulated":
+            workspace = replace(workspace, clock=simulated_clock(workspace, one))
+        turns.append(
+            _run(
+                workspace,
+                one,
+                seed=seed,
+                impressions=impressions if traffic == "simulated" else None,
+                as_json=as_json,
+            )
+        )
+    if as_json:
+        told = [turn.to_json() for turn in turns]
+        print_json(told if due else told[0])
+    elif not weeks:
+        click.echo("no week is due")
+        for waiting in find_waiting(workspace):
+            click.echo(f"  {waiting.week} goes on {waiting.until:%Y-%m-%d %H:%M %Z}")
+
+
+def _run(
+    workspace: Workspace,
+    week: IsoWeek,
+    *,
+    seed: int,
+    impressions: int | None,
+    as_json: bool,
+) -> Turn:
+    """Run one week's turn and tell it as it goes, unless it will be told as JSON."""
+    from abplatform.loop.turn import run_week
+
+    hands = make_hands(workspace, seed=seed, impressions=impressions)
 
     def watch(step: str, finished: Finished | None) -> None:
         if finished is not None and not as_json:
@@ -76,17 +114,17 @@ def weekly(
             click.echo(f"  {step:<9} {state:>11}  {text}")
 
     if not as_json:
-        click.echo(f"{parsed} in {workspace.root}, {traffic} traffic")
-    with progress(f"week {parsed}") as advance:
-        turn = run_week(workspace, parsed, hands, advance=advance, watch=watch)
+        traffic = "landed" if impressions is None else "simulated"
+        click.echo(f"{week} in {workspace.root}, {traffic} traffic")
+    with progress(f"week {week}") as advance:
+        turn = run_week(workspace, week, hands, advance=advance, watch=watch)
     renew_snapshot(workspace, score=True)
-    if as_json:
-        print_json(turn.to_json())
-    elif turn.waiting:
+    if turn.waiting and not as_json:
         click.echo(
-            f"\n{parsed} becomes final on {turn.final_at:%Y-%m-%d %H:%M %Z}; no verdict before "
-            f"that. Then go on with: abp weekly {parsed}"
+            f"\n{week} becomes final on {turn.final_at:%Y-%m-%d %H:%M %Z}; no verdict before "
+            f"that. Then go on with: abp weekly {week}"
         )
+    return turn
 
 
 def simulated_clock(workspace: Workspace, week: IsoWeek) -> Any:

@@ -17,7 +17,16 @@ from typing import Any
 from abplatform.durable import replace_durably
 from abplatform.errors import RegistryError, WorkspaceLocked
 
-__all__ = ["Finished", "Json", "digest", "file_digest", "hold_turn", "run_step"]
+__all__ = [
+    "Finished",
+    "Json",
+    "digest",
+    "file_digest",
+    "hold_schedule",
+    "hold_turn",
+    "is_finished",
+    "run_step",
+]
 
 Json = Mapping[str, object]
 """What a step takes and gives: plain data that JSON can hold."""
@@ -110,6 +119,11 @@ def run_step(
     return Finished(step, wanted, json.loads(text)["result"], seconds, resumed=False)
 
 
+def is_finished(folder: Path, step: str) -> bool:
+    """Whether a turn has done a step, with whatever inputs."""
+    return bool(_read_marker(folder / step / _MARKER))
+
+
 @contextmanager
 def hold_turn(runs: Path, week: str) -> Iterator[None]:
     """Keep other turns out while one runs; its jobs take the workspace's own lock one by one.
@@ -121,19 +135,39 @@ def hold_turn(runs: Path, week: str) -> Iterator[None]:
     Raises:
         WorkspaceLocked: Another turn is under way.
     """
-    runs.mkdir(parents=True, exist_ok=True)
-    with (runs / ".lock").open("a+") as file:
+    with _hold(runs / ".lock", week, problem="another weekly turn is under way"):
+        yield
+
+
+@contextmanager
+def hold_schedule(runs: Path) -> Iterator[None]:
+    """Keep other schedulers of a workspace out while one runs.
+
+    Args:
+        runs: The folder of all turns.
+
+    Raises:
+        WorkspaceLocked: Another scheduler is at work.
+    """
+    with _hold(runs / ".schedule.lock", "abp schedule", problem="another scheduler is at work"):
+        yield
+
+
+@contextmanager
+def _hold(path: Path, told: str, *, problem: str) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise WorkspaceLocked(
-                f"another weekly turn is under way: {file.read().strip() or 'unknown'}",
-                path=runs,
+                f"{problem}: {file.read().strip() or 'unknown'}",
+                path=path.parent,
                 remedy="wait until it ends, or stop that process",
             ) from None
         file.truncate(0)
-        file.write(f"{week}, process {os.getpid()}")
+        file.write(f"{told}, process {os.getpid()}")
         file.flush()
         yield
 

@@ -12,9 +12,10 @@ from abplatform.domain.experiment import Experiment
 from abplatform.domain.metrics import METRICS
 from abplatform.errors import WorkspaceError
 
-__all__ = ["IsoWeek", "final_at", "parse_week"]
+__all__ = ["IsoWeek", "final_at", "named_week", "parse_week", "week_of"]
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
+_IN_KEY = re.compile(r"(?<!\d)(\d{4})w(\d{2})(?!\d)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +69,21 @@ def parse_week(text: str) -> IsoWeek:
         else:
             return week
     raise WorkspaceError(f"{text!r} is no ISO week", remedy="write a week like 2026-W48")
+
+
+def week_of(moment: datetime, zone: ZoneInfo) -> IsoWeek:
+    """Return the week that a moment lies in, by the days of a time zone."""
+    year, number, _ = moment.astimezone(zone).isocalendar()
+    return IsoWeek(year, number)
+
+
+def named_week(key: str) -> IsoWeek | None:
+    """Return the week that an experiment's key names, as ``scenes-2026w48`` does; None if none."""
+    written = _IN_KEY.search(key)
+    try:
+        return parse_week(f"{written[1]}-W{written[2]}") if written else None
+    except WorkspaceError:
+        return None
 
 
 def final_at(week: IsoWeek, experiments: Iterable[Experiment], zone: ZoneInfo) -> datetime:
