@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reward import ranks
 from reward.curves import Curves
 from reward.dataset import PairTable
 from reward.inputs import Inputs
@@ -143,7 +144,7 @@ class Fit:
                 if self.held.any():
                     told["loss/held out"] = self.progress.losses[-1]
                 curves.draw(self.progress.epoch, told)
-            if keep:
+            if keep and ranks.rank() == 0:
                 write_progress(keep, name, self.progress, self.net, self.optimizer)
             advance(self.progress.epoch * self.steps)
         if curves:
@@ -175,17 +176,18 @@ class Fit:
     def _epoch(self, epoch: int, advance: Callable[[int], None]) -> float:
         """Train one epoch; return its mean loss over batches."""
         losses = []
-        torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout
+        torch.manual_seed(self.seed * 1_000_003 + epoch + 31_337 * ranks.rank())  # dropout
         order = np.random.default_rng([self.seed, epoch])
         self.net.train()
         for step, rows in enumerate(self._batches(order)):
             done = (epoch + min(step / self.steps, 1.0)) / self.config.epochs
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * _warm_cosine(done)
-            loss = self._loss(rows)
+            loss = self._loss(ranks.share_of(rows), len(rows))
             losses.append(float(loss.detach()))
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+            ranks.average_gradients(self.net.parameters())
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             self.optimizer.step()
             advance(epoch * self.steps + min(step + 1, self.steps))
@@ -206,12 +208,15 @@ class Fit:
         if batch:
             yield np.concatenate(batch)
 
-    def _loss(self, rows: NDArray[np.int64]) -> Tensor:
+    def _loss(self, rows: NDArray[np.int64], pairs: int) -> Tensor:
+        """Return the loss of rows of a batch of ``pairs``; the mean over processes is its own."""
+        if not len(rows):
+            return sum((0 * one.sum() for one in self.net.parameters()), torch.zeros(()))
         chosen, rejected = self.table.chosen[rows], self.table.rejected[rows]
         items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
         score, logit = self.net(self.inputs.batch(items))
         first, second = torch.from_numpy(where).chunk(2)
-        loss = self.pair_loss(score[first] - score[second], rows) / len(rows)
+        loss = ranks.count() * self.pair_loss(score[first] - score[second], rows) / pairs
         shown = self.impressions[items] > 0
         if self.config.pointwise and bool(shown.any()):
             clicks, impressions = self.clicks[items][shown], self.impressions[items][shown]

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Final
 
+from reward import ranks
 from reward.dataset import PairTable
 from reward.fit import HASHED, TrainingConfig
 from reward.losses import Loss
@@ -88,6 +89,8 @@ def choose_workers(table: PairTable, config: TrainingConfig) -> int:
         table: What is learned from.
         config: How to train.
     """
+    if ranks.count() > 1:
+        return 1  # they share one net's work instead
     is_long = config.text_encoder != HASHED or len(table) >= _MANY_PAIRS
     return min(config.members, len(os.sched_getaffinity(0))) if is_long else 1
 

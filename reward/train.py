@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from abplatform.errors import TrainingError
+from reward import ranks
 from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
 from reward.losses import marginal_likelihood
@@ -87,7 +88,8 @@ def train(
         _set_temperature(model, fits)
         if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
             raise TrainingError("a weight became NaN", remedy="lower the learning rate")
-    forget_progress(resume, config)
+    if ranks.rank() == 0:
+        forget_progress(resume, config)
     return Trained(model.eval(), _facts(members, table, config))
 
 

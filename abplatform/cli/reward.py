@@ -116,7 +116,7 @@ def train(
     """Train a reward model on preference pairs.
 
     Texts, pictures or both are read, whichever the pairs have. A training that was stopped goes on
-    where it was.
+    where it was. Started by torchrun, several processes train together.
     """
     from reward.dataset import read_pairs
     from reward.pictures import pictures_of
@@ -125,6 +125,7 @@ def train(
     with progress("reading pictures") as advance:
         pictures = pictures_of(table, images, advance=advance)
 
+    from reward import ranks
     from reward.recipe import choose_config, choose_workers
     from reward.score import save_model
     from reward.train import train as train_model
@@ -138,7 +139,7 @@ def train(
         loss=loss,
     )
     out.mkdir(parents=True, exist_ok=True)
-    with progress("training") as advance:
+    with ranks.join_ranks(), progress("training") as advance:
         resume = out / ".training"
         trained = train_model(
             table,
@@ -147,8 +148,10 @@ def train(
             resume=resume,
             advance=advance,
             workers=choose_workers(table, config),
-            curves=curves,
+            curves=curves if ranks.rank() == 0 else None,
         )
+        if ranks.rank() > 0:
+            return
     metadata = {"pairs_sha256": table.fingerprint}
     checkpoint = save_model(out, trained, metadata=metadata, created_at=system_clock())
     facts = {"checkpoint": str(out), "sha256": checkpoint.sha256, **trained.facts}

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from abplatform import checkpoints
+from abplatform.checkpoints.report_cards import Grade, ReportCard, keep_card
 from abplatform.cli.main import abp
 from abplatform.errors import AbplatformError, TrainingError
 from abplatform.traffic.journal import Journal
@@ -148,3 +150,78 @@ def test_retrain_promote_rollback_list(workspace, other):
     actions = [row.action for row in Journal(workspace / "data" / "journal").rows()]
     assert actions[-3:] == ["promote", "promote", "rollback"]
     assert "champion" in call("reward", "list", *there)
+
+
+def test_scores_say_how_sure_they_are(model, other, drawn, tmp_path):
+    """Beside each probability: how far the nets differ, and whether its category was learned."""
+    new = tmp_path / "new.parquet"
+    pl.read_parquet(other.pairs).with_columns(
+        category=pl.when(pl.col("category") == "beauty/lip")
+        .then(pl.lit("toys"))
+        .otherwise("category")
+    ).write_parquet(new)
+    out = tmp_path / "scores.parquet"
+    there = ("--checkpoint", model[0], "--pairs", new, "--images", other.images)
+    call("reward", "score", *there, "--out", out)
+    scores = pl.read_parquet(out)
+    assert scores["logit_sd"].min() >= 0
+    known = pl.read_parquet(new)["category"] == "home/lamp"
+    assert scores["evidence"].to_list() == known.to_list()
+    rows = json.loads(call("reward", "evaluate", *there, "--json"))["by_category"]
+    assert {name: row["evidence"] for name, row in rows.items()} == {
+        "home/lamp": True,
+        "toys": False,
+    }
+    assert "no evidence" in call("reward", "evaluate", *there)
+
+
+def test_a_training_draws_its_curves(drawn, tmp_path):
+    """TensorBoard finds one run for each net, with a point for each epoch."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    curves = tmp_path / "curves"
+    out = ("--out", tmp_path / "model", "--curves", curves, "--epochs", "2")
+    call("reward", "train", *where(drawn), *out)
+    assert sorted(path.name for path in curves.iterdir()) == ["net-1", "net-2"]
+    run = EventAccumulator(str(curves / "net-2")).Reload()
+    assert set(run.Tags()["scalars"]) == {"loss/learned", "loss/held out", "rate"}
+    assert [point.step for point in run.Scalars("loss/learned")] == [1, 2]
+
+
+def test_the_report_card_tells_alarms_and_what_to_do(workspace, other):
+    """`abp reward card` shows promised and realised wins, the alarm, the way back, as JSON too."""
+    there = ("-w", workspace)
+    first = json.loads(call("retrain", *FEW, *there, "--json"))["checkpoint_sha256"]
+    call("reward", "promote", first, *there)
+    assert "No week has been judged" in call("reward", "card", *there)
+    shutil.copy(other.pairs, workspace / "data" / "pairs" / "2026-W49.parquet")
+    call("retrain", *FEW, *there)
+    told = call("reward", "card", *there)
+    assert "2026-W49" in told
+    assert "No alarm" in told
+    assert "nothing is due" in call("retrain", "--due", *there)
+    page = workspace / "data" / "checkpoints" / "retrains" / "2026-W49.html"
+    assert "Report card" in page.read_text()
+    root = workspace / "data" / "checkpoints"
+    for week in ("2026-W50", "2026-W51"):
+        below = Grade(None, 100, 0.8, 0.7, 0.9, realised=0.5)
+        keep_card(root, ReportCard(week, first, (below,)))
+    told = call("reward", "card", *there)
+    assert "Alarm" in told
+    assert "abp reward promote" in told
+    found = json.loads(call("reward", "card", *there, "--json"))
+    assert len(found["alarms"]) == 1
+    assert found["live_creatives"] == []
+    assert [card["week"] for card in found["cards"]] == ["2026-W49", "2026-W50", "2026-W51"]
+
+
+def test_weeks_of_a_sale_count_less(workspace, other):
+    """What abp.yaml's calendar says of a week is part of how its pairs are learned."""
+    shutil.copy(other.pairs, workspace / "data" / "pairs" / "2026-W49.parquet")
+    (workspace / "abp.yaml").write_text(
+        "calendar: [{day: 2026-11-27, name: Black Friday, learn: 30%}]\n"
+    )
+    call("retrain", *FEW, "-w", workspace)
+    listed = checkpoints.list_checkpoints(workspace / "data" / "checkpoints", kind="reward")
+    shares = listed[0].metadata["train"]["training"]["week_shares"]
+    assert shares == [["2026-W48", 0.3]]
