@@ -36,6 +36,7 @@ __all__ = [
     "Preference",
     "base_rates",
     "binomial_deviance",
+    "log_rate_differences",
     "marginal_likelihood",
     "open_pair_loss",
 ]
@@ -106,7 +107,7 @@ class Difference:
     """
 
     def __init__(self, table: PairTable, learned: NDArray[np.bool_]) -> None:
-        value, variance = _log_rate_differences(table)
+        value, variance = log_rate_differences(table)
         # moments around zero, as pairs have no direction (DerSimonian & Laird 1986)
         excess = (value[learned] ** 2 / variance[learned]).sum() - learned.sum()
         self.tau2 = max(0.0, float(excess / (1 / variance[learned]).sum()))
@@ -153,8 +154,12 @@ def _normalised(weight: NDArray[np.float64], learned: NDArray[np.bool_]) -> Tens
     return torch.from_numpy(weight / mean).float()
 
 
-def _log_rate_differences(table: PairTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return chosen minus rejected log-CTR and its sampling variance by the delta method, P."""
+def log_rate_differences(table: PairTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return chosen minus rejected log-CTR and its sampling variance by the delta method, P.
+
+    Raises:
+        TrainingError: A side of a pair has no impressions.
+    """
     value, variance = np.zeros(len(table)), np.zeros(len(table))
     for sign, side in ((1, "chosen"), (-1, "rejected")):
         impressions = table.frame[f"impressions_{side}"].to_numpy()

@@ -6,7 +6,6 @@ they say of products they have not seen calibrates the whole: one temperature.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,21 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from abplatform.errors import TrainingError
 from reward import ranks
 from reward.dataset import PairTable
 from reward.fit import Fit, TrainingConfig
-from reward.losses import marginal_likelihood
 from reward.members import Members, fit_members, forget_progress
 from reward.model import RewardModel
 from reward.resume import one_thread
+from reward.temperature import find_temperature
 
 __all__ = ["Trained", "TrainingConfig", "train"]
-
-_TEMPERATURES = (0.01, 8.0)
-"""Where to look: a logit needs about 1, a difference of log-CTR, which is small, far less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,27 +89,13 @@ def train(
 
 
 def _set_temperature(model: RewardModel, fits: list[Fit]) -> None:
-    """Find the temperature at which probabilities are right of pairs that were held out.
-
-    Right of the truth, whatever was minimised: labels are unsure themselves, so probabilities that
-    fit them would be too cautious (:class:`reward.losses.Marginal`). One number changes no order
-    (Guo et al. 2017). One pair won and one lost stand beside the held-out ones (Laplace's rule), so
-    that a few pairs that are all right don't make a model that is always certain.
-    """
+    """Find the temperature at which probabilities are right of pairs that were held out."""
     held = [fit for fit in fits if fit.held.any()]
     if not held:
         return
-    margin = torch.cat([fit.margins() for fit in held]).double()
-    label = torch.cat([fit.p_win[fit.held] for fit in held]).double()
-    margin = torch.cat([margin, margin.abs().mean().expand(2)])
-    label = torch.cat([label, label.new_tensor([1.0, 0.0])])
-
-    def loss(log_temperature: float) -> float:
-        return float(marginal_likelihood(margin / math.exp(log_temperature), label).sum())
-
-    low, high = _TEMPERATURES
-    found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
-    model.temperature.fill_(math.exp(float(found.x)))
+    margin = torch.cat([fit.margins() for fit in held]).double().numpy()
+    rows = np.concatenate([np.flatnonzero(fit.held) for fit in held])
+    model.temperature.fill_(find_temperature(margin, fits[0].table, rows))
 
 
 def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[str, Any]:
