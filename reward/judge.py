@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from abplatform import checkpoints
 from abplatform.checkpoints import Checkpoint
 from abplatform.errors import TrainingError
+from reward.attribution import Explained, explain
 from reward.baselines import colour_histogram, fit_logistic, predict_logistic, scene_features
 from reward.dataset import PairTable, read_pairs, table_from_frame
 from reward.evaluate import Evaluation, evaluate
@@ -42,6 +43,8 @@ __all__ = [
 RECIPE = "reward/2"
 """Part of a training's name: change it when the same pairs should give another model."""
 
+_EXPLAINED = 4
+
 Advance = Callable[[int, int], None]
 Pixels = NDArray[np.uint8]
 
@@ -56,11 +59,13 @@ class Judgement:
         promote: Whether every gate let it through.
         reasons: Why not, or what it showed.
         metrics: JSON data: challenger, champion, twin, baselines and gates.
+        explained: Pairs of the week with what moved the challenger.
     """
 
     promote: bool
     reasons: tuple[str, ...]
     metrics: Mapping[str, Any]
+    explained: tuple[Explained, ...] = ()
 
 
 def train_challenger(
@@ -179,7 +184,9 @@ def judge(
         "baselines": bench.baselines(learned, learned_pictures, source.scenes),
         "gates": [gate.to_json() for gate in passed],
     }
-    return Judgement(all(gate.passed for gate in passed), _reasons(passed), metrics)
+    explained = explain(RewardScorer.of(challenger), fresh, bench.pictures, count=_EXPLAINED)
+    promote = all(gate.passed for gate in passed)
+    return Judgement(promote, _reasons(passed), metrics, tuple(explained))
 
 
 def shuffle_labels(table: PairTable, *, seed: int) -> PairTable:

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from abplatform.checkpoints.report_cards import ReportCard
-from abplatform.figures import Line, facts, line_plot, notes, page, table
+from abplatform.figures import Line, embed_picture, facts, line_plot, notes, page, table
+from reward.attribution import Explained
 
 __all__ = ["retrain_page"]
 
@@ -22,6 +26,7 @@ def retrain_page(
     metrics: Mapping[str, Any],
     training: Mapping[str, Any],
     cards: Sequence[ReportCard] = (),
+    explained: Sequence[Explained] = (),
 ) -> str:
     """Return the page as HTML in one file.
 
@@ -32,6 +37,7 @@ def retrain_page(
         metrics: Of a judgement; empty if there was nothing to judge on.
         training: What the challenger's training told of itself.
         cards: Report cards of the models that were judged.
+        explained: Pairs of the week with what moved the challenger.
     """
     word = "promoted" if promoted else "not promoted"
     tone = "better" if promoted else "continue"
@@ -52,7 +58,7 @@ def retrain_page(
         ]
     else:
         parts.append(notes(("why", reason) for reason in reasons))
-    parts += [*_cards(cards), _training(training)]
+    parts += [*_cards(cards), _explained(explained), _training(training)]
     return page(f"Reward model, {week}", "\n".join(part for part in parts if part))
 
 
@@ -161,6 +167,62 @@ def _cards(cards: Sequence[ReportCard]) -> list[str]:
         )
         for card in cards
     ]
+
+
+def _explained(pairs: Sequence[Explained]) -> str:
+    if not pairs:
+        return ""
+    shown = "".join(
+        f'<div class="card"><p>The log prefers the first with {pair.p_win:.1%}, the model gives it '
+        f"{pair.p_chosen:.1%}.</p>"
+        '<div style="display:flex;gap:2rem;flex-wrap:wrap">'
+        f"{_side(pair, 0)}{_side(pair, 1)}</div></div>"
+        for pair in pairs
+    )
+    return (
+        "<h2>What moved it</h2>"
+        '<p class="quiet">The clearest pairs of the week, rightly judged ones first. Green raises '
+        "the score, red lowers it: regions of the picture against a plain one (integrated "
+        "gradients), words by leaving them out.</p>" + shown
+    )
+
+
+def _side(pair: Explained, number: int) -> str:
+    found, item = pair.attributions[number], pair.items[number]
+    parts = [f'<p class="quiet">{escape(item.title or item.product_id)}: {found.score:+.2f}</p>']
+    if pair.pictures is not None and found.regions is not None:
+        parts.insert(0, _heated(pair.pictures[number], found.regions))
+    if found.words:
+        most = max(1e-9, *(abs(value) for _, value in found.words))
+        words = (
+            f'<span style="background:{_tone(value / most)}">{escape(word)}</span>'
+            for word, value in found.words
+        )
+        parts.append(f"<p>{' '.join(words)}</p>")
+    return f'<div style="max-width:22rem">{"".join(parts)}</div>'
+
+
+def _heated(picture: NDArray[np.uint8], regions: NDArray[np.float64]) -> str:
+    """Draw a picture with what each region adds to the score laid over it."""
+    rows, columns = regions.shape
+    most = max(float(np.abs(regions).max()), 1e-9)
+    cells = "".join(
+        f'<rect x="{column}" y="{row}" width="1" height="1" '
+        f'fill="{_tone(float(regions[row, column]) / most)}"/>'
+        for row in range(rows)
+        for column in range(columns)
+    )
+    return (
+        f'<svg viewBox="0 0 {columns} {rows}" width="176" role="img" '
+        'aria-label="what each region of the picture adds to its score">'
+        f'<image href="{embed_picture(picture)}" width="{columns}" height="{rows}"/>{cells}</svg>'
+    )
+
+
+def _tone(share: float) -> str:
+    """Return green for what raises a score and red for what lowers it, stronger for more."""
+    red, green, blue = (0, 150, 80) if share > 0 else (210, 40, 40)
+    return f"rgba({red},{green},{blue},{0.6 * abs(share):.2f})"
 
 
 def _training(training: Mapping[str, Any]) -> str:

@@ -125,6 +125,7 @@ def retrain(
         metrics=result.metrics,
         training=challenger.metadata["train"],
         cards=cards,
+        explained=judgement.explained,
     )
     replace_durably(path.with_suffix(".html"), html.encode())
     _apply(root, path, key, result, at)

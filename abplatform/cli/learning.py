@@ -99,6 +99,7 @@ class Learn:
             metrics=judgement.metrics,
             training=challenger.metadata["train"],
             cards=cards,
+            explained=judgement.explained,
         )
         path = brief.workspace.runs / str(brief.week) / "gate" / "report.html"
         replace_durably(path, html.encode())
