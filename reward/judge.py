@@ -26,10 +26,9 @@ from reward.baselines import colour_histogram, fit_logistic, predict_logistic, s
 from reward.dataset import PairTable, read_pairs, table_from_frame
 from reward.evaluate import Evaluation, evaluate
 from reward.gates import Gate, Gates, pass_gates
-from reward.pictures import pictures_of
 from reward.recipe import choose_workers
 from reward.score import KIND, RewardScorer, save_model
-from reward.source import Source, drop_seen, read_weeks, training_weeks
+from reward.source import Source, drop_seen, read_weeks, training_weeks, week_pictures
 from reward.train import TrainingConfig, train
 
 __all__ = [
@@ -98,7 +97,7 @@ def train_challenger(
     for known in checkpoints.list_checkpoints(root, kind=KIND):
         if known.metadata.get("training_key") == key:
             return known
-    pictures = pictures_of(table, source.images, size=config.image_size)
+    pictures = week_pictures(source, table, size=config.image_size)
     resume = root / f".training-{key[:16]}"
     workers = choose_workers(table, config)
     trained = train(
@@ -166,8 +165,8 @@ def judge(
     if not len(fresh):
         reason = "leakage: the challenger was trained on every pair of this week"
         return Judgement(promote=False, reasons=(reason,), metrics={})
-    learned_pictures = pictures_of(learned, source.images, size=config.image_size)
-    bench = _Bench(fresh, pictures_of(fresh, source.images, size=config.image_size))
+    learned_pictures = week_pictures(source, learned, size=config.image_size)
+    bench = _Bench(fresh, week_pictures(source, fresh, size=config.image_size))
     ours = bench.judge(RewardScorer.of(challenger))
     theirs = bench.judge(RewardScorer.of(champion)) if champion else None
     nonsense = shuffle_labels(learned, seed=config.seed)

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
+from reward.thumbnails import keep_thumbnail, read_thumbnail
 
 __all__ = ["IMAGE_SIZE", "pictures_of", "read_pictures", "shrink"]
 
@@ -29,6 +30,7 @@ def read_pictures(
     names: Sequence[str],
     *,
     size: int,
+    thumbnails: Path | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Pixels:
     """Read pictures, check their bytes and make them small.
@@ -37,6 +39,7 @@ def read_pictures(
         folder: Holds ``<sha256>.<any image extension>``.
         names: N sha256s.
         size: Side of the small picture in pixels.
+        thumbnails: Cache of small pictures; what is in it is not read from ``folder`` again.
         advance: Told how many are done of how many.
 
     Returns:
@@ -59,7 +62,7 @@ def read_pictures(
         )
     small = np.empty((len(names), size, size, 3), dtype=np.uint8)
     for index, name in enumerate(names):
-        small[index] = shrink(_read(files[name], name), size=size)
+        small[index] = _small(files[name], name, size, thumbnails)
         if advance:
             advance(index + 1, len(names))
     return small
@@ -70,6 +73,7 @@ def pictures_of(
     images: Path | None,
     *,
     size: int = IMAGE_SIZE,
+    thumbnails: Path | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8] | None:
     """Read the picture of each item.
@@ -78,6 +82,7 @@ def pictures_of(
         table: Pairs over M items.
         images: Folder of ``<sha256>.<extension>``; None leaves pictures out.
         size: Side of a picture in pixels.
+        thumbnails: Cache of small pictures.
         advance: Told how many are done of how many.
 
     Returns:
@@ -95,7 +100,7 @@ def pictures_of(
             remedy="leave --images out, or write pairs whose creatives all have images",
         )
     names = sorted({item.image for item in table.items})
-    pictures = read_pictures(images, names, size=size, advance=advance)
+    pictures = read_pictures(images, names, size=size, thumbnails=thumbnails, advance=advance)
     place = {name: index for index, name in enumerate(names)}
     return pictures[[place[item.image] for item in table.items]]
 
@@ -111,6 +116,16 @@ def shrink(pixels: Pixels, *, size: int) -> Pixels:
         return pixels
     resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def _small(path: Path, name: str, size: int, thumbnails: Path | None) -> Pixels:
+    kept = None if thumbnails is None else read_thumbnail(thumbnails, name, size=size)
+    if kept is not None:
+        return kept
+    small = shrink(_read(path, name), size=size)
+    if thumbnails is not None:
+        keep_thumbnail(thumbnails, name, small)
+    return small
 
 
 def _read(path: Path, sha256: str) -> Pixels:

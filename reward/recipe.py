@@ -18,6 +18,8 @@ __all__ = ["choose_config", "choose_config_for", "choose_workers"]
 
 _LATIN_SHARE = 0.9
 _MANY_PAIRS = 2000
+_MOST_VISITS = 200_000
+_LEAST_EPOCHS = 2
 _FINE_TUNED: Final = TrainingConfig(
     members=2,
     folds=8,
@@ -56,7 +58,9 @@ def choose_config(
         reads = table.has_texts and not images and _is_latin(table) and is_carried(MINILM)
         named = MINILM if reads else HASHED
     config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
-    wanted = config.epochs if epochs is None else epochs
+    # Many pairs need fewer passes: the early ones have taught as much.
+    fewer = max(_LEAST_EPOCHS, _MOST_VISITS // max(1, len(table)))
+    wanted = min(config.epochs, fewer) if epochs is None else epochs
     return replace(config, seed=seed, epochs=wanted, loss=loss)
 
 

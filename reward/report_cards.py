@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from abplatform.checkpoints import Checkpoint
 from abplatform.checkpoints.report_cards import ReportCard, keep_card
 from reward.dataset import read_pairs
 from reward.grading import grade
-from reward.pictures import pictures_of
 from reward.score import RewardScorer
-from reward.source import Source, drop_seen, read_weeks
+from reward.source import Source, drop_seen, read_weeks, week_pictures
 
 __all__ = ["grade_week"]
 
@@ -47,8 +47,8 @@ def grade_week(
         if not len(table):
             continue
         scorer = RewardScorer.of(model)
-        images = source.images if scorer.reads_images else None
-        pictures = pictures_of(table, images, size=scorer.image_size)
+        wanted = source if scorer.reads_images else replace(source, images=None)
+        pictures = week_pictures(wanted, table, size=scorer.image_size)
         score = scorer.score_items(table.items, pictures)
         cards[model.sha256] = ReportCard(week, model.sha256, grade(table, score))
     for card in cards.values():

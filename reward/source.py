@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable, join_tables, read_pairs
+from reward.pictures import pictures_of
 
-__all__ = ["Source", "drop_seen", "read_weeks", "training_weeks"]
+__all__ = ["Source", "drop_seen", "read_weeks", "training_weeks", "week_pictures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,14 @@ class Source:
     Args:
         pairs: ISO week to its Parquet file.
         images: Folder of ``<sha256>.<extension>``; None to learn from texts.
+        thumbnails: Cache of small pictures; None keeps none.
         scenes: creative id to its scene description, for the scene baseline.
         week_shares: Weeks that are unlike others, and how much their pairs count in training.
     """
 
     pairs: Mapping[str, Path]
     images: Path | None
+    thumbnails: Path | None = None
     scenes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     week_shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -57,6 +61,15 @@ def read_weeks(source: Source, weeks: Sequence[str]) -> PairTable:
             f"the pairs of {', '.join(missing)} are gone", remedy="write them with `abp pairs`"
         )
     return join_tables([read_pairs(source.pairs[week]) for week in weeks])
+
+
+def week_pictures(source: Source, table: PairTable, *, size: int) -> NDArray[np.uint8] | None:
+    """Return the picture of each of a table's M items, M x size x size x 3; None without any.
+
+    Raises:
+        TrainingError: Pictures are missing, changed or unreadable.
+    """
+    return pictures_of(table, source.images, size=size, thumbnails=source.thumbnails)
 
 
 def drop_seen(held: PairTable, learned: PairTable) -> PairTable:

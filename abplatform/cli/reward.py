@@ -378,6 +378,7 @@ def read_source(workspace: Workspace) -> Source:
     return Source(
         pairs=found,
         images=workspace.creatives if workspace.creatives.is_dir() else None,
+        thumbnails=workspace.data / "cache" / "thumbnails",
         scenes={name: row.scene for name, row in lineage.items()},
         week_shares=_week_shares(workspace, list(found)),
     )
