@@ -19,17 +19,24 @@ from typing import Any
 
 from abplatform import checkpoints
 from abplatform.checkpoints import Checkpoint
-from abplatform.checkpoints.report_cards import find_alarms, read_cards
+from abplatform.checkpoints.report_cards import ReportCard, find_alarms, read_cards
 from abplatform.durable import replace_durably
 from reward.gates import Gates
-from reward.judge import RECIPE, judge, train_challenger
+from reward.judge import RECIPE, Judgement, judge, train_challenger
 from reward.report_cards import grade_week
 from reward.report_page import retrain_page
 from reward.score import KIND
 from reward.source import Source
 from reward.train import TrainingConfig
 
-__all__ = ["RetrainResult", "Source", "judge", "read_decisions", "retrain", "train_challenger"]
+__all__ = [
+    "JudgedWeek",
+    "RetrainResult",
+    "judge_week",
+    "read_decisions",
+    "retrain",
+    "train_challenger",
+]
 
 Advance = Callable[[int, int], None]
 
@@ -102,8 +109,69 @@ def retrain(
     challenger = train_challenger(
         source, root=root, week=week, config=config, at=at, advance=advance
     )
+    judged = judge_week(
+        source,
+        challenger,
+        champion,
+        root=root,
+        week=week,
+        config=config,
+        gates=gates,
+        faults=faults,
+        advance=advance,
+    )
+    found = judged.judgement
+    result = RetrainResult(week, found.promote, found.reasons, found.metrics, challenger.sha256)
+    replace_durably(path.with_suffix(".html"), judged.page.encode())
+    _apply(root, path, key, result, at)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedWeek:
+    """A challenger after its week.
+
+    Args:
+        judgement: Whether it may become the champion.
+        cards: Report cards of champion and challenger for the week.
+        page: All of it as HTML in one file.
+    """
+
+    judgement: Judgement
+    cards: tuple[ReportCard, ...]
+    page: str
+
+
+def judge_week(
+    source: Source,
+    challenger: Checkpoint,
+    champion: Checkpoint | None,
+    *,
+    root: Path,
+    week: str,
+    config: TrainingConfig,
+    gates: Gates = Gates(),  # noqa: B008  # frozen
+    faults: Sequence[str] = (),
+    advance: Advance | None = None,
+) -> JudgedWeek:
+    """Grade champion and challenger on a week, judge the challenger, and tell it.
+
+    Args:
+        source: What it learned from, and the week's pairs.
+        challenger: A checkpoint from :func:`train_challenger`.
+        champion: The model in use, if any; what its report cards say counts.
+        root: The checkpoint store, where report cards are kept.
+        week: The held-out week.
+        config: How the challenger was trained.
+        gates: The bars.
+        faults: What is wrong with the experiments of that week, such as an SRM alarm.
+        advance: Told how far long work has come.
+
+    Raises:
+        TrainingError: The week has no usable pairs.
+    """
     models = [model for model in (champion, challenger) if model]
-    cards = grade_week(source, models, root=root, week=week)
+    cards = tuple(grade_week(source, models, root=root, week=week))
     judgement = judge(
         source,
         challenger,
@@ -115,21 +183,16 @@ def retrain(
         alarms=find_alarms(read_cards(root, champion.sha256)) if champion else (),
         advance=advance,
     )
-    result = RetrainResult(
-        week, judgement.promote, judgement.reasons, judgement.metrics, challenger.sha256
-    )
-    html = retrain_page(
+    page = retrain_page(
         week=week,
-        promoted=result.promoted,
-        reasons=result.reasons,
-        metrics=result.metrics,
+        promoted=judgement.promote,
+        reasons=judgement.reasons,
+        metrics=judgement.metrics,
         training=challenger.metadata["train"],
         cards=cards,
         explained=judgement.explained,
     )
-    replace_durably(path.with_suffix(".html"), html.encode())
-    _apply(root, path, key, result, at)
-    return result
+    return JudgedWeek(judgement, cards, page)
 
 
 def read_decisions(root: Path) -> list[dict[str, Any]]:

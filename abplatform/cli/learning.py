@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from abplatform import checkpoints
-from abplatform.checkpoints.report_cards import find_alarms, read_cards
 from abplatform.cli.reward import read_source
 from abplatform.durable import replace_durably
 from abplatform.loop.hands import Brief
@@ -71,44 +70,31 @@ class Learn:
         source = self._source(brief)
         if str(brief.week) not in source.pairs:
             return _refusal(f"there are no preference pairs of {brief.week} to judge on")
-        from reward.report_cards import grade_week
-        from reward.report_page import retrain_page
-        from reward.retrain import judge
+        from reward.retrain import judge_week
 
         root = brief.workspace.checkpoints
         challenger = checkpoints.load_checkpoint(root, str(sha256), kind=KIND)
         named = brief.champions.get(KIND)
         champion = checkpoints.load_checkpoint(root, named, kind=KIND) if named else None
-        models = [model for model in (champion, challenger) if model]
-        cards = grade_week(source, models, root=root, week=str(brief.week))
-        judgement = judge(
+        judged = judge_week(
             source,
             challenger,
             champion,
+            root=root,
             week=str(brief.week),
             config=self._config(source, str(brief.week)),
             faults=_faults(brief, source),
-            alarms=find_alarms(read_cards(root, champion.sha256)) if champion else (),
             advance=brief.advance,
         )
         fresh = str(brief.week) not in challenger.metadata["weeks"]
-        html = retrain_page(
-            week=str(brief.week),
-            promoted=judgement.promote,
-            reasons=judgement.reasons,
-            metrics=judgement.metrics,
-            training=challenger.metadata["train"],
-            cards=cards,
-            explained=judgement.explained,
-        )
         path = brief.workspace.runs / str(brief.week) / "gate" / "report.html"
-        replace_durably(path, html.encode())
+        replace_durably(path, judged.page.encode())
         return {
-            "promote": judgement.promote,
-            "reasons": list(judgement.reasons),
-            "metrics": judgement.metrics,
+            "promote": judged.judgement.promote,
+            "reasons": list(judged.judgement.reasons),
+            "metrics": judged.judgement.metrics,
             "predicted": _predict(brief, challenger) if fresh else {},
-            "report_cards": [card.to_json() for card in cards],
+            "report_cards": [card.to_json() for card in judged.cards],
         }
 
     def _config(self, source: Source, week: str) -> TrainingConfig:
