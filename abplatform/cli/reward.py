@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform import checkpoints
+from abplatform.cli.effects import effects
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.errors import StoreError, TrainingError
 from abplatform.workspace import Workspace, open_workspace, system_clock
@@ -59,6 +60,9 @@ seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show
 @click.group()
 def reward() -> None:
     """Train, evaluate, score, promote and roll back reward models."""
+
+
+reward.add_command(effects)
 
 
 @reward.command()
