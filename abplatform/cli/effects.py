@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from abplatform.cli.effect_tables import print_comparison
 from abplatform.cli.options import json_option, print_json, progress
 from abplatform.workspace import system_clock
 from reward.effects import NETS, REGRESSIONS
@@ -22,7 +23,7 @@ __all__ = ["effects"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_SHOWN = 5
+_FEW_CLICKS = 50
 
 MODELS = (*NETS, *REGRESSIONS)
 
@@ -144,7 +145,7 @@ def effects(
     if as_json:
         print_json({**facts, "models": results})
     else:
-        _print_comparison(facts, results)
+        print_comparison(facts, results)
 
 
 def _check_call(
@@ -182,62 +183,13 @@ def _facts(table: EffectTable, parts: Parts, encoding: Encoding) -> dict[str, An
         "categorical": [one.name for one in encoding.features if one.edges is None],
         "numeric": [one.name for one in encoding.features if one.edges is not None],
         "left_out": dict(encoding.left_out),
+        "warnings": _warnings(int(table.clicks[parts.tested].sum())),
     }
 
 
-def _print_comparison(facts: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    split = facts["split"]
-    click.echo(f"split by {split['column'] or 'row number'}:")
-    for duty, part in (
-        ("learned from", "fitted"),
-        ("stopped by", "stopping"),
-        ("tested", "tested"),
-    ):
-        told = facts[part]
-        click.echo(
-            f"  {duty:<12} {told['rows']:>9,} rows, {told['clicks']:,} clicks in "
-            f"{told['impressions']:,} impressions"
-        )
-    click.echo(f"features: {_shorten([*facts['categorical'], *facts['numeric']])}")
-    if facts["left_out"]:
-        click.echo(f"left out: {_shorten(list(facts['left_out']))}")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("model", no_wrap=True)
-    for heading in ("AUC", "95 %", "over LR, 95 %", "loss", "NE", "error", "slope"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, row in results.items():
-        table.add_row(name.replace("_", " "), *_cells(row))
-    Console().print(table)
-    for name, row in results.items():
-        if row["clipped"]:
-            click.echo(f"{name}: {row['clipped']:,} predictions were below 0 or above 1")
-    if "kept" in facts:
-        kept = facts["kept"]
-        click.echo(f"{kept['model']} kept: {kept['checkpoint']}  {kept['sha256'][:12]}")
-
-
-def _shorten(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) if not name else name for name in names[:_SHOWN]) + more
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    forms = {
-        "log_loss": ".5f",
-        "normalised_entropy": ".3f",
-        "calibration_error": ".5f",
-        "slope": ".2f",
-    }
-    gain = "-"
-    if row["auc_gain"] is not None:
-        gain = f"{row['auc_gain_low']:+.3f}…{row['auc_gain_high']:+.3f}"
-    return [
-        f"{row['auc']:.3f}",
-        f"{row['auc_low']:.3f}…{row['auc_high']:.3f}",
-        gain,
-        *("-" if row[name] is None else format(row[name], form) for name, form in forms.items()),
-    ]
+def _warnings(clicks: int) -> list[dict[str, str]]:
+    """Say so where the tested rows have too few clicks for intervals to be what they claim."""
+    if clicks >= _FEW_CLICKS:
+        return []
+    told = f"{clicks} clicks are too few to tell models apart; even the intervals are too narrow"
+    return [{"code": "few_clicks", "message": told}]

@@ -41,15 +41,15 @@ class Quality:
             else; below 1 the model tells something.
         calibration_error: Mean distance of predicted and actual rate over ten bins of about as
             many impressions; noise alone keeps it above 0.
-        slope: Of actual on predicted log odds: below 1 predictions are too far apart.
-        intercept: Of the same line.
+        calibration_slope: Of actual on predicted log odds: below 1 predictions are too far apart.
+        calibration_intercept: Of the same line.
     """
 
     log_loss: float
     normalised_entropy: float
     calibration_error: float
-    slope: float | None
-    intercept: float | None
+    calibration_slope: float | None
+    calibration_intercept: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ def measure(chance: Floats, rows: Rows) -> Quality:
         log_loss=float(loss),
         normalised_entropy=float(loss / entropy),
         calibration_error=_calibration_error(chance, rows),
-        slope=line[0] if line else None,
-        intercept=line[1] if line else None,
+        calibration_slope=line[0] if line else None,
+        calibration_intercept=line[1] if line else None,
     )
 
 
