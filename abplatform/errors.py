@@ -15,7 +15,7 @@ Every one of them is a sentence a person can act on: what is wrong, where, and w
     ├── AnalysisError        there is nothing that could be analysed
     ├── CatalogueError       products, pictures or creatives cannot be used
     ├── CheckpointError      a model version is corrupt, foreign or unknown
-    ├── TrainingError        pairs or images cannot train or test a model
+    ├── TrainingError        pairs, images or tables cannot train or test a model
     ├── ServiceError         the decision service does not answer, or not as it should
     │   └── DeliveryError    events were not acknowledged and must come again
     └── NotInstalled         an optional package is missing
@@ -159,7 +159,7 @@ class CheckpointError(AbplatformError):
 
 
 class TrainingError(AbplatformError):
-    """Pairs or images cannot train or test a model."""
+    """Pairs, images or tables cannot train or test a model."""
 
 
 class ServiceError(AbplatformError):

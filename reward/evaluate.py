@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 
-__all__ = ["SIGNIFICANT", "Evaluation", "Forecast", "evaluate", "hits"]
+__all__ = ["SIGNIFICANT", "Evaluation", "Forecast", "evaluate", "hits", "rank_auc"]
 
 Floats = NDArray[np.float64]
 
@@ -113,6 +113,26 @@ def hits(p_chosen: Floats, p_win: Floats) -> Floats:
     return 0.5 + 0.5 * np.sign(p_chosen - 0.5) * np.sign(p_win - 0.5)
 
 
+def rank_auc(
+    rank: NDArray[np.int64], clicks: NDArray[np.generic], others: NDArray[np.generic]
+) -> float | None:
+    """Chance that an impression that was clicked ranks above one that was not; ties one half.
+
+    Args:
+        rank: Each row's, from 0, equal where predictions are, N.
+        clicks: N.
+        others: Impressions without a click, N.
+
+    Returns:
+        None where there is no click or nothing else.
+    """
+    clicked, passed = np.bincount(rank, weights=clicks), np.bincount(rank, weights=others)
+    if not clicked.sum() or not passed.sum():
+        return None
+    below = np.cumsum(passed) - passed
+    return float((clicked * (below + passed / 2)).sum() / (clicked.sum() * passed.sum()))
+
+
 def _split(table: PairTable, p_chosen: Floats, keys: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of pairs with each key, keys in order; pairs without one are left out."""
     found, every = {}, np.array(keys)
@@ -131,14 +151,8 @@ def _margins(p_win: Floats) -> list[str]:
 
 
 def _click_auc(table: PairTable, rates: Floats) -> float | None:
-    """Chance that an impression that was clicked is rated above one that was not; ties one half."""
     _, rank = np.unique(rates, return_inverse=True)
-    clicked = np.bincount(rank, weights=table.clicks)
-    passed = np.bincount(rank, weights=table.impressions - table.clicks)
-    if not clicked.sum() or not passed.sum():
-        return None
-    below = np.cumsum(passed) - passed
-    return float((clicked * (below + passed / 2)).sum() / (clicked.sum() * passed.sum()))
+    return rank_auc(rank, table.clicks, table.impressions - table.clicks)
 
 
 def _numbers(p_chosen: Floats, p_win: Floats, weight: Floats) -> dict[str, Any]:

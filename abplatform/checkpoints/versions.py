@@ -34,6 +34,7 @@ _ALLOWED = {".safetensors", ".json", ".txt"}
 _BLOCK_BYTES = 1 << 20
 _MENDED = {
     "reward": "use another version (`abp reward list`, `abp reward rollback`) or train it again",
+    "effect": "train it again with `abp reward effects --out`",
     "inspector": "learn it anew with `abp creatives learn`",
 }
 """Kind to what helps when a version of it cannot be used."""

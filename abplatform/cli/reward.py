@@ -12,6 +12,7 @@ import click
 
 from abplatform import checkpoints
 from abplatform.cli.comparing import compare
+from abplatform.cli.effects import effects
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.cli.report_card import card
 from abplatform.errors import StoreError, TrainingError
@@ -65,6 +66,7 @@ def reward() -> None:
 
 reward.add_command(card)
 reward.add_command(compare)
+reward.add_command(effects)
 
 
 @reward.command()

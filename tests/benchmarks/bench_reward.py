@@ -94,7 +94,7 @@ def draw(pairs: int, week: str, *, seed: int) -> tuple[pl.DataFrame, dict[str, n
 
 
 def learn(table: PairTable, pictures: np.ndarray, workers: int) -> None:
-    config = choose_config(table, images=True, epochs=3)
+    config = choose_config(table, images=True, epochs=12)
     begun = time.perf_counter()
     train(table, pictures, config, workers=workers)
     seconds = time.perf_counter() - begun
