@@ -22,11 +22,11 @@ from abplatform.errors import TrainingError
 __all__ = ["Item", "PairTable", "deal_folds", "join_tables", "read_pairs", "table_from_frame"]
 
 _REQUIRED = ("pair_id", "product_id", "category", "chosen_creative", "rejected_creative", "p_win")
-_OPTIONAL = ("experiment", "week", "title", "attributes")
+_OPTIONAL = ("experiment", "week", "title", "attributes", "segment")
 _CONTENT = ("chosen_image", "rejected_image", "chosen_text", "rejected_text")
 _COUNTS = ("impressions_chosen", "clicks_chosen", "impressions_rejected", "clicks_rejected")
 _ROUNDING = 1e-9
-_ITEM = ("creative", "image", "text", "product_id", "title", "category", "attributes")
+_ITEM = ("creative", "image", "text", "product_id", "title", "category", "attributes", "segment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Item:
         title: That product's title.
         category: That product's path in the taxonomy.
         attributes: That product's facts as a JSON object.
+        segment: The audience that it was shown to; empty for everyone.
     """
 
     creative: str
@@ -50,6 +51,7 @@ class Item:
     title: str
     category: str
     attributes: str
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +65,7 @@ class PairTable:
         rejected: Index of each pair's rejected item, P.
         p_win: Posterior probability that the chosen one has the higher CTR, P.
         weight: Information in the pair, P.
-        group: Pairs of one product in one experiment and week share a number, P.
+        group: Pairs of one product in one experiment, week and segment share a number, P.
         component: Pairs that share a product, picture or text, by any chain, share a number, P.
         impressions: Of each item over its experiments, M.
         clicks: Likewise, M.
@@ -94,6 +96,11 @@ class PairTable:
     def categories(self) -> list[str]:
         """The category of each pair, P."""
         return self.frame["category"].to_list()
+
+    @property
+    def is_guessed(self) -> NDArray[np.bool_]:
+        """Which labels are a model's guesses (:mod:`reward.guesses`), P."""
+        return self.frame["guessed"].to_numpy(writable=True)
 
     @property
     def top_categories(self) -> list[str]:
@@ -195,7 +202,7 @@ def table_from_frame(frame: pl.DataFrame) -> PairTable:
         .sort("item")
     )
     number = index["item"].to_numpy().astype(np.int64)
-    group = frame.select(pl.struct("experiment", "week", "product_id").rank("dense"))
+    group = frame.select(pl.struct("experiment", "week", "segment", "product_id").rank("dense"))
     weight = frame["weight"].to_numpy(writable=True)
     return PairTable(
         frame=frame,
@@ -221,6 +228,7 @@ def _side(frame: pl.DataFrame, side: str) -> pl.DataFrame:
         "title",
         "category",
         "attributes",
+        "segment",
         "experiment",
         "week",
         pl.col(f"impressions_{side}").alias("impressions"),
@@ -282,7 +290,8 @@ def _normalise(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         if "weight" in frame.columns
         else ((2 * p_win - 1) ** 2).alias("weight")
     )
-    rows = pl.DataFrame([*texts, p_win, weight, *counts])
+    guessed = pl.Series("guessed", [False] * len(frame), dtype=pl.Boolean)
+    rows = pl.DataFrame([*texts, p_win, weight, *counts, guessed])
     _check_rows(rows, path)
     return rows
 

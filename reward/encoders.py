@@ -135,7 +135,7 @@ class WordEncoder(nn.Module):
         """
         mask = (ids != PAD).any(-1)
         mask[:, 0] = True
-        kinds = torch.full(ids.shape[:2], kind, dtype=torch.long)
+        kinds = torch.full(ids.shape[:2], kind, dtype=torch.long, device=ids.device)
         output = self.bert(
             inputs_embeds=self.embed(ids), attention_mask=mask.long(), token_type_ids=kinds
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reward import ranks
+from reward.augmentation import vary
 from reward.curves import Curves
 from reward.dataset import PairTable
 from reward.inputs import Inputs
@@ -31,10 +32,13 @@ from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, read_progress, write_progress
 from reward.words import category_paths
 
-__all__ = ["HASHED", "Fit", "TrainingConfig"]
+__all__ = ["HASHED", "PATCHES", "Fit", "TrainingConfig"]
 
 HASHED = "words"
 """The encoder of texts that is learned from the pairs alone."""
+
+PATCHES = "patches"
+"""The encoder of pictures that is learned from the pairs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class TrainingConfig:
         folds: Parts into which products are dealt.
         epochs: Passes over the pairs at most.
         learning_rate: Its peak.
-        fine_tuning_rate: The peak for a pre-trained encoder of texts.
+        fine_tuning_rate: The peak for pre-trained encoders; at 0 they stay as they are.
         weight_decay: Of matrices; the deviations of categories are held by it too.
         batch_pairs: Pairs in a batch, about; pairs of one product stay together.
         patience: Epochs without a better validation loss before stopping.
@@ -55,7 +59,13 @@ class TrainingConfig:
         pointwise: Weight of the clicks' loss beside the pairs' loss.
         text_encoder: What reads ad texts: ``words``, hashed, or the name, folder or hub id of a
             pre-trained encoder.
-        encoder_layers: Blocks of a pre-trained encoder that are kept, from the first.
+        encoder_layers: Blocks of a pre-trained encoder of texts that are kept, from the first.
+        picture_encoder: What looks at pictures: ``patches``, a small ViT learned from the pairs
+            alone, or the name, folder or hub id of a pre-trained encoder.
+        augment: Whether pictures are varied while they teach (:mod:`reward.augmentation`).
+        device: What torch calculates on, such as ``cpu`` or ``cuda``.
+        bf16: Whether nets learn in bfloat16 where that is safe; weights stay float32.
+        compiled: Whether nets go through ``torch.compile``.
         week_shares: Weeks that are unlike others, and how much their pairs count, 0 … 1.
         shape: Overrides of the model's shape, such as ``width``.
     """
@@ -73,6 +83,11 @@ class TrainingConfig:
     pointwise: float = 0.5
     text_encoder: str = HASHED
     encoder_layers: int = 4
+    picture_encoder: str = PATCHES
+    augment: bool = False
+    device: str = "cpu"
+    bf16: bool = False
+    compiled: bool = False
     week_shares: tuple[tuple[str, float], ...] = ()
     shape: tuple[tuple[str, int | float], ...] = ()
 
@@ -89,7 +104,8 @@ class Fit:
         net: Its first weights.
         inputs: M items.
         table: P pairs over them.
-        held: Pairs that are not trained on but decide when to stop, P; may be none.
+        fold: Part of each pair, P.
+        number: Which part is not trained on; its pairs, if there are any, decide when to stop.
         config: How to train.
         seed: Of dropout and batches.
     """
@@ -99,16 +115,19 @@ class Fit:
         net: RewardNet,
         inputs: Inputs,
         table: PairTable,
-        held: NDArray[np.bool_],
+        fold: NDArray[np.int64],
         *,
+        number: int,
         config: TrainingConfig,
-        seed: int,
     ) -> None:
-        self.net, self.inputs, self.table, self.held = net, inputs, table, held
-        self.config, self.seed = config, seed
-        self.steps = max(1, math.ceil((~held).sum() / config.batch_pairs))
-        self.p_win = torch.from_numpy(table.p_win).float()
-        self.pair_loss = open_pair_loss(config.loss, table, ~held)
+        self.net, self.inputs, self.table = net, inputs, table
+        self.learned = fold != number
+        self.held = ~self.learned & ~table.is_guessed
+        self.config, self.seed = config, 1000 * config.seed + number
+        self.device = torch.device(config.device)
+        self.run = torch.compile(net, dynamic=True) if config.compiled else net
+        self.steps = max(1, math.ceil(self.learned.sum() / config.batch_pairs))
+        self.pair_loss = open_pair_loss(config.loss, table, self.learned)
         self.pair_loss.weight = self.pair_loss.weight * _week_shares(table, config)
         self.clicks = torch.from_numpy(table.clicks).float()
         self.impressions = torch.from_numpy(table.impressions).float()
@@ -116,6 +135,9 @@ class Fit:
         rates, self.dispersion = base_rates(table, inputs.base.numpy(), paths)
         with torch.no_grad():
             net.base.copy_(torch.from_numpy(rates))
+        for weight in net.pretrained_parameters():
+            weight.requires_grad_(config.fine_tuning_rate > 0)
+        net.to(self.device)
         self.optimizer = torch.optim.AdamW(_groups(net, config))
         self.progress = Progress.start(net)
 
@@ -149,6 +171,8 @@ class Fit:
             advance(self.progress.epoch * self.steps)
         if curves:
             curves.close()
+        self.net.cpu()
+        self.run = self.net
         self.take(self.progress)
 
     def take(self, progress: Progress) -> None:
@@ -162,12 +186,21 @@ class Fit:
         self.net.eval()
         chosen, rejected = self.table.chosen[self.held], self.table.rejected[self.held]
         items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
-        parts = [
-            self.net(self.inputs.batch(items[at : at + 256]))[0] for at in range(0, len(items), 256)
-        ]
+        parts = [self._score(items[at : at + 256])[0] for at in range(0, len(items), 256)]
         first, second = torch.from_numpy(where).chunk(2)
         score = torch.cat(parts)
         return score[first] - score[second]
+
+    def _score(self, items: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return pair scores and click logits of items; losses are added up on the CPU."""
+        device = next(self.net.parameters()).device
+        batch = self.inputs.batch(items).to(device)
+        is_learning = self.net.training
+        if self.config.augment and is_learning and batch.pictures is not None:
+            batch = replace(batch, pictures=vary(batch.pictures, batch.product))
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_learning and self.config.bf16):
+            score, logit = self.run(batch)
+        return score.float().cpu(), logit.float().cpu()
 
     def _is_stale(self) -> bool:
         waited = self.progress.epoch - self.progress.best_epoch
@@ -195,7 +228,7 @@ class Fit:
 
     def _batches(self, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield rows of training pairs; all pairs of one product in one experiment together."""
-        rows = np.flatnonzero(~self.held)
+        rows = np.flatnonzero(self.learned)
         rows = rows[np.argsort(self.table.group[rows], kind="stable")]
         _, starts = np.unique(self.table.group[rows], return_index=True)
         groups = np.split(rows, starts[1:])
@@ -214,7 +247,7 @@ class Fit:
             return sum((0 * one.sum() for one in self.net.parameters()), torch.zeros(()))
         chosen, rejected = self.table.chosen[rows], self.table.rejected[rows]
         items, where = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
-        score, logit = self.net(self.inputs.batch(items))
+        score, logit = self._score(items)
         first, second = torch.from_numpy(where).chunk(2)
         loss = ranks.count() * self.pair_loss(score[first] - score[second], rows) / pairs
         shown = self.impressions[items] > 0
@@ -241,7 +274,7 @@ def _week_shares(table: PairTable, config: TrainingConfig) -> Tensor:
 
 def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:
     """Part the parameters by learning rate, and matrices, which decay, from the rest."""
-    tuned = {id(one) for one in net.sentences.parameters()} if net.config.text_encoder else set()
+    tuned = {id(one) for one in net.pretrained_parameters()}
     groups = []
     for rate, is_tuned in ((config.learning_rate, False), (config.fine_tuning_rate, True)):
         mine = [one for one in net.parameters() if (id(one) in tuned) == is_tuned]

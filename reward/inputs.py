@@ -15,7 +15,7 @@ from abplatform.errors import TrainingError
 from reward.dataset import Item
 from reward.model import Batch, RewardConfig
 from reward.sentences import piece_ids
-from reward.words import PAD, category_ids, category_paths, describe_product, word_ids
+from reward.words import PAD, category_paths, describe_product, taste_ids, word_ids
 
 __all__ = ["Inputs"]
 
@@ -29,7 +29,7 @@ class Inputs:
         texts: Ids of ad texts, (M, W, G) hashed or (M, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (M).
-        categories: Ids of category levels (M, 4).
+        tastes: Ids of category levels and segment (M, 5).
         base: Index of the category's base rate (M).
     """
 
@@ -37,7 +37,7 @@ class Inputs:
     texts: Tensor | None
     products: Tensor
     product: Tensor
-    categories: Tensor
+    tastes: Tensor
     base: Tensor
 
     @classmethod
@@ -90,7 +90,9 @@ class Inputs:
             texts=pieced([item.text for item in items]) if config.texts else None,
             products=hashed(list(distinct)),
             product=torch.tensor([distinct[text] for text in told]),
-            categories=torch.from_numpy(category_ids(paths, buckets=config.buckets)),
+            tastes=torch.from_numpy(
+                taste_ids(paths, [item.segment for item in items], buckets=config.buckets)
+            ),
             base=torch.tensor([_base_index(path, rated) for path in paths]),
         )
 
@@ -106,7 +108,7 @@ class Inputs:
             texts=None if self.texts is None else self.texts[rows],
             products=self.products[needed],
             product=product,
-            categories=self.categories[rows],
+            tastes=self.tastes[rows],
             base=self.base[rows],
         )
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -107,7 +108,7 @@ class Difference:
     """
 
     def __init__(self, table: PairTable, learned: NDArray[np.bool_]) -> None:
-        value, variance = log_rate_differences(table)
+        value, variance = log_rate_differences(table.frame)
         # moments around zero, as pairs have no direction (DerSimonian & Laird 1986)
         excess = (value[learned] ** 2 / variance[learned]).sum() - learned.sum()
         self.tau2 = max(0.0, float(excess / (1 / variance[learned]).sum()))
@@ -154,18 +155,20 @@ def _normalised(weight: NDArray[np.float64], learned: NDArray[np.bool_]) -> Tens
     return torch.from_numpy(weight / mean).float()
 
 
-def log_rate_differences(table: PairTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def log_rate_differences(
+    pairs: pl.DataFrame,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return chosen minus rejected log-CTR and its sampling variance by the delta method, P.
 
     Raises:
         TrainingError: A side of a pair has no impressions.
     """
-    value, variance = np.zeros(len(table)), np.zeros(len(table))
+    value, variance = np.zeros(len(pairs)), np.zeros(len(pairs))
     for sign, side in ((1, "chosen"), (-1, "rejected")):
-        impressions = table.frame[f"impressions_{side}"].to_numpy()
-        clicks = table.frame[f"clicks_{side}"].to_numpy() + 0.5
+        impressions = pairs[f"impressions_{side}"].to_numpy()
+        clicks = pairs[f"clicks_{side}"].to_numpy() + 0.5
         if (impressions <= 0).any():
-            unseen = table.pair_ids[int((impressions <= 0).argmax())]
+            unseen = pairs["pair_id"][int((impressions <= 0).argmax())]
             raise TrainingError(
                 f"pair {unseen!r} tells no impressions, which `loss: difference` learns from",
                 remedy="add impressions and clicks of both sides, or train with `preference`",

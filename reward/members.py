@@ -26,11 +26,12 @@ from safetensors.torch import load, save
 from abplatform.errors import TrainingError
 from reward.curves import Curves
 from reward.dataset import PairTable, deal_folds, table_from_frame
-from reward.fit import HASHED, Fit, TrainingConfig
+from reward.fit import HASHED, PATCHES, Fit, TrainingConfig
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
 from reward.resume import Progress, one_thread
 from reward.sentences import open_pretrained_text
+from reward.vision import open_pretrained_vision
 
 __all__ = ["Members", "fit_members", "forget_progress"]
 
@@ -44,12 +45,13 @@ class Members:
     Args:
         model: With first weights until ``fits`` have gone.
         fits: One for each net.
-        encoder: Name and sha256 of the pre-trained encoder of texts; empty if there is none.
+        encoders: Name and sha256 of the pre-trained encoders of ``text`` and ``picture``; empty
+            where there is none.
     """
 
     model: RewardModel
     fits: list[Fit]
-    encoder: dict[str, str]
+    encoders: dict[str, dict[str, str]]
 
     @classmethod
     def of(
@@ -63,12 +65,14 @@ class Members:
             config: How to train.
 
         Raises:
-            CheckpointError: There is no such encoder of texts, or it is refused.
+            CheckpointError: There is no such encoder, or it is refused.
             TrainingError: The model reads something that the items don't have.
         """
-        text = None
+        text = vision = None
         if table.has_texts and config.text_encoder != HASHED:
             text = open_pretrained_text(config.text_encoder, layers=config.encoder_layers)
+        if pictures is not None and config.picture_encoder != PATCHES:
+            vision = open_pretrained_vision(config.picture_encoder)
         torch.manual_seed(config.seed)
         changes: dict[str, Any] = {**dict(config.shape), "image_size": config.image_size}
         shape = RewardConfig(
@@ -77,20 +81,23 @@ class Members:
             categories=sorted(set(table.categories) - {""}),
             members=config.members,
             text_encoder=None if text is None else text.config,
+            picture_encoder=None if vision is None else vision.config,
             **changes,
         )
         model = RewardModel(shape, None if text is None else text.tokenizer)
-        if text is not None:
-            model.start_from(text)
+        model.start_from(text, vision)
         inputs = Inputs.of(table.items, pictures, shape, model.tokenizer)
         model.standardise(inputs.every_picture())
         folds = deal_folds(table, count=config.folds, seed=config.seed)
         fits = [
-            Fit(net, inputs, table, folds == number, config=config, seed=_seed(config, number))
+            Fit(net, inputs, table, folds, number=number, config=config)
             for number, net in enumerate(model.nets)
         ]
-        encoder = {} if text is None else {"name": text.name, "sha256": text.sha256}
-        return cls(model, fits, encoder)
+        encoders = {
+            kind: {} if found is None else {"name": found.name, "sha256": found.sha256}
+            for kind, found in (("text", text), ("picture", vision))
+        }
+        return cls(model, fits, encoders)
 
 
 def fit_members(
@@ -215,10 +222,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
     os._exit(1)
-
-
-def _seed(config: TrainingConfig, number: int) -> int:
-    return 1000 * config.seed + number
 
 
 def _kept(resume: Path | None, number: int) -> Path | None:

@@ -13,8 +13,8 @@ joins through cross-attention of picture patches and ad words on it; the readout
 vector plus a deviation for each category, which weight decay shrinks, so that a category with few
 pairs keeps near what all categories like.
 
-Ad texts are read as hashed words, learned from nothing, or by a pre-trained encoder whose mean word
-piece goes to the readout directly, beside what the fusion makes of all pieces.
+Ad texts are read as hashed words and pictures as patches, learned from nothing, or by pre-trained
+encoders whose mean token goes to the readout directly, beside what the fusion makes of all tokens.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from torch import Tensor, nn
 from reward.encoders import Glance, PictureEncoder, WordEncoder
 from reward.pictures import IMAGE_SIZE
 from reward.sentences import PretrainedText, SentenceEncoder
+from reward.vision import PretrainedVision, VisionEncoder
 from reward.words import PAD, category_paths
 
 __all__ = ["Batch", "RewardConfig", "RewardModel", "RewardNet"]
 
-_SENTENCE_LENGTH = 10.0
-"""Length of a text's mean vector before the readout: near that of as many standard normals."""
+_MEAN_LENGTH = 10.0
+"""Length of a mean token before the readout: near that of as many standard normals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class RewardConfig:
         dropout: Of the representation.
         text_encoder: Transformers configuration of the encoder of ad texts; None for hashed words.
         pieces: Word pieces that it reads of each text.
+        picture_encoder: As ``VisionEncoder`` takes it; None for a small ViT of its own.
     """
 
     images: bool
@@ -78,6 +80,7 @@ class RewardConfig:
     dropout: float = 0.1
     text_encoder: Mapping[str, Any] | None = None
     pieces: int = 64
+    picture_encoder: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Batch:
         texts: Ids of ad texts, (N, W, G) hashed or (N, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (N).
-        categories: Ids of each level of the category's path (N, 4).
+        tastes: Ids of each level of the category's path and of the audience segment (N, 5).
         base: Index of the category's base rate (N); 0 is the overall one.
     """
 
@@ -97,8 +100,19 @@ class Batch:
     texts: Tensor | None
     products: Tensor
     product: Tensor
-    categories: Tensor
+    tastes: Tensor
     base: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on a device."""
+        return Batch(
+            pictures=None if self.pictures is None else self.pictures.to(device),
+            texts=None if self.texts is None else self.texts.to(device),
+            products=self.products.to(device),
+            product=self.product.to(device),
+            tastes=self.tastes.to(device),
+            base=self.base.to(device),
+        )
 
 
 class RewardNet(nn.Module):
@@ -115,8 +129,13 @@ class RewardNet(nn.Module):
             layers=config.text_layers,
             heads=heads,
         )
-        glance = 0
+        glance = pretrained = 0
         if config.images:
+            self.glance = Glance(config.image_size)
+            glance = Glance.width
+            self.centre = nn.Buffer(torch.zeros(glance))
+            self.scale = nn.Buffer(torch.ones(glance))
+        if config.images and config.picture_encoder is None:
             self.picture = PictureEncoder(
                 size=config.image_size,
                 patch=config.patch,
@@ -124,34 +143,42 @@ class RewardNet(nn.Module):
                 layers=config.image_layers,
                 heads=heads,
             )
-            self.glance = Glance(config.image_size)
-            glance = Glance.width
-            self.centre = nn.Buffer(torch.zeros(glance))
-            self.scale = nn.Buffer(torch.ones(glance))
-        sentence = 0
+        elif config.images and config.picture_encoder is not None:
+            self.vision = VisionEncoder(config.picture_encoder)
+            self.project_vision = nn.Linear(self.vision.width, width)
+            pretrained += self.vision.width
         if config.text_encoder is not None:
             self.sentences = SentenceEncoder(config.text_encoder)
-            sentence = self.sentences.width
-            self.project = nn.Linear(sentence, width)
+            self.project = nn.Linear(self.sentences.width, width)
+            pretrained += self.sentences.width
         self.before = nn.LayerNorm(width)
         self.fusion = nn.MultiheadAttention(width, heads, batch_first=True)
         self.after = nn.LayerNorm(width)
         self.dropout = nn.Dropout(config.dropout)
         self.category = nn.Embedding(config.buckets, width, padding_idx=PAD)
-        features = glance + sentence + width
+        features = glance + pretrained + width
         self.shared = nn.Parameter(torch.empty(2, features))  # a row for each branch
         self.deviation = nn.Parameter(torch.zeros(2, width, features))
         self.base = nn.Parameter(torch.zeros(1 + len(category_paths(config.categories))))
         nn.init.normal_(self.shared, std=0.05)
         with torch.no_grad():
-            self.shared[:, glance : glance + sentence] = 0
+            self.shared[:, glance : glance + pretrained] = 0
         nn.init.normal_(self.category.weight, std=width**-0.5)
+
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """Return what came from pre-trained encoders."""
+        encoders: list[nn.Module] = []
+        if self.config.images and self.config.picture_encoder is not None:
+            encoders.append(self.vision)
+        if self.config.text_encoder is not None:
+            encoders.append(self.sentences)
+        return [weight for encoder in encoders for weight in encoder.parameters()]
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the pair score s (N) and the pointwise logit of the CTR (N)."""
         features = self._represent(batch)  # (N, F)
-        levels = (batch.categories != PAD).sum(1, keepdim=True).clamp_min(1)
-        taste = self.category(batch.categories).sum(1) / levels.sqrt()  # (N, D)
+        levels = (batch.tastes != PAD).sum(1, keepdim=True).clamp_min(1)
+        taste = self.category(batch.tastes).sum(1) / levels.sqrt()  # (N, D)
         readout = self.shared + torch.einsum("nd,bdf->nbf", taste, self.deviation)  # (N, 2, F)
         pair, point = (features.unsqueeze(1) * readout).sum(2).unbind(1)
         return pair, point + self.base[batch.base]
@@ -162,11 +189,11 @@ class RewardNet(nn.Module):
         product, known = told[batch.product], words_told[batch.product]  # (N, W, D), (N, W)
         tokens, masks, parts = [], [], []
         if batch.pictures is not None:
-            patches = self.picture(batch.pictures)  # (N, T, D)
-            tokens.append(patches)
-            masks.append(torch.ones(patches.shape[:2], dtype=torch.bool))
             seen = (self.glance(batch.pictures) - self.centre) / self.scale
             parts.append(0.3 * seen.clamp(-4, 4))
+            patches = self._look(batch.pictures, parts)
+            tokens.append(patches)
+            masks.append(torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device))
         if batch.texts is not None:
             words, mask = self._read(batch.texts, parts)
             tokens.append(words)
@@ -179,6 +206,16 @@ class RewardNet(nn.Module):
         pooled = self.after(x.sum(1) / mask.sum(1, keepdim=True))
         return torch.cat([*parts, self.dropout(pooled)], 1)
 
+    def _look(self, pictures: Tensor, parts: list[Tensor]) -> Tensor:
+        """Return places of pictures (N, T, D); their mean joins the parts if it was pre-trained."""
+        if self.config.picture_encoder is None:
+            patches: Tensor = self.picture(pictures)
+            return patches
+        places: Tensor = self.vision(pictures)
+        parts.append(_MEAN_LENGTH * nn.functional.normalize(places.mean(1), dim=1))
+        projected: Tensor = self.project_vision(places)
+        return projected
+
     def _read(self, texts: Tensor, parts: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return words of ad texts (N, W, D) and their mask; a sentence joins the parts."""
         if self.config.text_encoder is None:
@@ -186,7 +223,7 @@ class RewardNet(nn.Module):
             return words
         pieces, mask = self.sentences(texts)
         mean = nn.functional.normalize(pieces.sum(1), dim=1)
-        parts.append(_SENTENCE_LENGTH * mean)
+        parts.append(_MEAN_LENGTH * mean)
         return self.project(pieces), mask
 
 
@@ -210,18 +247,20 @@ class RewardModel(nn.Module):
         """The members."""
         return [net for net in self.members if isinstance(net, RewardNet)]
 
-    def start_from(self, text: PretrainedText) -> None:
-        """Give every net the weights of a pre-trained encoder of texts."""
+    def start_from(self, text: PretrainedText | None, vision: PretrainedVision | None) -> None:
+        """Give every net the weights of its pre-trained encoders."""
         for net in self.nets:
-            net.sentences.transformer.load_state_dict(text.weights)
+            if text is not None:
+                net.sentences.transformer.load_state_dict(text.weights)
+            if vision is not None:
+                net.vision.body.load_state_dict(vision.weights)
 
     @torch.no_grad()
-    def round_sentences(self) -> None:
+    def round_pretrained(self) -> None:
         """Round pre-trained weights to half precision, as they are kept; the rest stays whole."""
         for net in self.nets:
-            if net.config.text_encoder is not None:
-                for weight in net.sentences.parameters():
-                    weight.copy_(weight.half())
+            for weight in net.pretrained_parameters():
+                weight.copy_(weight.half())
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the calibrated pair score (N) and the pointwise logit of the CTR (N).

@@ -7,12 +7,15 @@ import unicodedata
 from dataclasses import replace
 from typing import Final
 
+import torch
+
 from reward import ranks
 from reward.dataset import PairTable
-from reward.fit import HASHED, TrainingConfig
+from reward.fit import HASHED, PATCHES, TrainingConfig
 from reward.losses import Loss
 from reward.sentences import MINILM, is_carried
 from reward.source import Source, read_weeks, training_weeks
+from reward.vision import open_pretrained_vision
 
 __all__ = ["choose_config", "choose_config_for", "choose_workers"]
 
@@ -37,7 +40,9 @@ def choose_config(
     seed: int = 0,
     epochs: int | None = None,
     text_encoder: str | None = None,
+    picture_encoder: str = PATCHES,
     loss: Loss = "preference",
+    augment: bool = False,
 ) -> TrainingConfig:
     """Return how to train on these pairs.
 
@@ -51,17 +56,27 @@ def choose_config(
         seed: Of the training.
         epochs: Passes over the pairs at most; None as tuned.
         text_encoder: ``words``, or a pre-trained encoder's name, folder or hub id; None chooses.
+        picture_encoder: ``patches``, or a pre-trained encoder's name, folder or hub id.
         loss: Whether pairs teach which side is better or by how much.
+        augment: Whether pictures are varied while they teach.
+
+    Raises:
+        CheckpointError: There is no such encoder of pictures, or it is refused.
     """
     named = text_encoder
     if named is None:
         reads = table.has_texts and not images and _is_latin(table) and is_carried(MINILM)
         named = MINILM if reads else HASHED
     config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
+    if images and picture_encoder != PATCHES:
+        side = open_pretrained_vision(picture_encoder).config["size"]
+        config = replace(config, picture_encoder=picture_encoder, shape=(("image_size", side),))
     # Many pairs need fewer passes: the early ones have taught as much.
     fewer = max(_LEAST_EPOCHS, _MOST_VISITS // max(1, len(table)))
     wanted = min(config.epochs, fewer) if epochs is None else epochs
-    return replace(config, seed=seed, epochs=wanted, loss=loss)
+    is_fast = torch.cuda.is_available()
+    config = replace(config, seed=seed, epochs=wanted, loss=loss, augment=augment)
+    return replace(config, device="cuda", bf16=True, compiled=True) if is_fast else config
 
 
 def choose_config_for(
@@ -93,8 +108,8 @@ def choose_workers(table: PairTable, config: TrainingConfig) -> int:
         table: What is learned from.
         config: How to train.
     """
-    if ranks.count() > 1:
-        return 1  # they share one net's work instead
+    if ranks.count() > 1 or config.device != "cpu":
+        return 1  # they share one net's work, or one accelerator, instead
     is_long = config.text_encoder != HASHED or len(table) >= _MANY_PAIRS
     return min(config.members, len(os.sched_getaffinity(0))) if is_long else 1
 

@@ -50,7 +50,7 @@ def save_model(
     model = trained.model
     kept = {
         # rounded at the end of training, so nothing is lost
-        name: weight.half() if ".sentences." in name else weight
+        name: weight.half() if ".sentences." in name or ".vision." in name else weight
         for name, weight in model.state_dict().items()
     }
     replace_durably(folder / _WEIGHTS, save(kept))
@@ -228,5 +228,5 @@ def _item(product: Product, text: str | None = None) -> Item:
         product_id=product.product_id,
         title=product.title,
         category=product.category.path,
-        attributes=json.dumps(dict(product.attributes), ensure_ascii=False),
+        attributes=json.dumps(product.facts, ensure_ascii=False),
     )

@@ -44,9 +44,9 @@ def find_temperature(margin: Floats, table: PairTable, rows: NDArray[np.int64]) 
     lowest = float(np.abs(margin).mean()) / math.log(len(margin) + 1)
     if not lowest:
         return _HIGHEST
-    if all((table.frame[name] > 0).all() for name in names):
-        value, variance = log_rate_differences(table)
-        found = _by_clicks(margin, value[rows], variance[rows])
+    held = table.frame[rows]
+    if all((held[name] > 0).all() for name in names):
+        found = _by_clicks(margin, *log_rate_differences(held))
     else:
         found = _by_winners(margin, table.p_win[rows])
     return min(max(found, lowest), _HIGHEST)

@@ -64,7 +64,7 @@ def train(
         curves: Folder for TensorBoard.
 
     Raises:
-        CheckpointError: There is no such encoder of texts, or it is refused.
+        CheckpointError: There is no such encoder, or it is refused.
         TrainingError: The pairs cannot teach anything, or a weight became NaN.
     """
     _check(table, pictures)
@@ -79,7 +79,7 @@ def train(
             curves=curves,
         )
         model, fits = members.model, members.fits
-        model.round_sentences()
+        model.round_pretrained()
         _set_temperature(model, fits)
         if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
             raise TrainingError("a weight became NaN", remedy="lower the learning rate")
@@ -104,6 +104,7 @@ def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[s
     is_held = [bool(fit.held.any()) for fit in fits]
     return {
         "pairs": len(table),
+        "guessed": int(table.is_guessed.sum()),
         "items": len(table.items),
         "contradictions": table.contradictions,
         "validation_pairs": [int(fit.held.sum()) for fit in fits],
@@ -115,7 +116,8 @@ def _facts(members: Members, table: PairTable, config: TrainingConfig) -> dict[s
         ],
         "temperature": round(float(members.model.temperature), 6),
         "dispersion": round(fits[0].dispersion, 6),
-        "text_encoder": members.encoder,
+        "text_encoder": members.encoders["text"],
+        "picture_encoder": members.encoders["picture"],
         "training": {**asdict(config), "shape": dict(config.shape)},
     }
 

@@ -17,7 +17,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-__all__ = ["PAD", "category_ids", "category_paths", "describe_product", "word_ids"]
+__all__ = ["PAD", "category_paths", "describe_product", "taste_ids", "word_ids"]
 
 PAD = 0
 _WORD = re.compile(r"\w+|[!?$%€£¥]")
@@ -49,15 +49,26 @@ def word_ids(texts: Sequence[str], *, words: int, parts: int, buckets: int) -> N
     return ids
 
 
-def category_ids(categories: Sequence[str], *, buckets: int) -> NDArray[np.int64]:
+def taste_ids(
+    categories: Sequence[str], segments: Sequence[str], *, buckets: int
+) -> NDArray[np.int64]:
     """Turn category paths into the ids of each of their levels: ``beauty`` and ``beauty/lip``.
 
-    A new category below a known one thereby borrows what is known of its parent.
+    A new category below a known one thereby borrows what is known of its parent. An audience
+    segment has an id of its own beside them.
+
+    Args:
+        categories: N paths.
+        segments: N names; an empty one stands for everyone.
+        buckets: Ids run from 1 to ``buckets`` - 1; 0 is padding.
 
     Returns:
-        N x 4; 0 is padding. A product without a category has the id of the empty path.
+        N x 5. A product without a category has the id of the empty path.
     """
-    ids = np.full((len(categories), _CATEGORY_LEVELS), PAD, dtype=np.int64)
+    ids = np.full((len(categories), _CATEGORY_LEVELS + 1), PAD, dtype=np.int64)
+    for row, segment in enumerate(segments):
+        if segment:
+            ids[row, _CATEGORY_LEVELS] = _bucket(f"segment:{segment}", buckets)
     for row, path in enumerate(categories):
         names = path.split("/")[:_CATEGORY_LEVELS]
         for level in range(len(names)):

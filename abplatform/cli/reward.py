@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reward.dataset import PairTable
+    from reward.fit import TrainingConfig
     from reward.losses import Loss
     from reward.score import RewardScorer
     from reward.source import Source
@@ -87,12 +88,33 @@ reward.add_command(effects)
     " Latin letters; else `words`.",
 )
 @click.option(
+    "--picture-encoder",
+    default="patches",
+    show_default=True,
+    metavar="NAME",
+    help="What looks at pictures: `patches` (a small ViT learned from the pairs alone),"
+    " `efficientnet-lite0`, or a CLIP, SigLIP, ViT or DINOv2 encoder by folder or hub id.",
+)
+@click.option(
     "--loss",
     type=click.Choice(["preference", "marginal", "difference"]),
     default="preference",
     show_default=True,
     help="What pairs teach: which side is better (p_win), the same with the better side unknown, or"
     " by how much (clicks in impressions).",
+)
+@click.option(
+    "--augment",
+    is_flag=True,
+    help="Vary light, tint and distance of pictures while they teach.",
+)
+@click.option(
+    "--unlabelled",
+    "unlabelled_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="More pairs (Parquet), whose labels are not looked at: a first model guesses them, and the"
+    " one that is kept learns from both.",
 )
 @click.option(
     "--curves",
@@ -109,7 +131,10 @@ def train(
     out: Path,
     images: Path | None,
     text_encoder: str | None,
+    picture_encoder: str,
     loss: Loss,
+    augment: bool,
+    unlabelled_file: Path | None,
     curves: Path | None,
     seed: int,
     epochs: int | None,
@@ -120,27 +145,31 @@ def train(
     Texts, pictures or both are read, whichever the pairs have. A training that was stopped goes on
     where it was. Started by torchrun, several processes train together.
     """
+    from reward import ranks
     from reward.dataset import read_pairs
     from reward.pictures import pictures_of
-
-    table = read_pairs(pairs_file)
-    with progress("reading pictures") as advance:
-        pictures = pictures_of(table, images, advance=advance)
-
-    from reward import ranks
     from reward.recipe import choose_config, choose_workers
     from reward.score import save_model
     from reward.train import train as train_model
 
+    table = read_pairs(pairs_file)
     config = choose_config(
         table,
-        images=pictures is not None,
+        images=images is not None and table.has_images,
         seed=seed,
         epochs=epochs,
         text_encoder=text_encoder,
+        picture_encoder=picture_encoder,
         loss=loss,
+        augment=augment,
     )
+    with progress("reading pictures") as advance:
+        pictures = pictures_of(table, images, size=config.image_size, advance=advance)
     out.mkdir(parents=True, exist_ok=True)
+    if unlabelled_file is not None:
+        table, pictures = _guess(
+            table, pictures, unlabelled_file, images=images, config=config, out=out
+        )
     with ranks.join_ranks(), progress("training") as advance:
         resume = out / ".training"
         trained = train_model(
@@ -160,14 +189,51 @@ def train(
     if as_json:
         print_json(facts)
         return
-    click.echo(f"{facts['pairs']:,} pairs of {facts['items']:,} creatives")
+    guessed = f", {facts['guessed']:,} of them guessed" if facts["guessed"] else ""
+    click.echo(f"{facts['pairs']:,} pairs of {facts['items']:,} creatives{guessed}")
     if facts["contradictions"]:
         click.echo(f"{facts['contradictions']:,} pairs are preferred both ways round")
     best = ", ".join(map(str, facts["best_epochs"]))
     click.echo(f"{len(facts['epochs'])} nets, best after {best} epochs")
     if table.has_texts:
         click.echo(f"texts are read by {facts['text_encoder'].get('name', 'hashed words')}")
+    if pictures is not None:
+        click.echo(f"pictures are seen by {facts['picture_encoder'].get('name', 'patches')}")
     click.echo(f"{out}  {checkpoint.sha256[:12]}")
+
+
+def _guess(
+    table: PairTable,
+    pictures: NDArray[np.uint8] | None,
+    unlabelled_file: Path,
+    *,
+    images: Path | None,
+    config: TrainingConfig,
+    out: Path,
+) -> tuple[PairTable, NDArray[np.uint8] | None]:
+    """Return pairs and pictures with those beside them whose labels a first model has guessed."""
+    from reward import ranks
+    from reward.dataset import read_pairs
+    from reward.guesses import add_guesses, join_pictures
+    from reward.pictures import pictures_of
+    from reward.recipe import choose_workers
+    from reward.score import RewardScorer
+    from reward.train import train as train_model
+
+    more = read_pairs(unlabelled_file)
+    more_pictures = pictures_of(more, images, size=config.image_size)
+    with ranks.join_ranks(), progress("training the model that guesses") as advance:
+        guessing = train_model(
+            table,
+            pictures,
+            config,
+            resume=out / ".guessing",
+            advance=advance,
+            workers=choose_workers(table, config),
+        )
+    said = RewardScorer(guessing.model).predict(more, more_pictures)
+    joined = add_guesses(table, more, said)
+    return joined, join_pictures(joined, [(table, pictures), (more, more_pictures)])
 
 
 @reward.command()

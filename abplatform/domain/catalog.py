@@ -125,6 +125,12 @@ class Product:
     orders: int | None = None
     language: str | None = None
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What models read beside title and category: the attributes, and how buyers rate it."""
+        rated = {} if self.rating is None else {"rating": f"{self.rating:.1f}"}
+        return {**rated, **self.attributes}
+
 
 @dataclass(frozen=True, slots=True)
 class Creative:

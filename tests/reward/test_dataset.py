@@ -8,7 +8,7 @@ import xxhash
 from abplatform.errors import TrainingError
 from reward.dataset import deal_folds, join_tables, read_pairs
 from reward.pictures import pictures_of
-from reward.words import category_ids, describe_product, word_ids
+from reward.words import describe_product, taste_ids, word_ids
 
 
 def change(drawn, tmp_path, **columns):
@@ -178,7 +178,7 @@ def test_words_are_hashed_alike_everywhere():
     assert (ids[0, 3] == 0).all()
     hashed = [xxhash.xxh3_64_intdigest(part, seed=0) for part in (b"tea", b"<te", b"tea", b"ea>")]
     assert ids[0, 0].tolist() == [1 + number % 999 for number in hashed]
-    levels = category_ids(["beauty/lip", "beauty"], buckets=1000)
+    levels = taste_ids(["beauty/lip", "beauty"], ["", ""], buckets=1000)
     assert levels[0, 0] == levels[1, 0] != levels[0, 1] != 0
 
 

@@ -1,0 +1,69 @@
+"""Pairs whose labels a model has guessed."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from abplatform.cli.main import abp
+from reward.dataset import deal_folds, read_pairs
+from reward.guesses import add_guesses, join_pictures
+from reward.members import Members
+from reward.pictures import pictures_of
+
+
+@pytest.fixture
+def weeks(tmp_path, draw_week):
+    """Draw a week with labels and one whose labels nobody has."""
+    return (
+        draw_week(tmp_path, products=12, creatives=3),
+        draw_week(tmp_path, week="2026-W49", products=8, creatives=3),
+    )
+
+
+def test_guesses_teach_and_decide_nothing(weeks, tiny):
+    """They are never held out, tell no clicks, and hang together with what they share."""
+    known, new = (read_pairs(week.pairs) for week in weeks)
+    joined = add_guesses(known, new, np.full(len(new), 0.8))
+    assert joined.is_guessed.sum() == len(new)
+    assert set(joined.p_win[joined.is_guessed]) == {0.8}
+    at = {item.creative: index for index, item in enumerate(joined.items)}
+    assert all(joined.impressions[at[item.creative]] == 0 for item in new.items)
+    pictures = join_pictures(
+        joined,
+        [
+            (known, pictures_of(known, weeks[0].images, size=32)),
+            (new, pictures_of(new, weeks[1].images, size=32)),
+        ],
+    )
+    np.testing.assert_array_equal(pictures, pictures_of(joined, weeks[0].images, size=32))
+    fits = Members.of(joined, pictures, tiny()).fits
+    folds = deal_folds(joined, count=3, seed=0)
+    for number, fit in enumerate(fits):
+        assert not (fit.held & joined.is_guessed).any()
+        assert not (fit.learned & (folds == number)).any()
+        assert (fit.learned & joined.is_guessed).any()
+
+
+def test_pairs_that_have_labels_are_not_guessed(weeks):
+    """The same pair among the unlabelled ones is left out."""
+    known = read_pairs(weeks[0].pairs)
+    assert not add_guesses(known, known, np.full(len(known), 0.5)).is_guessed.any()
+
+
+def test_labels_of_unlabelled_pairs_are_not_looked_at(weeks, tmp_path):
+    """Exchanged winners among them leave every byte of the model as it is."""
+    turned = pl.read_parquet(weeks[1].pairs).with_columns(p_win=1 - pl.col("p_win"), weight=0.1)
+    turned.write_parquet(tmp_path / "turned.parquet")
+    made = []
+    for name, path in (("one", weeks[1].pairs), ("two", tmp_path / "turned.parquet")):
+        words = ["reward", "train", "--pairs", str(weeks[0].pairs), "--out", str(tmp_path / name)]
+        words += ["--images", str(weeks[0].images), "--unlabelled", str(path), "--epochs", "2"]
+        run = CliRunner().invoke(abp, [*words, "--json"])
+        assert run.exit_code == 0, run.output
+        assert json.loads(run.stdout)["guessed"] == 24
+        made.append((tmp_path / name / "model.safetensors").read_bytes())
+        assert not list((tmp_path / name).glob(".*"))
+    assert made[0] == made[1]
