@@ -1,4 +1,5 @@
 import math
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -285,3 +286,35 @@ def test_new_categories_borrow_from_above(trained, drawn):
     base = Inputs.of(items, pictures, trained.model.config).base.tolist()
     assert base[0] == base[1] > 0
     assert base[2] == 0
+
+
+@pytest.mark.slow
+def test_bfloat16_learns_the_same_taste(tmp_path, draw_week, tiny):
+    """Half as many bits in the sums still find the colour that is clicked; weights stay whole."""
+    drawn = draw_week(tmp_path, products=32)
+    table = read_pairs(drawn.pairs)
+    pictures = pictures_of(table, drawn.images, size=32)
+    whole, half = (
+        train(table, pictures, tiny(epochs=16, bf16=bf16)).model for bf16 in (False, True)
+    )
+    assert all(weight.dtype == torch.float32 for weight in half.state_dict().values())
+    said = [RewardScorer(model).predict(table, pictures) for model in (whole, half)]
+    assert not np.array_equal(*said)
+    agree = (said[0] > 0.5) == (said[1] > 0.5)
+    assert agree.mean() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_nets_learn_the_same(tmp_path, draw_week, tiny):
+    """torch.compile changes how fast a net is, and its scores by rounding alone."""
+    drawn = draw_week(tmp_path, products=8, creatives=3)
+    table = read_pairs(drawn.pairs)
+    pictures = pictures_of(table, drawn.images, size=32)
+    plain, compiled = (
+        train(table, pictures, tiny(epochs=2, members=1, compiled=compiled)).model
+        for compiled in (False, True)
+    )
+    said = [RewardScorer(model).predict(table, pictures) for model in (plain, compiled)]
+    np.testing.assert_allclose(*said, atol=1e-3)
