@@ -74,9 +74,12 @@ def choose_config(
     # Many pairs need fewer passes: the early ones have taught as much.
     fewer = max(_LEAST_EPOCHS, _MOST_VISITS // max(1, len(table)))
     wanted = min(config.epochs, fewer) if epochs is None else epochs
-    is_fast = torch.cuda.is_available()
     config = replace(config, seed=seed, epochs=wanted, loss=loss, augment=augment)
-    return replace(config, device="cuda", bf16=True, compiled=True) if is_fast else config
+    if not torch.cuda.is_available():
+        return config
+    # Compiling takes a minute or two, which only large encoders earn back.
+    is_large = images and picture_encoder != PATCHES
+    return replace(config, device="cuda", bf16=True, compiled=is_large)
 
 
 def choose_config_for(
