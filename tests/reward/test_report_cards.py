@@ -49,7 +49,7 @@ def draw_pairs(rng, *, noise, honest=1.0, products=40):
 def _pair(product, chosen, rejected, p_win):
     row = {"pair_id": f"{product}-{chosen}-{rejected}", "product_id": str(product)}
     row |= {"category": f"c{product % 2}", "experiment": "e", "week": "2026-W49", "p_win": p_win}
-    row |= {"title": "", "attributes": "", "weight": 1.0}
+    row |= {"title": "", "attributes": "", "segment": "", "guessed": False, "weight": 1.0}
     for side, creative in (("chosen", chosen), ("rejected", rejected)):
         name = f"{product}-{creative}"
         row |= {f"{side}_creative": name, f"{side}_text": name, f"{side}_image": ""}

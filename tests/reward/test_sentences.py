@@ -14,7 +14,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from abplatform.cli.main import abp
 from abplatform.errors import CheckpointError
@@ -109,6 +116,34 @@ def test_tokens_are_what_the_published_model_says(folder):
         expected = published(input_ids=alone).last_hidden_state[0]
         torch.testing.assert_close(tokens[row][mask[row]], expected, rtol=1e-4, atol=1e-5)
         assert (tokens[row][~mask[row]] == 0).all()
+
+
+def test_an_encoder_that_counts_from_its_padding_is_read(tmp_path):
+    """Multilingual E5 is an XLM-R: padding has number 1, and places are counted from there."""
+    torch.manual_seed(1)
+    marks = ("<s>", "<pad>", "</s>", "<unk>")
+    config = XLMRobertaConfig(
+        vocab_size=len(marks) + len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    XLMRobertaModel(config).save_pretrained(tmp_path)
+    vocabulary = {word: number for number, word in enumerate((*marks, *WORDS))}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=marks[3]))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
+    found = open_pretrained_text(str(tmp_path))
+    encoder = SentenceEncoder(found.config)
+    encoder.transformer.load_state_dict(found.weights)
+    ids = piece_ids(["tea", "fresh tea for you"], found.tokenizer, found.config, longest=8)
+    tokens, mask = encoder.train(mode=False)(ids)
+    assert mask.sum(1).tolist() == [1, 4]
+    published = AutoModel.from_pretrained(tmp_path).train(mode=False)
+    alone = published(input_ids=ids[:1, :1]).last_hidden_state[0]
+    torch.testing.assert_close(tokens[0, :1], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_kept_blocks_are_the_first(folder):
