@@ -16,16 +16,26 @@ from reward.evaluate import Forecast
 from reward.fit import HASHED
 from reward.losses import Loss
 from reward.recipe import choose_config, choose_workers
+from reward.rivals.asked import Judge, open_judge
 from reward.rivals.boosted import boosted
 from reward.rivals.concat import concatenated
-from reward.rivals.contest import Part, Rival, Standing, compare, scores_to_forecast
+from reward.rivals.contest import Part, Rival, Standing, compare, recall, scores_to_forecast
 from reward.rivals.looks import picture_looks, text_looks
 from reward.rivals.visual import visual_prior
 from reward.score import RewardScorer
 from reward.sentences import MINILM, SentenceEncoder, is_carried, open_pretrained_text, piece_ids
 from reward.train import train
 
-__all__ = ["RIVALS", "Part", "Standing", "choose_rivals", "compare"]
+__all__ = [
+    "RIVALS",
+    "Judge",
+    "Part",
+    "Standing",
+    "choose_rivals",
+    "compare",
+    "open_judge",
+    "recall",
+]
 
 _BLOCK = 4
 _LENGTH = 10.0
