@@ -38,7 +38,7 @@ __all__ = ["compare"]
     default=None,
     metavar="A,B,…",
     help="Which, by name; the first is what the others are held against. By default all that the "
-    "pairs allow.",
+    "pairs allow but the slow hand-picture-read and the reward model's variants.",
 )
 @click.option(
     "--qualities",
@@ -86,7 +86,15 @@ def compare(
     with progress("reading pictures") as advance:
         pictures = pictures_of(table, images, advance=advance)
 
-    from reward.rivals import RIVALS, Part, choose_rivals, open_judge, recall
+    from reward.rivals import (
+        READ,
+        RIVALS,
+        Part,
+        choose_rivals,
+        detected_looks,
+        open_judge,
+        recall,
+    )
     from reward.rivals import compare as run
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
@@ -97,6 +105,9 @@ def compare(
         )
     part = Part(table, pictures, images)
     rivals, asked = choose_rivals(part, names), None
+    if READ in rivals:
+        with progress("looking for texts and products on pictures") as advance:
+            detected_looks(part, advance=advance)
     if judge_name is not None:
         judge = open_judge(judge_name)
         with progress("asking the judge") as advance:
