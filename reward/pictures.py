@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,14 @@ from abplatform.errors import TrainingError
 from reward.dataset import PairTable
 from reward.thumbnails import keep_thumbnail, read_thumbnail
 
-__all__ = ["IMAGE_SIZE", "pictures_of", "read_pictures", "shrink"]
+__all__ = [
+    "IMAGE_SIZE",
+    "picture_files",
+    "pictures_of",
+    "read_picture",
+    "read_pictures",
+    "shrink",
+]
 
 Pixels = NDArray[np.uint8]
 
@@ -48,6 +55,28 @@ def read_pictures(
     Raises:
         TrainingError: Pictures are missing (the message names them), changed or unreadable.
     """
+    files = picture_files(folder, names)
+    small = np.empty((len(names), size, size, 3), dtype=np.uint8)
+    for index, name in enumerate(names):
+        small[index] = _small(files[name], name, size, thumbnails)
+        if advance:
+            advance(index + 1, len(names))
+    return small
+
+
+def picture_files(folder: Path, names: Collection[str]) -> dict[str, Path]:
+    """Find pictures by the sha256 of their bytes.
+
+    Args:
+        folder: Holds ``<sha256>.<any image extension>``.
+        names: sha256s.
+
+    Returns:
+        sha256 to file, others of the folder included.
+
+    Raises:
+        TrainingError: Pictures are missing (the message names them).
+    """
     files = {
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES
     }
@@ -60,12 +89,7 @@ def read_pictures(
             path=folder,
             remedy="name the folder that holds <sha256>.webp with --images",
         )
-    small = np.empty((len(names), size, size, 3), dtype=np.uint8)
-    for index, name in enumerate(names):
-        small[index] = _small(files[name], name, size, thumbnails)
-        if advance:
-            advance(index + 1, len(names))
-    return small
+    return files
 
 
 def pictures_of(
@@ -105,30 +129,16 @@ def pictures_of(
     return pictures[[place[item.image] for item in table.items]]
 
 
-def shrink(pixels: Pixels, *, size: int) -> Pixels:
-    """Make a picture size x size by averaging areas; nothing is cropped.
+def read_picture(path: Path, sha256: str) -> Pixels:
+    """Read a picture as it is, on white where it is clear, H x W x 3.
 
     Args:
-        pixels: H x W x 3, uint8.
-        size: Side of the result.
+        path: The file.
+        sha256: What its bytes have to be.
+
+    Raises:
+        TrainingError: It has changed or is unreadable.
     """
-    if pixels.shape[:2] == (size, size):
-        return pixels
-    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
-    return np.asarray(resized, dtype=np.uint8)
-
-
-def _small(path: Path, name: str, size: int, thumbnails: Path | None) -> Pixels:
-    kept = None if thumbnails is None else read_thumbnail(thumbnails, name, size=size)
-    if kept is not None:
-        return kept
-    small = shrink(_read(path, name), size=size)
-    if thumbnails is not None:
-        keep_thumbnail(thumbnails, name, small)
-    return small
-
-
-def _read(path: Path, sha256: str) -> Pixels:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise TrainingError(
@@ -147,3 +157,26 @@ def _read(path: Path, sha256: str) -> Pixels:
         raise TrainingError(
             f"the image cannot be read: {error}", path=path, remedy="replace it by a whole file"
         ) from error
+
+
+def shrink(pixels: Pixels, *, size: int) -> Pixels:
+    """Make a picture size x size by averaging areas; nothing is cropped.
+
+    Args:
+        pixels: H x W x 3, uint8.
+        size: Side of the result.
+    """
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _small(path: Path, name: str, size: int, thumbnails: Path | None) -> Pixels:
+    kept = None if thumbnails is None else read_thumbnail(thumbnails, name, size=size)
+    if kept is not None:
+        return kept
+    small = shrink(read_picture(path, name), size=size)
+    if thumbnails is not None:
+        keep_thumbnail(thumbnails, name, small)
+    return small

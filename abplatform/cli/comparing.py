@@ -38,7 +38,7 @@ __all__ = ["compare"]
     default=None,
     metavar="A,B,…",
     help="Which, by name; the first is what the others are held against. By default all that the "
-    "pairs allow.",
+    "pairs allow but the slow hand-picture-read and the reward model's variants.",
 )
 @click.option(
     "--qualities",
@@ -47,6 +47,14 @@ __all__ = ["compare"]
     default=None,
     help="Scores that need no clicks: a workspace's lineage.jsonl (the inspector's), or Parquet or "
     "CSV with creative_id and columns of numbers. Does the higher one win?",
+)
+@click.option(
+    "--judge",
+    "judge_name",
+    default=None,
+    metavar="NAME",
+    help="A multimodal model that is asked which of two gets more clicks and learns nothing: a "
+    "folder that `save_pretrained` wrote, or a hub id; @<sha256> pins its bytes.",
 )
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -57,6 +65,7 @@ def compare(
     images: Path | None,
     models: str | None,
     qualities_file: Path | None,
+    judge_name: str | None,
     folds: int,
     seed: int,
     as_json: bool,
@@ -77,7 +86,15 @@ def compare(
     with progress("reading pictures") as advance:
         pictures = pictures_of(table, images, advance=advance)
 
-    from reward.rivals import RIVALS, Part, choose_rivals
+    from reward.rivals import (
+        READ,
+        RIVALS,
+        Part,
+        choose_rivals,
+        detected_looks,
+        open_judge,
+        recall,
+    )
     from reward.rivals import compare as run
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
@@ -86,12 +103,22 @@ def compare(
         raise click.UsageError(
             f"no such model: {', '.join(unknown)}; there are {', '.join(RIVALS)}"
         )
-    part = Part(table, pictures)
+    part = Part(table, pictures, images)
+    rivals, asked = choose_rivals(part, names), None
+    if READ in rivals:
+        with progress("looking for texts and products on pictures") as advance:
+            detected_looks(part, advance=advance)
+    if judge_name is not None:
+        judge = open_judge(judge_name)
+        with progress("asking the judge") as advance:
+            rivals["judge"] = recall(part, judge.judge(part, advance=advance))
+        asked = {"name": judge.name, "sha256": judge.sha256}
     with progress("training") as advance:
-        standings = run(part, choose_rivals(part, names), folds=folds, seed=seed, advance=advance)
+        standings = run(part, rivals, folds=folds, seed=seed, advance=advance)
     if as_json:
         models_json = [standing.to_json() for standing in standings]
-        print_json({"models": models_json, "qualities": [one.to_json() for one in found]})
+        qualities = [one.to_json() for one in found]
+        print_json({"models": models_json, "judge": asked, "qualities": qualities})
         return
     from rich.console import Console
 

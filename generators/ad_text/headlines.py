@@ -29,9 +29,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from abplatform.checkpoints.carried import carried_file, how_to_install
 from abplatform.checkpoints.pretrained import check_folder
+from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
 from generators.arrays import Plane
-from generators.quiet import quietly
 from generators.weights import embedded
 
 __all__ = [

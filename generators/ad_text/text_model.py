@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, L
 
 from abplatform.checkpoints.carried import CARRIED, carried_file, how_to_install
 from abplatform.checkpoints.pretrained import find_checkpoint
+from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
 from generators.ad_text.brief import NAME, PLACEHOLDERS, SEGMENT, Brief
 from generators.ad_text.guard import Guard
-from generators.quiet import quietly
 from generators.weights import embedded
 
 __all__ = ["TextModel", "open_text_model"]

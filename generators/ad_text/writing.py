@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 import torch
 
+from abplatform.checkpoints.quiet import quietly
 from abplatform.domain.catalog import Product
 from abplatform.errors import CatalogueError
 from generators.ad_text.brief import Brief, brief_of, brief_of_prompt, mask
 from generators.ad_text.guard import Guard, fold
 from generators.ad_text.sentiment import sentiment
 from generators.ad_text.text_model import TextModel, open_text_model
-from generators.quiet import quietly
 
 __all__ = ["WrittenText", "generate_ad_text", "rank_texts", "write_texts"]
 

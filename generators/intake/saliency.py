@@ -1,38 +1,24 @@
-"""What stands out in a photograph: U²-Net-p (Qin et al. 2020, arXiv 2005.09007) through ONNX.
+"""Cuts out what stands out in a photograph (``abplatform.checkpoints.salient``).
 
-The 4.6 MB of weights are carried by a package (``abplatform.checkpoints.carried``); without it, or
-without onnxruntime, photographs on a busy background are refused as before.
+Without its weights, or without onnxruntime, photographs on a busy background are refused as before.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
-from typing import Any
-
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
-from abplatform.checkpoints.carried import carried_file, how_to_install
+from abplatform.checkpoints.carried import how_to_install
+from abplatform.checkpoints.salient import can_find_salient, salient_mask
 from generators.arrays import Pixels, Plane, ramp
 from generators.intake.decoding import PhotographRefused
 
-__all__ = ["can_find_salient", "find_salient", "salient_mask"]
-
-_SIDE = 320
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+__all__ = ["find_salient"]
 
 _UNSURE = 0.30
 """Share of half-salient pixels, of all that are salient, from which nothing stands out clearly."""
 _CUT_OFF = 0.25
 """Share of the photograph's rim that a product may touch before it counts as cut off."""
-
-
-def can_find_salient() -> bool:
-    """Tell whether weights and runtime are there."""
-    return find_spec("onnxruntime") is not None and carried_file("u2netp") is not None
 
 
 def find_salient(rgb: Pixels, name: str) -> Pixels:
@@ -70,32 +56,6 @@ def find_salient(rgb: Pixels, name: str) -> Pixels:
     near = ndimage.binary_dilation(solid, iterations=3)
     alpha = np.where(near, ramp(0.25, 0.85, mask), 0.0)
     return np.dstack([_inner_colours(rgb, alpha), (alpha * 255 + 0.5).astype(np.uint8)])
-
-
-def salient_mask(rgb: Pixels) -> Plane:
-    """Return how salient every pixel is, 0 … 1, of the photograph's size."""
-    image = Image.fromarray(rgb)
-    small = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float32)
-    scaled = (small / max(float(small.max()), 1e-6) - _MEAN) / _DEVIATION
-    session = _session()
-    name = session.get_inputs()[0].name
-    found = session.run(None, {name: scaled.transpose(2, 0, 1)[None].astype(np.float32)})[0][0, 0]
-    low, high = float(found.min()), float(found.max())
-    mask = (found - low) / max(high - low, 1e-6)
-    sized = Image.fromarray(mask).resize(image.size, Image.Resampling.BICUBIC)
-    return np.asarray(np.clip(np.asarray(sized), 0.0, 1.0))
-
-
-@cache
-def _session() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # several processes cut out at once
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        str(carried_file("u2netp")), options, providers=["CPUExecutionProvider"]
-    )
 
 
 def _largest_parts(solid: Plane) -> Plane:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import LogitsProcessorList, PreTrainedTokenizerBase
 
+from abplatform.checkpoints.multimodal import add_adapter, put_question, read_model
 from abplatform.checkpoints.pretrained import find_checkpoint
 from generators.arrays import Pixels
 from generators.intake import ReadyProduct
@@ -22,8 +22,7 @@ from generators.prompt_model.constrained import (
     token_texts,
 )
 from generators.prompt_model.pictures import show_product
-from generators.prompt_model.questions import ask, explain, tell_product, without
-from generators.prompt_model.reading import add_adapter, read_model
+from generators.prompt_model.questions import ask, explain, tell_product
 from generators.scene import VOCABULARY, Scene, scene_from_text
 from generators.weights import embedded
 
@@ -171,14 +170,7 @@ class LlavaPromptModel:
             picture: uint8, height x width x 3.
             question: Of which the tokenizer's special tokens are taken out.
         """
-        special = [*self._tokenizer.all_special_tokens, *self._tokenizer.get_added_vocab()]
-        content = [{"type": "image"}, {"type": "text", "text": without(question, special)}]
-        text = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
-        return dict(
-            self.processor(text=[text], images=[Image.fromarray(picture)], return_tensors="pt")
-        )
+        return put_question(self.processor, question, [picture])
 
     @property
     def _tokenizer(self) -> PreTrainedTokenizerBase:

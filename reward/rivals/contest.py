@@ -7,7 +7,8 @@ predicts every pair once, in both orders.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from abplatform.errors import TrainingError
 from reward.dataset import PairTable, deal_folds
 from reward.evaluate import SIGNIFICANT, Forecast, evaluate, hits
 
-__all__ = ["Part", "Rival", "Standing", "compare", "scores_to_forecast"]
+__all__ = ["Part", "Rival", "Standing", "compare", "recall", "scores_to_forecast", "turn_sides"]
 
 Floats = NDArray[np.float64]
 _RESAMPLES = 4000
@@ -29,19 +30,22 @@ class Part:
 
     Args:
         table: P pairs over M items.
-        pictures: M x H x W x 3, uint8, or None.
+        pictures: M x H x W x 3, uint8, made small, or None.
+        images: Folder of the pictures as they are, ``<sha256>.<extension>``, for who needs them.
     """
 
     table: PairTable
     pictures: NDArray[np.uint8] | None
+    images: Path | None = None
 
     def keep(self, rows: NDArray[np.bool_]) -> Part:
         """Return the pairs where ``rows`` (P) is true, with their items' pictures."""
         kept = self.table.keep(rows)
         if self.pictures is None:
-            return Part(kept, None)
+            return replace(self, table=kept)
         place = {item: index for index, item in enumerate(self.table.items)}
-        return Part(kept, self.pictures[[place[item] for item in kept.items]])
+        pictures = self.pictures[[place[item] for item in kept.items]]
+        return replace(self, table=kept, pictures=pictures)
 
 
 Rival = Callable[[Part, Part], Forecast]
@@ -139,6 +143,30 @@ def scores_to_forecast(score: Floats, table: PairTable) -> Forecast:
     margin = score[table.chosen] - score[table.rejected]
     there: Floats = 0.5 + 0.5 * np.tanh(0.5 * margin)
     return Forecast(there, there)
+
+
+def turn_sides(first: Floats, last: Floats) -> Forecast:
+    """Return what a model says whose answer depends on the order, in an order drawn for each pair.
+
+    Which side was chosen must not show in the order, or a liking for the left would look right.
+
+    Args:
+        first: Probability that the chosen one wins, when it comes first, P.
+        last: The same, when it comes last, P.
+    """
+    turned = np.random.default_rng(0).random(len(first)) < 0.5
+    return Forecast(np.where(turned, last, first), np.where(turned, first, last))
+
+
+def recall(part: Part, said: Forecast) -> Rival:
+    """Return a rival that learns nothing and repeats what was said of all pairs beforehand."""
+    place = {name: index for index, name in enumerate(part.table.pair_ids)}
+
+    def rival(_learned: Part, held: Part) -> Forecast:
+        rows = [place[name] for name in held.table.pair_ids]
+        return Forecast(said.there[rows], said.back[rows])
+
+    return rival
 
 
 def _blank(pairs: int) -> Forecast:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from abplatform.checkpoints.salient import can_find_salient
 from abplatform.errors import CatalogueError
 from generators.intake import PhotographRefused, cut_out, read_products, saliency
-from generators.intake.saliency import can_find_salient, find_salient
+from generators.intake.saliency import find_salient
 
 
 def encoded(image, form="PNG", **options):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from diffusers.utils import logging
 
-from generators import quiet
+from abplatform.checkpoints import quiet
 
 __all__ = ["quietly"]
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from abplatform.checkpoints.multimodal import without
 from abplatform.domain.catalog import Category, Product
 from abplatform.errors import CheckpointError
 from generators.intake import ReadyProduct
 from generators.prompt_model.llava import LlavaPromptModel, open_prompt_model
 from generators.prompt_model.model import save_model
-from generators.prompt_model.questions import neutralise, tell_product, without
+from generators.prompt_model.questions import neutralise, tell_product
 from generators.prompt_model.tasks import GROUPS
 from generators.propose import propose_scenes
 from generators.scene import VOCABULARY, Scene

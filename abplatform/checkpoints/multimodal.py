@@ -1,19 +1,23 @@
-"""Reads multimodal language models of any kind from a checked folder: LLaVA, Qwen-VL and kin."""
+"""Multimodal language models of any kind, LLaVA, Qwen-VL and kin: read and asked."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from abplatform.checkpoints.pretrained import CheckedFolder
+from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
-from generators.quiet import quietly
 
-__all__ = ["add_adapter", "read_model"]
+__all__ = ["add_adapter", "first_line", "put_question", "read_model", "without"]
 
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -35,7 +39,7 @@ def read_model(where: CheckedFolder) -> tuple[Any, Any]:
             )
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"no model of pictures and text can be read here: {_first_line(error)}",
+            f"no model of pictures and text can be read here: {first_line(error)}",
             path=where.folder,
             remedy="name a folder of a LLaVA or Qwen-VL model with its processor",
         ) from error
@@ -54,11 +58,53 @@ def add_adapter(model: Any, adapter: CheckedFolder) -> Any:
         tuned: Any = PeftModel.from_pretrained(model, str(adapter.folder))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
-            f"the LoRA adapter does not fit the model: {_first_line(error)}",
+            f"the LoRA adapter does not fit the model: {first_line(error)}",
             path=adapter.folder,
             remedy="name an adapter that was trained on this very model",
         ) from error
     return tuned.merge_and_unload().train(mode=False)
+
+
+def put_question(
+    processor: Any, question: str, pictures: Sequence[NDArray[np.uint8]]
+) -> dict[str, Any]:
+    """Return a question about pictures as tensors, ready for the answer; the question is data.
+
+    Args:
+        processor: Its chat template says how a turn is written.
+        question: Of which the tokenizer's special tokens are taken out.
+        pictures: uint8, height x width x 3 each; they come before the question.
+    """
+    tokenizer = processor.tokenizer
+    special = [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
+    content = [{"type": "image"} for _ in pictures]
+    content.append({"type": "text", "text": without(question, special)})
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    shown = {"images": [Image.fromarray(one) for one in pictures]} if pictures else {}
+    return dict(processor(text=[text], **shown, return_tensors="pt"))
+
+
+def without(text: str, special: Collection[str]) -> str:
+    """Take tokens that have a meaning of their own out of a text, also those that this forms.
+
+    Args:
+        text: A question with data in it.
+        special: Special tokens of the model at hand.
+    """
+    tokens = sorted((token for token in special if token.strip()), key=len, reverse=True)
+    before = None
+    while text != before:
+        before = text
+        for token in tokens:
+            text = text.replace(token, " ")
+    return text
+
+
+def first_line(error: Exception) -> str:
+    """Return an error's first line, or its kind where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _read_processor(where: CheckedFolder) -> Any:
@@ -83,7 +129,3 @@ def _read_processor(where: CheckedFolder) -> Any:
 
     pictures_only: Any = type(kind.__name__, (kind,), {"__init__": begin})
     return pictures_only.from_pretrained(where.folder, **_SAFE)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
