@@ -9,11 +9,12 @@ from typing import Final
 
 import torch
 
+from abplatform.checkpoints.carried import is_carried
 from reward import ranks
 from reward.dataset import PairTable
 from reward.fit import HASHED, PATCHES, TrainingConfig
 from reward.losses import Loss
-from reward.sentences import MINILM, is_carried
+from reward.sentences import MINILM
 from reward.source import Source, read_weeks, training_weeks
 from reward.vision import open_pretrained_vision
 

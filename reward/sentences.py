@@ -27,7 +27,6 @@ __all__ = [
     "MINILM",
     "PretrainedText",
     "SentenceEncoder",
-    "is_carried",
     "open_pretrained_text",
     "open_tokenizer",
     "piece_ids",
@@ -93,11 +92,6 @@ class SentenceEncoder(nn.Module):
             seen = seen * there.unsqueeze(-1)
             rows.append(nn.functional.pad(seen, (0, 0, 0, ids.shape[1] - longest)))
         return torch.cat(rows)[order.argsort()], mask
-
-
-def is_carried(name: str) -> bool:
-    """Return whether the package that carries this encoder is installed."""
-    return carried_file(name) is not None
 
 
 def open_pretrained_text(named: str, *, layers: int | None = None) -> PretrainedText:

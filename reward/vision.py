@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel
 
 from abplatform.checkpoints.carried import CARRIED, carried_file, how_to_install
 from abplatform.checkpoints.pretrained import find_checkpoint
+from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
 from reward.efficientnet import BLOCKS, EfficientNetLite0, fold
 
@@ -125,14 +126,15 @@ def _open_efficientnet() -> PretrainedVision:
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the configuration and the weights of what sees, also of a model that reads beside."""
     try:
-        model, told = AutoModel.from_pretrained(
-            folder,
-            output_loading_info=True,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-        )
+        with quietly():
+            model, told = AutoModel.from_pretrained(
+                folder,
+                output_loading_info=True,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+            )
     except (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError) as error:
         raise _not_one(folder, str(error).splitlines()[0]) from error
     body = getattr(model, "vision_model", model)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from abplatform.errors import CheckpointError
 
-__all__ = ["CARRIED", "Carried", "carried_file", "how_to_install"]
+__all__ = ["CARRIED", "Carried", "carried_file", "how_to_install", "is_carried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,15 @@ def carried_file(model: str) -> Path | None:
             remedy=how_to_install(model),
         )
     return path
+
+
+def is_carried(model: str) -> bool:
+    """Return whether the package that carries a model is installed.
+
+    Raises:
+        CheckpointError: It is, but the file's bytes are not those that are known.
+    """
+    return carried_file(model) is not None
 
 
 def how_to_install(model: str) -> str:

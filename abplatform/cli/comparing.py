@@ -49,6 +49,14 @@ __all__ = ["compare"]
     "CSV with creative_id and columns of numbers. Does the higher one win?",
 )
 @click.option(
+    "--unlabelled",
+    "unlabelled_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="More pairs (Parquet), whose labels are not looked at: adds a reward model that also "
+    "learns what a first one guesses of them.",
+)
+@click.option(
     "--judge",
     "judge_name",
     default=None,
@@ -65,6 +73,7 @@ def compare(
     images: Path | None,
     models: str | None,
     qualities_file: Path | None,
+    unlabelled_file: Path | None,
     judge_name: str | None,
     folds: int,
     seed: int,
@@ -92,6 +101,7 @@ def compare(
         Part,
         choose_rivals,
         detected_looks,
+        guessed,
         open_judge,
         recall,
     )
@@ -108,6 +118,9 @@ def compare(
     if READ in rivals:
         with progress("looking for texts and products on pictures") as advance:
             detected_looks(part, advance=advance)
+    if unlabelled_file is not None:
+        more = read_pairs(unlabelled_file)
+        rivals["reward-guessed"] = guessed(Part(more, pictures_of(more, images), images))
     if judge_name is not None:
         judge = open_judge(judge_name)
         with progress("asking the judge") as advance:

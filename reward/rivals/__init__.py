@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from abplatform.checkpoints.carried import is_carried
 from abplatform.errors import TrainingError
 from reward.baselines import colour_histogram, fit_logistic, predict_logistic
 from reward.evaluate import Forecast
 from reward.fit import HASHED
-from reward.losses import Loss
-from reward.recipe import choose_config, choose_workers
 from reward.rivals.asked import Judge, open_judge
 from reward.rivals.boosted import boosted
 from reward.rivals.concat import concatenated
 from reward.rivals.contest import Part, Rival, Standing, compare, recall, scores_to_forecast
 from reward.rivals.detected import can_detect, detected_looks
 from reward.rivals.looks import picture_looks, text_looks
+from reward.rivals.trained import guessed, texts_only, trained
 from reward.rivals.visual import visual_prior
-from reward.score import RewardScorer
-from reward.sentences import MINILM, SentenceEncoder, is_carried, open_pretrained_text, piece_ids
-from reward.train import train
+from reward.sentences import MINILM, SentenceEncoder, open_pretrained_text, piece_ids
+from reward.vision import EFFICIENTNET
 
 __all__ = [
     "READ",
@@ -36,6 +35,7 @@ __all__ = [
     "choose_rivals",
     "compare",
     "detected_looks",
+    "guessed",
     "open_judge",
     "recall",
 ]
@@ -48,24 +48,6 @@ _LENGTH = 10.0
 _RIDGE = 300.0
 _RIDGE_STANDARD = 3.0
 _HUNDRED = 100
-
-
-def _reward(*, loss: Loss = "preference", text_encoder: str | None = None) -> Rival:
-    """The reward model, trained as `abp reward train --loss --text-encoder` does."""
-
-    def rival(learned: Part, held: Part) -> Forecast:
-        images = learned.pictures is not None
-        config = choose_config(learned.table, images=images, loss=loss, text_encoder=text_encoder)
-        workers = choose_workers(learned.table, config)
-        model = train(learned.table, learned.pictures, config, workers=workers).model
-        return RewardScorer(model).forecast(held.table, held.pictures)
-
-    return rival
-
-
-def _texts_only(learned: Part, held: Part) -> Forecast:
-    """The reward model without pictures."""
-    return _reward()(replace(learned, pictures=None), replace(held, pictures=None))
 
 
 def _chance(_learned: Part, held: Part) -> Forecast:
@@ -159,11 +141,18 @@ class _Entry:
 
 
 RIVALS: Final[Mapping[str, _Entry]] = {
-    "reward": _Entry(_reward()),
-    "reward-marginal": _Entry(_reward(loss="marginal"), only_named=True),
-    "reward-difference": _Entry(_reward(loss="difference"), only_named=True),
-    "reward-words": _Entry(_reward(text_encoder=HASHED), texts=True, only_named=True),
-    "texts-only": _Entry(_texts_only, images=True, texts=True),
+    "reward": _Entry(trained()),
+    "reward-marginal": _Entry(trained(loss="marginal"), only_named=True),
+    "reward-difference": _Entry(trained(loss="difference"), only_named=True),
+    "reward-words": _Entry(trained(text_encoder=HASHED), texts=True, only_named=True),
+    "reward-augmented": _Entry(trained(augment=True), images=True, only_named=True),
+    "reward-efficientnet": _Entry(
+        trained(picture_encoder=EFFICIENTNET),
+        images=True,
+        installed=lambda: is_carried(EFFICIENTNET),
+        only_named=True,
+    ),
+    "texts-only": _Entry(texts_only, images=True, texts=True),
     "frozen-encoder": _Entry(
         _logistic(_sentences, ridge=_RIDGE), texts=True, installed=lambda: is_carried(MINILM)
     ),

@@ -126,8 +126,8 @@ def score(table: PairTable, pictures: np.ndarray) -> None:
 def encode_on_accelerator() -> None:
     """Train a ViT-B at 224 px on drawn noise in bfloat16, compiled: what share of the peak is that?
 
-    An image costs 3 x 35.1 GFLOP, forward and backward (Dosovitskiy et al. 2021, ViT-B/16); the peak
-    is that of a large matrix product in the same numbers, measured here.
+    A picture costs 3 x 35.1 GFLOP, forward and backward (Dosovitskiy et al. 2021, ViT-B/16); the
+    peak is that of a large matrix product in the same numbers, measured here.
     """
     device = torch.device("cuda")
     big = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)

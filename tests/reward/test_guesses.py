@@ -67,3 +67,16 @@ def test_labels_of_unlabelled_pairs_are_not_looked_at(weeks, tmp_path):
         made.append((tmp_path / name / "model.safetensors").read_bytes())
         assert not list((tmp_path / name).glob(".*"))
     assert made[0] == made[1]
+
+
+@pytest.mark.slow
+def test_models_that_guess_are_compared(weeks):
+    """`abp reward compare --unlabelled` adds one, judged on the same pairs as all others."""
+    words = ["reward", "compare", "--pairs", str(weeks[0].pairs), "--images", str(weeks[0].images)]
+    words += ["--models", "reward,reward-augmented", "--folds", "2", "--json"]
+    run = CliRunner().invoke(abp, [*words, "--unlabelled", str(weeks[1].pairs)])
+    assert run.exit_code == 0, run.output
+    found = {one["model"]: one for one in json.loads(run.stdout)["models"]}
+    assert list(found) == ["reward", "reward-augmented", "reward-guessed"]
+    assert {one["pairs"] for one in found.values()} == {36}
+    assert len({one["log_loss"] for one in found.values()}) == 3

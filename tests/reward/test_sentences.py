@@ -23,6 +23,7 @@ from transformers import (
     XLMRobertaModel,
 )
 
+from abplatform.checkpoints.carried import is_carried
 from abplatform.cli.main import abp
 from abplatform.errors import CheckpointError
 from reward.dataset import read_pairs
@@ -33,7 +34,6 @@ from reward.score import RewardScorer, save_model
 from reward.sentences import (
     MINILM,
     SentenceEncoder,
-    is_carried,
     open_pretrained_text,
     open_tokenizer,
     piece_ids,

@@ -28,7 +28,7 @@ from transformers import (
     ViTModel,
 )
 
-from abplatform.checkpoints.carried import carried_file
+from abplatform.checkpoints.carried import carried_file, is_carried
 from abplatform.cli.main import abp
 from abplatform.errors import CheckpointError
 from reward.dataset import read_pairs
@@ -59,9 +59,9 @@ READS = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-is_efficientnet_here = carried_file(EFFICIENTNET) is not None
+
 needs_efficientnet = pytest.mark.skipif(
-    not is_efficientnet_here, reason="the package that carries EfficientNet-Lite0 is missing"
+    not is_carried(EFFICIENTNET), reason="the package that carries EfficientNet-Lite0 is missing"
 )
 
 

@@ -1,0 +1,74 @@
+"""The reward model as a rival, trained as `abp reward train` does, and its variants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward.evaluate import Forecast
+from reward.fit import PATCHES
+from reward.guesses import add_guesses, join_pictures
+from reward.losses import Loss
+from reward.pictures import pictures_of
+from reward.recipe import choose_config, choose_workers
+from reward.rivals.contest import Part, Rival
+from reward.score import RewardScorer
+from reward.train import train
+
+__all__ = ["guessed", "texts_only", "trained"]
+
+
+def trained(
+    *,
+    loss: Loss = "preference",
+    text_encoder: str | None = None,
+    picture_encoder: str = PATCHES,
+    augment: bool = False,
+) -> Rival:
+    """Return the reward model, trained with the options of `abp reward train`."""
+
+    def rival(learned: Part, held: Part) -> Forecast:
+        config = choose_config(
+            learned.table,
+            images=learned.pictures is not None,
+            loss=loss,
+            text_encoder=text_encoder,
+            picture_encoder=picture_encoder,
+            augment=augment,
+        )
+        seen, new = (_sized(part, config.image_size) for part in (learned, held))
+        workers = choose_workers(learned.table, config)
+        model = train(learned.table, seen, config, workers=workers).model
+        return RewardScorer(model).forecast(held.table, new)
+
+    return rival
+
+
+def texts_only(learned: Part, held: Part) -> Forecast:
+    """The reward model without pictures."""
+    return trained()(replace(learned, pictures=None), replace(held, pictures=None))
+
+
+def guessed(unlabelled: Part) -> Rival:
+    """Return the reward model that also learns from what a first one guesses of more pairs.
+
+    Args:
+        unlabelled: Pairs whose labels are not looked at.
+    """
+
+    def rival(learned: Part, held: Part) -> Forecast:
+        first = trained()(learned, unlabelled)
+        table = add_guesses(learned.table, unlabelled.table, first.there)
+        parts = [(one.table, one.pictures) for one in (learned, unlabelled)]
+        return trained()(Part(table, join_pictures(table, parts)), held)
+
+    return rival
+
+
+def _sized(part: Part, size: int) -> NDArray[np.uint8] | None:
+    """Return pictures of another size from the pictures as they are."""
+    if part.pictures is None or part.pictures.shape[1] == size:
+        return part.pictures
+    return pictures_of(part.table, part.images, size=size)
