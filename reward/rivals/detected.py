@@ -1,7 +1,7 @@
 """Hand features of pictures as they are, from detectors: what is written, where the product stands.
 
 A thumbnail says enough of light and colour, but nothing can be read on it, so these come from the
-pictures' own files. Each takes about a second, once in a process.
+pictures' own files. Each takes a second or two, once in a process.
 """
 
 from __future__ import annotations
