@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from reward import ranks
 from reward.augmentation import vary
@@ -51,7 +51,8 @@ class TrainingConfig:
         folds: Parts into which products are dealt.
         epochs: Passes over the pairs at most.
         learning_rate: Its peak.
-        fine_tuning_rate: The peak for pre-trained encoders; at 0 they stay as they are.
+        fine_tuning_rate: The peak for a pre-trained encoder of texts; at 0 it stays as it is.
+        picture_tuning_rate: Likewise of pictures; at 0 each picture is encoded once.
         weight_decay: Of matrices; the deviations of categories are held by it too.
         batch_pairs: Pairs in a batch, about; pairs of one product stay together.
         patience: Epochs without a better validation loss before stopping.
@@ -76,6 +77,7 @@ class TrainingConfig:
     epochs: int = 24
     learning_rate: float = 2e-3
     fine_tuning_rate: float = 3e-5
+    picture_tuning_rate: float = 0.0
     weight_decay: float = 0.1
     batch_pairs: int = 64
     patience: int = 12
@@ -135,8 +137,8 @@ class Fit:
         rates, self.dispersion = base_rates(table, inputs.base.numpy(), paths)
         with torch.no_grad():
             net.base.copy_(torch.from_numpy(rates))
-        for weight in net.pretrained_parameters():
-            weight.requires_grad_(config.fine_tuning_rate > 0)
+        for encoder, rate in _tuned(net, config):
+            encoder.requires_grad_(rate > 0)
         net.to(self.device)
         self.optimizer = torch.optim.AdamW(_groups(net, config))
         self.progress = Progress.start(net)
@@ -272,12 +274,24 @@ def _week_shares(table: PairTable, config: TrainingConfig) -> Tensor:
     return torch.tensor([share.get(week, 1.0) for week in table.frame["week"]])
 
 
+def _tuned(net: RewardNet, config: TrainingConfig) -> list[tuple[nn.Module, float]]:
+    """Return pre-trained encoders and the peaks of their learning rates."""
+    found: list[tuple[nn.Module, float]] = []
+    if net.reads is not None:
+        found.append((net.reads, config.fine_tuning_rate))
+    if net.sees is not None:
+        found.append((net.sees, config.picture_tuning_rate))
+    return found
+
+
 def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:
     """Part the parameters by learning rate, and matrices, which decay, from the rest."""
-    tuned = {id(one) for one in net.pretrained_parameters()}
+    rates = {
+        id(weight): rate for encoder, rate in _tuned(net, config) for weight in encoder.parameters()
+    }
     groups = []
-    for rate, is_tuned in ((config.learning_rate, False), (config.fine_tuning_rate, True)):
-        mine = [one for one in net.parameters() if (id(one) in tuned) == is_tuned]
+    for rate in sorted({config.learning_rate, *rates.values()} - {0.0}, reverse=True):
+        mine = [one for one in net.parameters() if rates.get(id(one), config.learning_rate) == rate]
         for decay, is_matrix in ((config.weight_decay, True), (0.0, False)):
             some = [one for one in mine if (one.ndim > 1) == is_matrix]
             if some:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,9 +15,12 @@ from abplatform.errors import TrainingError
 from reward.dataset import Item
 from reward.model import Batch, RewardConfig
 from reward.sentences import piece_ids
+from reward.vision import VisionEncoder
 from reward.words import PAD, category_paths, describe_product, taste_ids, word_ids
 
 __all__ = ["Inputs"]
+
+_MOST_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +29,7 @@ class Inputs:
 
     Args:
         pictures: (M, 3, H, W) uint8, or None.
+        seen: What an encoder that does not learn makes of the pictures (M, T, W), or None.
         texts: Ids of ad texts, (M, W, G) hashed or (M, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (M).
@@ -34,6 +38,7 @@ class Inputs:
     """
 
     pictures: Tensor | None
+    seen: Tensor | None
     texts: Tensor | None
     products: Tensor
     product: Tensor
@@ -87,6 +92,7 @@ class Inputs:
         rated = category_paths(config.categories)
         return cls(
             pictures=_channels_first(pictures) if config.images else None,
+            seen=None,
             texts=pieced([item.text for item in items]) if config.texts else None,
             products=hashed(list(distinct)),
             product=torch.tensor([distinct[text] for text in told]),
@@ -105,12 +111,24 @@ class Inputs:
         needed, product = torch.unique(self.product[rows], return_inverse=True)
         return Batch(
             pictures=None if self.pictures is None else self.pictures[rows].float() / 255,
+            seen=None if self.seen is None else self.seen[rows],
             texts=None if self.texts is None else self.texts[rows],
             products=self.products[needed],
             product=product,
             tastes=self.tastes[rows],
             base=self.base[rows],
         )
+
+    @torch.no_grad()
+    def look(self, encoder: VisionEncoder) -> Inputs:
+        """Return the same with what an encoder makes of the pictures, unless that is too large."""
+        first = next(self.every_picture(), None)
+        if first is None:
+            return self
+        made = encoder(first[:1])
+        if len(self) * made.numel() * made.element_size() > _MOST_BYTES:
+            return self
+        return replace(self, seen=torch.cat([encoder(part) for part in self.every_picture()]))
 
     def every_picture(self) -> Iterator[Tensor]:
         """Yield all pictures in small portions (N, 3, H, W), in 0 … 1."""

@@ -88,6 +88,9 @@ class Members:
         model.start_from(text, vision)
         inputs = Inputs.of(table.items, pictures, shape, model.tokenizer)
         model.standardise(inputs.every_picture())
+        sees = model.nets[0].sees
+        if sees is not None and config.picture_tuning_rate == 0 and not config.augment:
+            inputs = inputs.look(sees.train(mode=False))
         folds = deal_folds(table, count=config.folds, seed=config.seed)
         fits = [
             Fit(net, inputs, table, folds, number=number, config=config)

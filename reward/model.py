@@ -89,6 +89,7 @@ class Batch:
 
     Args:
         pictures: (N, 3, H, W) in 0 … 1, or None.
+        seen: What a pre-trained encoder has made of them already (N, T, W), or None.
         texts: Ids of ad texts, (N, W, G) hashed or (N, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (N).
@@ -97,6 +98,7 @@ class Batch:
     """
 
     pictures: Tensor | None
+    seen: Tensor | None
     texts: Tensor | None
     products: Tensor
     product: Tensor
@@ -107,6 +109,7 @@ class Batch:
         """Return the same on a device."""
         return Batch(
             pictures=None if self.pictures is None else self.pictures.to(device),
+            seen=None if self.seen is None else self.seen.to(device),
             texts=None if self.texts is None else self.texts.to(device),
             products=self.products.to(device),
             product=self.product.to(device),
@@ -165,14 +168,16 @@ class RewardNet(nn.Module):
             self.shared[:, glance : glance + pretrained] = 0
         nn.init.normal_(self.category.weight, std=width**-0.5)
 
-    def pretrained_parameters(self) -> list[nn.Parameter]:
-        """Return what came from pre-trained encoders."""
-        encoders: list[nn.Module] = []
-        if self.config.images and self.config.picture_encoder is not None:
-            encoders.append(self.vision)
-        if self.config.text_encoder is not None:
-            encoders.append(self.sentences)
-        return [weight for encoder in encoders for weight in encoder.parameters()]
+    @property
+    def reads(self) -> SentenceEncoder | None:
+        """The pre-trained encoder of texts, if it has one."""
+        return None if self.config.text_encoder is None else self.sentences
+
+    @property
+    def sees(self) -> VisionEncoder | None:
+        """The pre-trained encoder of pictures, if it has one."""
+        has_one = self.config.images and self.config.picture_encoder is not None
+        return self.vision if has_one else None
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the pair score s (N) and the pointwise logit of the CTR (N)."""
@@ -191,7 +196,7 @@ class RewardNet(nn.Module):
         if batch.pictures is not None:
             seen = (self.glance(batch.pictures) - self.centre) / self.scale
             parts.append(0.3 * seen.clamp(-4, 4))
-            patches = self._look(batch.pictures, parts)
+            patches = self._look(batch.pictures, batch.seen, parts)
             tokens.append(patches)
             masks.append(torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device))
         if batch.texts is not None:
@@ -206,12 +211,12 @@ class RewardNet(nn.Module):
         pooled = self.after(x.sum(1) / mask.sum(1, keepdim=True))
         return torch.cat([*parts, self.dropout(pooled)], 1)
 
-    def _look(self, pictures: Tensor, parts: list[Tensor]) -> Tensor:
+    def _look(self, pictures: Tensor, seen: Tensor | None, parts: list[Tensor]) -> Tensor:
         """Return places of pictures (N, T, D); their mean joins the parts if it was pre-trained."""
         if self.config.picture_encoder is None:
             patches: Tensor = self.picture(pictures)
             return patches
-        places: Tensor = self.vision(pictures)
+        places: Tensor = self.vision(pictures) if seen is None else seen.float()
         parts.append(_MEAN_LENGTH * nn.functional.normalize(places.mean(1), dim=1))
         projected: Tensor = self.project_vision(places)
         return projected
@@ -253,14 +258,17 @@ class RewardModel(nn.Module):
             if text is not None:
                 net.sentences.transformer.load_state_dict(text.weights)
             if vision is not None:
-                net.vision.body.load_state_dict(vision.weights)
+                # Rounded at once as they are kept, for what they see may be kept, too.
+                rounded = {name: weight.half() for name, weight in vision.weights.items()}
+                net.vision.body.load_state_dict(rounded)
 
     @torch.no_grad()
     def round_pretrained(self) -> None:
         """Round pre-trained weights to half precision, as they are kept; the rest stays whole."""
         for net in self.nets:
-            for weight in net.pretrained_parameters():
-                weight.copy_(weight.half())
+            for encoder in (net.reads, net.sees):
+                for weight in () if encoder is None else encoder.parameters():
+                    weight.copy_(weight.half())
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the calibrated pair score (N) and the pointwise logit of the CTR (N).

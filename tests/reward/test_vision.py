@@ -166,10 +166,10 @@ def test_at_a_fine_tuning_rate_of_0_an_encoder_stays_as_it_was_published(
     config = choose_config(table, images=True, epochs=1, picture_encoder=str(folder))
     pictures = pictures_of(table, drawn.images, size=config.image_size)
     published = open_pretrained_vision(str(folder)).weights
-    frozen = train(table, pictures, replace(config, members=1, fine_tuning_rate=0.0)).model
+    frozen = train(table, pictures, replace(config, members=1)).model
     for name, weight in frozen.nets[0].vision.body.state_dict().items():
         torch.testing.assert_close(weight, published[name].half().float(), rtol=0, atol=0)
-    tuned = train(table, pictures, replace(config, members=1, fine_tuning_rate=1e-2)).model
+    tuned = train(table, pictures, replace(config, members=1, picture_tuning_rate=1e-2)).model
     moved = tuned.nets[0].vision.body.state_dict()
     assert any(not torch.equal(moved[name], published[name].half().float()) for name in published)
 
