@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from abplatform.errors import TrainingError
 from reward.dataset import Item, PairTable
 from reward.inputs import Inputs
+from reward.model import RewardModel
 from reward.resume import one_thread
 from reward.score import RewardScorer
 
@@ -115,6 +117,9 @@ def attribute(scorer: RewardScorer, item: Item, picture: NDArray[np.uint8] | Non
         scorer: The model.
         item: The creative.
         picture: size x size x 3, or None for a model of texts.
+
+    Raises:
+        TrainingError: The model reads pictures and is in int8.
     """
     pictures = None if picture is None else picture[None]
     score = float(scorer.score_items([item], pictures)[0])
@@ -132,6 +137,11 @@ def _integrate(
 ) -> tuple[float, Floats]:
     """Return the plain picture's score and what each pixel adds, H x W."""
     model = scorer.model
+    if not isinstance(model, RewardModel):
+        raise TrainingError(
+            "a model in int8 tells no slopes, so nothing says what its pixels add",
+            remedy="explain the model that it was made from",
+        )
     inputs = Inputs.of([item], picture[None], model.config, model.tokenizer)
     batch = inputs.batch(np.zeros(_STEPS, dtype=np.int64))
     assert batch.pictures is not None  # noqa: S101  # the model reads pictures

@@ -22,15 +22,20 @@ from reward.dataset import Item, PairTable
 from reward.evaluate import Forecast
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
+from reward.onnx_form import OnnxModel
 from reward.pictures import shrink
 from reward.resume import one_thread
 from reward.sentences import open_tokenizer
 from reward.train import Trained
 
-__all__ = ["KIND", "RewardScorer", "save_model"]
+__all__ = ["INT8", "KIND", "RewardScorer", "pack", "save_form", "save_model"]
 
 KIND = "reward"
+INT8 = "int8"
+"""What the metadata of a shrunk model say of its form."""
+
 _WEIGHTS = "model.safetensors"
+_ONNX = "model.onnx"
 _TOKENIZER = "tokenizer.json"
 _BATCH = 256
 
@@ -46,37 +51,79 @@ def save_model(
         metadata: What else should be known about it, as JSON data without times.
         created_at: Now, with a time zone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     model = trained.model
-    kept = {
-        # rounded at the end of training, so nothing is lost
-        name: weight.half() if ".sentences." in name or ".vision." in name else weight
-        for name, weight in model.state_dict().items()
-    }
-    replace_durably(folder / _WEIGHTS, save(kept))
-    (folder / _TOKENIZER).unlink(missing_ok=True)
-    if model.tokenizer is not None:
-        model.tokenizer.no_truncation()
-        replace_durably(folder / _TOKENIZER, model.tokenizer.to_str().encode())
     told = {"model": asdict(model.config), "train": trained.facts, **metadata}
-    return write_manifest(folder, kind=KIND, metadata=told, created_at=created_at)
+    files = {_WEIGHTS: pack(model), **_tokenizer_file(model)}
+    return _seal(folder, files, told, created_at)
+
+
+def save_form(
+    folder: Path,
+    form: bytes,
+    model: RewardModel,
+    *,
+    metadata: Mapping[str, Any],
+    created_at: datetime,
+) -> Checkpoint:
+    """Write a model's int8 form as model.onnx and manifest.json.
+
+    Args:
+        folder: Made if missing; holds nothing else afterwards that counts.
+        form: What :func:`reward.onnx_form.to_int8` made of the model.
+        model: It.
+        metadata: Of the checkpoint that the model comes from, and what was done to it.
+        created_at: Now, with a time zone.
+    """
+    told = {**metadata, "model": asdict(model.config), "form": INT8}
+    return _seal(folder, {_ONNX: form, **_tokenizer_file(model)}, told, created_at)
+
+
+def pack(model: RewardModel) -> bytes:
+    """Return a model's weights as safetensors, a pre-trained encoder's in half precision."""
+    return save(
+        {
+            # rounded at the end of training, so nothing is lost
+            name: weight.half() if ".sentences." in name or ".vision." in name else weight
+            for name, weight in model.state_dict().items()
+        }
+    )
+
+
+def _tokenizer_file(model: RewardModel) -> dict[str, bytes]:
+    if model.tokenizer is None:
+        return {}
+    model.tokenizer.no_truncation()
+    return {_TOKENIZER: model.tokenizer.to_str().encode()}
+
+
+def _seal(
+    folder: Path, files: Mapping[str, bytes], metadata: Mapping[str, Any], created_at: datetime
+) -> Checkpoint:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        replace_durably(folder / name, content)
+    for name in {_WEIGHTS, _ONNX, _TOKENIZER} - files.keys():
+        (folder / name).unlink(missing_ok=True)
+    return write_manifest(folder, kind=KIND, metadata=metadata, created_at=created_at)
 
 
 class RewardScorer:
     """Scores creatives with one checkpoint; fits the generators' ``Scorer`` protocol.
 
     Args:
-        model: In evaluation mode.
+        model: In evaluation mode, or its int8 form.
         checkpoint: Where it comes from; None for a model that was never saved.
     """
 
-    def __init__(self, model: RewardModel, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, model: RewardModel | OnnxModel, checkpoint: Checkpoint | None = None
+    ) -> None:
         self.model = model
         self.checkpoint = checkpoint
 
     @classmethod
     def load(cls, folder: Path) -> RewardScorer:
-        """Load what `abp reward train --out` or the checkpoint store wrote.
+        """Load what `abp reward train`, `abp reward shrink` or the checkpoint store wrote.
 
         Raises:
             CheckpointError: The folder is missing, corrupt, or holds another kind of model.
@@ -95,6 +142,9 @@ class RewardScorer:
             tokenizer = None
             if config.text_encoder is not None:
                 tokenizer = open_tokenizer(checkpoint.file(_TOKENIZER))
+            if checkpoint.metadata.get("form") == INT8:
+                form = checkpoint.file(_ONNX).read_bytes()
+                return cls(OnnxModel(config, tokenizer, form), checkpoint)
             model = RewardModel(config, tokenizer)
             model.load_state_dict(load_file(checkpoint.file(_WEIGHTS)))
         except (KeyError, TypeError, RuntimeError) as error:

@@ -80,18 +80,21 @@ class SentenceEncoder(nn.Module):
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return one token for each word piece, zeros at padding, and which are pieces (N, W)."""
         mask = ids != self.pad
+        if torch.compiler.is_compiling():  # an exported graph cannot depend on lengths
+            return self._read(ids, mask), mask
         length = mask.sum(1)
         order = length.argsort(stable=True)
         rows = []
         for chunk in torch.split(order, _CHUNK):
             longest = max(1, int(length[chunk].max()))
-            there = mask[chunk, :longest]
-            seen = self.transformer(
-                input_ids=ids[chunk, :longest], attention_mask=there.long()
-            ).last_hidden_state
-            seen = seen * there.unsqueeze(-1)
+            seen = self._read(ids[chunk, :longest], mask[chunk, :longest])
             rows.append(nn.functional.pad(seen, (0, 0, 0, ids.shape[1] - longest)))
         return torch.cat(rows)[order.argsort()], mask
+
+    def _read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return one token for each word piece, zeros at padding: (N, W, width)."""
+        seen: Tensor = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return seen * mask.unsqueeze(-1)
 
 
 def open_pretrained_text(named: str, *, layers: int | None = None) -> PretrainedText:

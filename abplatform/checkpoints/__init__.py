@@ -2,7 +2,7 @@
 
 ```
 <root>/<sha256>/manifest.json        kind, files with their sha256, metadata, created_at
-<root>/<sha256>/model.safetensors    weights, as safetensors only: pickles can run code when read
+<root>/<sha256>/model.safetensors    weights, as safetensors or ONNX: pickles can run code when read
 <root>/ALIASES.json                  {kind: {champion | challenger | previous: sha256}}
 <root>/HISTORY.jsonl                 who became champion when; append-only
 ```

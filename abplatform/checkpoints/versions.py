@@ -30,7 +30,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 
 _FORMAT = "abplatform-checkpoint/1"
-_ALLOWED = {".safetensors", ".json", ".txt"}
+_ALLOWED = {".safetensors", ".onnx", ".json", ".txt"}
 _BLOCK_BYTES = 1 << 20
 _MENDED = {
     "reward": "use another version (`abp reward list`, `abp reward rollback`) or train it again",
@@ -87,7 +87,7 @@ def write_manifest(
         created_at: Now, with a time zone.
 
     Raises:
-        CheckpointError: A file is no safetensors, JSON or text, or there is no file.
+        CheckpointError: A file is no safetensors, ONNX, JSON or text, or there is no file.
     """
     files = _hash_files(folder, kind)
     plain = _plain(metadata, folder)
@@ -156,7 +156,7 @@ def save_checkpoint(
     Saving the same version again changes nothing; a stored copy that is damaged is replaced.
 
     Raises:
-        CheckpointError: A file is no safetensors, JSON or text, or there is no file.
+        CheckpointError: A file is no safetensors, ONNX, JSON or text, or there is no file.
     """
     root.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".saving-", dir=root))
@@ -251,7 +251,7 @@ def _hash_files(folder: Path, kind: str) -> dict[str, str]:
             continue
         if path.suffix not in _ALLOWED or path.is_symlink() or not path.is_file():
             raise CheckpointError(
-                f"{path.name} is refused: a checkpoint holds .safetensors, .json and .txt files",
+                f"{path.name} is refused: a checkpoint holds .safetensors, .onnx, .json and .txt",
                 path=folder,
                 remedy="save weights as safetensors; pickled weights can run code when read",
             )

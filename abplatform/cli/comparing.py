@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abplatform.cli.options import json_option, print_json, progress
+from abplatform.cli.reward_inputs import images_option, pairs_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,19 +21,8 @@ __all__ = ["compare"]
 
 
 @click.command()
-@click.option(
-    "--pairs",
-    "pairs_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Preference pairs as `abp pairs` writes them (Parquet).",
-)
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=None,
-    help="Folder of <sha256>.<image extension>; left out, only texts are read.",
-)
+@pairs_option
+@images_option
 @click.option(
     "--models",
     default=None,

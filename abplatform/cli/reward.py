@@ -15,6 +15,13 @@ from abplatform.cli.comparing import compare
 from abplatform.cli.effects import effects
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.cli.report_card import card
+from abplatform.cli.reward_inputs import (
+    checkpoint_option,
+    images_option,
+    open_pairs,
+    pairs_option,
+)
+from abplatform.cli.shrinking import shrink
 from abplatform.errors import StoreError, TrainingError
 from abplatform.workspace import Workspace, open_workspace, system_clock
 
@@ -25,32 +32,12 @@ if TYPE_CHECKING:
     from reward.dataset import PairTable
     from reward.fit import TrainingConfig
     from reward.losses import Loss
-    from reward.score import RewardScorer
     from reward.source import Source
 
 __all__ = ["find_faults", "read_source", "retrain", "reward"]
 
 KIND = "reward"
 
-pairs_option = click.option(
-    "--pairs",
-    "pairs_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Preference pairs as `abp pairs` writes them (Parquet).",
-)
-images_option = click.option(
-    "--images",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=None,
-    help="Folder of <sha256>.<image extension>; left out, only texts are read.",
-)
-checkpoint_option = click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder with model.safetensors and manifest.json.",
-)
 epochs_option = click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -68,6 +55,7 @@ def reward() -> None:
 reward.add_command(card)
 reward.add_command(compare)
 reward.add_command(effects)
+reward.add_command(shrink)
 
 
 @reward.command()
@@ -245,7 +233,7 @@ def evaluate(*, checkpoint: Path, pairs_file: Path, images: Path | None, as_json
     """Test a reward model on pairs it has not seen."""
     from reward.evaluate import evaluate as judge
 
-    table, pictures, scorer = _open(checkpoint, pairs_file, images)
+    table, pictures, scorer = open_pairs(checkpoint, pairs_file, images)
     said = scorer.forecast(table, pictures)
     found = judge(table, said.there, said.back, click_rates=said.click_rates)
     numbers = {"checkpoint": scorer.sha256, **found.numbers}
@@ -283,7 +271,7 @@ def score(
 
     from abplatform.durable import replace_durably
 
-    table, pictures, scorer = _open(checkpoint, pairs_file, images)
+    table, pictures, scorer = open_pairs(checkpoint, pairs_file, images)
     said = scorer.forecast(table, pictures)
     columns = {"pair_id": table.pair_ids, "p_chosen": said.there, "logit_sd": said.logit_sd}
     columns["evidence"] = scorer.knows(table.categories)
@@ -502,25 +490,6 @@ def find_faults(workspace: Workspace, source: Source, week: str) -> tuple[str, .
     )
     names = sorted(set(bad["experiment"].to_list()))
     return tuple(f"sample ratio mismatch in {name}" for name in names)
-
-
-def _open(
-    checkpoint: Path, pairs_file: Path, images: Path | None
-) -> tuple[PairTable, NDArray[np.uint8] | None, RewardScorer]:
-    """Return the pairs, their items' pictures and what scores them."""
-    from reward.dataset import read_pairs
-    from reward.pictures import pictures_of
-
-    model = checkpoints.read_folder(checkpoint, kind=KIND)
-    table = read_pairs(pairs_file)
-
-    from reward.score import RewardScorer
-
-    scorer = RewardScorer.of(model)
-    with progress("reading pictures") as advance:
-        wanted = images if scorer.reads_images else None
-        pictures = pictures_of(table, wanted, size=scorer.image_size, advance=advance)
-    return table, pictures, scorer
 
 
 def _note(workspace: Workspace, action: str, sha256: str) -> None:

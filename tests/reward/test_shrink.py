@@ -1,0 +1,340 @@
+"""Smaller forms of a reward model: what they say, what they refuse, and what they cost."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from click.testing import CliRunner
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig
+
+from abplatform import checkpoints
+from abplatform.cli.main import abp
+from abplatform.domain.spec import parse_experiment
+from abplatform.errors import CheckpointError, TrainingError
+from reward.attribution import attribute
+from reward.dataset import read_pairs
+from reward.forms import make_forms, measure_forms
+from reward.inputs import Inputs
+from reward.model import RewardConfig, RewardModel
+from reward.onnx_form import OnnxModel, to_float32, to_int8
+from reward.pictures import pictures_of
+from reward.pruning import prune
+from reward.score import RewardScorer, save_form, save_model
+from reward.train import Trained
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+WORDS = ("fresh", "bold", "soft", "warm", "cold", "tea", "lamp", "shoe", "for", "you")
+MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+SMALL = {
+    "image_size": 32,
+    "width": 16,
+    "image_layers": 1,
+    "heads": 2,
+    "words": 8,
+    "buckets": 256,
+    "members": 2,
+}
+
+
+def make_model(*, images=False, texts=True, encoder=True):
+    """A model with random weights; its scores differ, which is all that is needed here."""
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=len(MARKS) + len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    ).to_diff_dict()
+    tokenizer = Tokenizer(WordLevel({word: n for n, word in enumerate((*MARKS, *WORDS))}, "[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    shape = RewardConfig(
+        images=images,
+        texts=texts,
+        categories=["beauty/lip", "home"],
+        text_encoder=config if encoder else None,
+        **SMALL,
+    )
+    model = RewardModel(shape, tokenizer if encoder else None)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+        model.temperature.fill_(1.6)
+    model.round_pretrained()
+    return model.eval()
+
+
+def write_pairs(path):
+    rng = np.random.default_rng(2)
+    rows = []
+    for number in range(60):
+        texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(2)]
+        rows.append(
+            {
+                "pair_id": str(number),
+                "product_id": f"p{number}",
+                "title": "Thing" if number % 3 else f"A thing {number}",
+                "category": ("home", "beauty/lip", "toys")[number % 3],
+                "chosen_creative": f"{number}-a",
+                "rejected_creative": f"{number}-b",
+                "chosen_text": f"{texts[0]} {number}",
+                "rejected_text": f"{texts[1]} {number}",
+                "p_win": float(rng.choice([0.55, 0.8, 0.99])),
+            }
+        )
+    pl.DataFrame(rows).write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.parquet")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def form(model):
+    return to_int8(model)
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    """The model as `abp reward train` leaves it."""
+    out = tmp_path_factory.mktemp("model")
+    save_model(out, Trained(model, {"pairs": 60}), metadata={"weeks": []}, created_at=NOW)
+    return out
+
+
+@pytest.fixture(scope="module")
+def shrunk(folder, pairs, tmp_path_factory):
+    """What `abp reward shrink --prune` leaves, and says, in a workspace."""
+    root = tmp_path_factory.mktemp("workspace")
+    (root / "abp.yaml").write_text("currency: EUR\n")
+    out = root / "small"
+    told = call(
+        *("reward", "shrink", "--checkpoint", folder, "--pairs", pairs, "--out", out),
+        *("--prune", "0.25", "--experiment", root / "experiments" / "small.yaml", "-w", root),
+        "--json",
+    )
+    return out, json.loads(told)
+
+
+def call(*arguments):
+    result = CliRunner().invoke(abp, [str(one) for one in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def forms_of(model, form):
+    return RewardScorer(model), RewardScorer(OnnxModel(model.config, model.tokenizer, form))
+
+
+def test_the_exported_model_scores_the_same(model, pairs):
+    """In float32, scores, click rates and what nets differ by are those of the model."""
+    table = read_pairs(pairs)
+    ours, theirs = forms_of(model, to_float32(model))
+    ours, theirs = ours.forecast(table, None), theirs.forecast(table, None)
+    np.testing.assert_allclose(theirs.there, ours.there, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(theirs.back, ours.back, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(theirs.click_rates, ours.click_rates, rtol=1e-5)
+    np.testing.assert_allclose(theirs.logit_sd, ours.logit_sd, rtol=0, atol=1e-5)
+
+
+def test_int8_scores_are_near(model, form, pairs):
+    """Rounded, scores still go with the model's, far beyond what chance would do."""
+    items = read_pairs(pairs).items
+    ours, theirs = (scorer.score_items(items, None) for scorer in forms_of(model, form))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+    assert np.abs(ours - theirs).max() < 0.3 * ours.std()
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_pictures_and_hashed_words_have_a_form(drawn, texts):
+    """Int8 says nearly the same of pictures, with hashed words beside them or without."""
+    table = read_pairs(drawn.pairs)
+    pictures = pictures_of(table, drawn.images, size=32)
+    model = make_model(images=True, texts=texts, encoder=False)
+    model.standardise([torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()).float() / 255])
+    items = [replace(item, text=f"a {item.product_id}") for item in table.items]
+    ours, theirs = forms_of(model, to_int8(model))
+    expected = ours.score_items(items, pictures)
+    found = theirs.score_items(items, pictures)
+    assert np.corrcoef(expected, found)[0, 1] > 0.99
+    with pytest.raises(TrainingError, match="int8 tells no slopes"):
+        attribute(theirs, items[0], pictures[0])
+
+
+def test_the_same_model_gives_the_same_bytes(model, form):
+    """Nothing of the machine, the hour or the folder gets into a form."""
+    assert to_int8(model) == form
+    assert b"/reward/" not in form
+    assert b"stack_trace" not in form
+
+
+def test_an_exported_model_stays_as_it_was(model, pairs):
+    """Making a form changes no score of the model that it is made from."""
+    items = read_pairs(pairs).items
+    before = RewardScorer(model).score_items(items, None)
+    to_float32(model)
+    np.testing.assert_array_equal(RewardScorer(model).score_items(items, None), before)
+
+
+def test_nothing_pruned_is_the_same_model(model, pairs):
+    """With a share of 0 every score is the same, bit for bit."""
+    table = read_pairs(pairs)
+    inputs = Inputs.of(table.items, None, model.config, model.tokenizer)
+    same = RewardScorer(prune(model, inputs, share=0)).score_items(table.items, None)
+    np.testing.assert_array_equal(same, RewardScorer(model).score_items(table.items, None))
+
+
+def test_a_pruned_model_is_really_smaller(model, pairs):
+    """A quarter of the inner neurons gone: two matrices of each block have a quarter less."""
+    table = read_pairs(pairs)
+    inputs = Inputs.of(table.items, None, model.config, model.tokenizer)
+    small = prune(model, inputs, share=0.25)
+    assert small.config.text_encoder["intermediate_size"] == 48
+    weights = sum(weight.numel() for weight in model.parameters())
+    gone = 2 * 2 * 16 * (32 + 32 + 1)  # nets, blocks, neurons, the weights of one
+    assert sum(weight.numel() for weight in small.parameters()) == weights - gone
+
+
+def test_what_matters_most_stays(model, pairs):
+    """Silent neurons go first: with them alone gone, scores stay."""
+    table = read_pairs(pairs)
+    inputs = Inputs.of(table.items, None, model.config, model.tokenizer)
+    quiet = make_model()
+    with torch.no_grad():
+        for net in quiet.nets:
+            for block in net.sentences.transformer.encoder.layer:
+                block.output.dense.weight[:, ::4] = 0
+    before = RewardScorer(quiet).score_items(table.items, None)
+    after = RewardScorer(prune(quiet, inputs, share=0.25)).score_items(table.items, None)
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+
+
+def test_forms_are_held_against_the_model_as_it_is(model, pairs):
+    """Every form has its accuracy, its paired difference, its size and its speed."""
+    table = read_pairs(pairs)
+    costs = measure_forms(
+        make_forms(RewardScorer(model), table, None, share=0.5).forms, table, None
+    )
+    names = ["as it is", "one net", "pruned", "int8", "pruned, int8"]
+    assert [one.form for one in costs] == names
+    whole, one_net, pruned, int8, both = costs
+    assert whole.change is None
+    assert whole.agreement == 1
+    for one in costs[1:]:
+        assert one.change.mean == pytest.approx(one.accuracy - whole.accuracy)
+        assert one.change.low <= one.change.mean <= one.change.high
+        assert one.size < whole.size or one is int8 or one is both  # a tiny graph is mostly names
+        assert one.items_per_second > 0
+    assert pruned.size < whole.size
+    assert one_net.size < pruned.size
+    assert both.size < int8.size
+
+
+def test_the_command_leaves_a_model_that_works_everywhere(shrunk, pairs, tmp_path, folder):
+    """`abp reward evaluate` and `score` read the int8 folder as any other; it says what it is."""
+    out, told = shrunk
+    assert {path.name for path in out.iterdir()} == {
+        "manifest.json",
+        "model.onnx",
+        "tokenizer.json",
+    }
+    metadata = json.loads((out / "manifest.json").read_text())["metadata"]
+    assert metadata["form"] == "int8"
+    assert metadata["pruned"] == 0.25
+    assert metadata["train"] == {"pairs": 60}
+    assert metadata["made_from"] == checkpoints.read_folder(folder, kind="reward").sha256
+    assert [one["form"] for one in told["forms"]][-1] == "pruned, int8"
+    there = ("--checkpoint", out, "--pairs", pairs)
+    numbers = json.loads(call("reward", "evaluate", *there, "--json"))
+    assert numbers["checkpoint"] == told["sha256"]
+    assert numbers["accuracy"] == pytest.approx(told["forms"][-1]["accuracy"])
+    assert numbers["accuracy_swapped"] == numbers["accuracy"]
+    call("reward", "score", *there, "--out", tmp_path / "scores.parquet")
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    assert scores["p_chosen"].is_between(0, 1).all()
+    assert scores["evidence"].sum() == 40
+
+
+def test_the_table_is_read_by_people_too(folder, pairs, tmp_path):
+    """Without --json the same numbers come as a table, and the folder is named."""
+    told = call(
+        *("reward", "shrink", "--checkpoint", folder, "--pairs", pairs),
+        *("--out", tmp_path / "small"),
+    )
+    for word in ("as it is", "one net", "int8", "items/s", "MB"):
+        assert word in told
+    assert "pruned" not in told
+
+
+def test_the_experiment_compares_both_models(shrunk):
+    """The YAML is valid, plans, names both models of the store, and decides by the margin."""
+    out, told = shrunk
+    root = out.parent
+    path = root / "experiments" / "small.yaml"
+    assert "1 valid experiment, 0 errors, 0 warnings" in call("validate", path)
+    experiment = parse_experiment(path.read_text(), path=path)
+    named = [variant.creatives.checkpoint for variant in experiment.variants]
+    assert named == [told["made_from"], told["sha256"]]
+    for sha256 in named:
+        checkpoints.load_checkpoint(root / "data" / "checkpoints", sha256, kind="reward")
+    (guardrail,) = experiment.guardrails
+    assert guardrail.non_inferiority_margin == 0.01
+    told = call("power", experiment.key, "-w", root, "--rate", "2%", "--units-per-day", "600000")
+    assert "1%" in told
+
+
+def test_a_damaged_form_is_refused(shrunk, model, form, tmp_path):
+    """A changed byte, and bytes that are no ONNX at all, end in one clear error."""
+    damaged = tmp_path / "damaged"
+    save_form(damaged, form, model, metadata={}, created_at=NOW)
+    data = bytearray(form)
+    data[len(data) // 2] ^= 4
+    (damaged / "model.onnx").write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"model\.onnx is corrupt"):
+        RewardScorer.load(damaged)
+    save_form(damaged, b"nothing of the kind", model, metadata={}, created_at=NOW)
+    with pytest.raises(CheckpointError, match="no model of ONNX"):
+        RewardScorer.load(damaged)
+
+
+def test_what_cannot_be_shrunk_is_refused(shrunk, folder, pairs, tmp_path):
+    """A shrunk model, a share of 1, a model without an encoder: each ends in one clear error."""
+    out = ("--out", tmp_path / "again")
+    with pytest.raises(CheckpointError, match="int8 already"):
+        call("reward", "shrink", "--checkpoint", shrunk[0], "--pairs", pairs, *out)
+    there = ["reward", "shrink", "--checkpoint", str(folder), "--pairs", str(pairs)]
+    wrong = CliRunner().invoke(abp, [*there, *map(str, out), "--prune", "1"])
+    assert wrong.exit_code == 2
+    assert "0<=x<1" in wrong.output
+    same = CliRunner().invoke(abp, [*there, "--out", str(folder)])
+    assert same.exit_code == 2
+    assert "own folder" in same.output
+    assert not (tmp_path / "again").exists()
+    table = read_pairs(pairs)
+    hashed = make_model(encoder=False)
+    inputs = Inputs.of(table.items, None, hashed.config)
+    with pytest.raises(CheckpointError, match="no pre-trained encoder"):
+        prune(hashed, inputs, share=0.2)
+    with pytest.raises(CheckpointError, match="impossible"):
+        prune(make_model(), inputs, share=1)
