@@ -75,8 +75,8 @@ def shrink(
 ) -> None:
     """Make a reward model smaller and faster: int8, and with --prune fewer neurons.
 
-    PAIRS should be some that the model has not seen: on them every form is held against the model
-    as it is. Works wherever the model did, such as `abp reward score` and `abp generate`.
+    Every form is held against the model as it is, on pairs that the model should not have learned
+    from. The int8 form works wherever the model does: `abp reward score`, `abp generate` and so on.
     """
     if out.resolve() == checkpoint.resolve():
         raise click.UsageError("--out is the model's own folder; name another one")

@@ -43,6 +43,15 @@ __all__ = [
 READ: Final = "hand-picture-read"
 """The rival that reads pictures as they are, ``detected_looks``."""
 
+_WHOLE_ENCODER: Final = {
+    "members": 1,
+    "epochs": 1,
+    "encoder_layers": 6,
+    "fine_tuning_rate": 3e-5,
+    "pointwise": 0.0,
+}
+"""One MiniLM with all its blocks, fine-tuned for an epoch on pairs alone."""
+
 _BLOCK = 4
 _LENGTH = 10.0
 _RIDGE = 300.0
@@ -145,6 +154,12 @@ RIVALS: Final[Mapping[str, _Entry]] = {
     "reward-marginal": _Entry(trained(loss="marginal"), only_named=True),
     "reward-difference": _Entry(trained(loss="difference"), only_named=True),
     "reward-words": _Entry(trained(text_encoder=HASHED), texts=True, only_named=True),
+    "fine-tuned-encoder": _Entry(
+        trained(text_encoder=MINILM, **_WHOLE_ENCODER),
+        texts=True,
+        installed=lambda: is_carried(MINILM),
+        only_named=True,
+    ),
     "reward-augmented": _Entry(trained(augment=True), images=True, only_named=True),
     "reward-efficientnet": _Entry(
         trained(picture_encoder=EFFICIENTNET),

@@ -26,8 +26,17 @@ def trained(
     text_encoder: str | None = None,
     picture_encoder: str = PATCHES,
     augment: bool = False,
+    **changes: float,
 ) -> Rival:
-    """Return the reward model, trained with the options of `abp reward train`."""
+    """Return the reward model, trained with the options of `abp reward train`.
+
+    Args:
+        loss: As there.
+        text_encoder: As there.
+        picture_encoder: As there.
+        augment: As there.
+        changes: Of the configuration that these choose.
+    """
 
     def rival(learned: Part, held: Part) -> Forecast:
         config = choose_config(
@@ -38,6 +47,7 @@ def trained(
             picture_encoder=picture_encoder,
             augment=augment,
         )
+        config = replace(config, **changes)
         seen, new = (_sized(part, config.image_size) for part in (learned, held))
         workers = choose_workers(learned.table, config)
         model = train(learned.table, seen, config, workers=workers).model
