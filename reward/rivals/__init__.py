@@ -21,7 +21,7 @@ from reward.rivals.concat import concatenated
 from reward.rivals.contest import Part, Rival, Standing, compare, recall, scores_to_forecast
 from reward.rivals.detected import can_detect, detected_looks
 from reward.rivals.looks import picture_looks, text_looks
-from reward.rivals.trained import guessed, texts_only, trained
+from reward.rivals.trained import fine_tuned, guessed, texts_only, trained
 from reward.rivals.visual import visual_prior
 from reward.sentences import MINILM, SentenceEncoder, open_pretrained_text, piece_ids
 from reward.vision import EFFICIENTNET
@@ -42,15 +42,6 @@ __all__ = [
 
 READ: Final = "hand-picture-read"
 """The rival that reads pictures as they are, ``detected_looks``."""
-
-_WHOLE_ENCODER: Final = {
-    "members": 1,
-    "epochs": 1,
-    "encoder_layers": 6,
-    "fine_tuning_rate": 3e-5,
-    "pointwise": 0.0,
-}
-"""One MiniLM with all its blocks, fine-tuned for an epoch on pairs alone."""
 
 _BLOCK = 4
 _LENGTH = 10.0
@@ -155,10 +146,7 @@ RIVALS: Final[Mapping[str, _Entry]] = {
     "reward-difference": _Entry(trained(loss="difference"), only_named=True),
     "reward-words": _Entry(trained(text_encoder=HASHED), texts=True, only_named=True),
     "fine-tuned-encoder": _Entry(
-        trained(text_encoder=MINILM, **_WHOLE_ENCODER),
-        texts=True,
-        installed=lambda: is_carried(MINILM),
-        only_named=True,
+        fine_tuned, texts=True, installed=lambda: is_carried(MINILM), only_named=True
     ),
     "reward-augmented": _Entry(trained(augment=True), images=True, only_named=True),
     "reward-efficientnet": _Entry(

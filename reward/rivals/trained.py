@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward.evaluate import Forecast
-from reward.fit import PATCHES
+from reward.fit import PATCHES, TrainingConfig
 from reward.guesses import add_guesses, join_pictures
 from reward.losses import Loss
 from reward.pictures import pictures_of
 from reward.recipe import choose_config, choose_workers
 from reward.rivals.contest import Part, Rival
 from reward.score import RewardScorer
+from reward.sentences import MINILM
 from reward.train import train
 
-__all__ = ["guessed", "texts_only", "trained"]
+__all__ = ["fine_tuned", "guessed", "texts_only", "trained"]
 
 
 def trained(
@@ -26,17 +27,8 @@ def trained(
     text_encoder: str | None = None,
     picture_encoder: str = PATCHES,
     augment: bool = False,
-    **changes: float,
 ) -> Rival:
-    """Return the reward model, trained with the options of `abp reward train`.
-
-    Args:
-        loss: As there.
-        text_encoder: As there.
-        picture_encoder: As there.
-        augment: As there.
-        changes: Of the configuration that these choose.
-    """
+    """Return the reward model, trained with the options of `abp reward train`."""
 
     def rival(learned: Part, held: Part) -> Forecast:
         config = choose_config(
@@ -47,13 +39,18 @@ def trained(
             picture_encoder=picture_encoder,
             augment=augment,
         )
-        config = replace(config, **changes)
-        seen, new = (_sized(part, config.image_size) for part in (learned, held))
-        workers = choose_workers(learned.table, config)
-        model = train(learned.table, seen, config, workers=workers).model
-        return RewardScorer(model).forecast(held.table, new)
+        return _learn(config, learned, held)
 
     return rival
+
+
+def fine_tuned(learned: Part, held: Part) -> Forecast:
+    """One MiniLM with all its blocks, fine-tuned for an epoch on pairs of texts alone."""
+    config = choose_config(learned.table, images=False, text_encoder=MINILM)
+    whole = replace(
+        config, members=1, epochs=1, encoder_layers=6, fine_tuning_rate=3e-5, pointwise=0.0
+    )
+    return _learn(whole, replace(learned, pictures=None), replace(held, pictures=None))
 
 
 def texts_only(learned: Part, held: Part) -> Forecast:
@@ -75,6 +72,13 @@ def guessed(unlabelled: Part) -> Rival:
         return trained()(Part(table, join_pictures(table, parts)), held)
 
     return rival
+
+
+def _learn(config: TrainingConfig, learned: Part, held: Part) -> Forecast:
+    seen, new = (_sized(part, config.image_size) for part in (learned, held))
+    workers = choose_workers(learned.table, config)
+    model = train(learned.table, seen, config, workers=workers).model
+    return RewardScorer(model).forecast(held.table, new)
 
 
 def _sized(part: Part, size: int) -> NDArray[np.uint8] | None:
