@@ -27,7 +27,9 @@ hypothesis: Creatives that the small form screened get at most 1 % fewer clicks.
 
 # targeting: {{country: [SG]}}           # fill in, or leave out to admit everyone
 
-variants:                              # they differ in nothing but the model that screens
+# Variants differ in nothing but the model that screens. Each draws pictures of its own, as a
+# product's pictures do not repeat each other.
+variants:
   full:
     control: true
     weight: 50

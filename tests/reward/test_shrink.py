@@ -169,6 +169,19 @@ def test_int8_scores_are_near(model, form, pairs):
 
 
 @pytest.mark.slow
+def test_a_score_is_a_fact(model, form, pairs):
+    """Scored again alike, bit for bit; an item's score beside others is near that alone."""
+    items = read_pairs(pairs).items
+    _, small = forms_of(model, form)
+    among = small.score_items(items, None)
+    np.testing.assert_array_equal(small.score_items(items, None), among)
+    alone = np.array([small.score_items([item], None)[0] for item in items])
+    assert np.abs(alone - among).max() < 0.3 * among.std()
+    backwards = small.score_items(items[::-1], None)[::-1]
+    assert np.abs(backwards - among).max() < 0.3 * among.std()
+
+
+@pytest.mark.slow
 def test_pictures_have_a_form(drawn):
     """Int8 says nearly the same of pictures, whose fixed statistics are not rounded."""
     table = read_pairs(drawn.pairs)
