@@ -9,7 +9,7 @@ place of the loss, so that no label is looked at. Nothing is trained afterwards.
 
 Measured on real headlines, a quarter of the neurons gone, share of pairs with the same winner as
 before: this 0.953, |a·∂s/∂a| by token 0.937, mean activation times the weights that read it 0.916,
-size of a neuron's weights 0.902.
+size of a neuron's weights 0.902, at random 0.875.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ _TEMPLATE: Final = """\
 # (or without the two options, from the workspace's own log), fill in what is marked, then
 # `abp validate` and `abp start {key}`. A margin of 1 % needs about 330,000 clicks in all: where
 # there are fewer, widen both the margin and the mde before the start, never after it.
+# Once it has shipped, `abp reward promote {short}` makes the small form the champion.
 
 key: {key}
 owner: growth                          # fill in: who answers for it
@@ -27,7 +28,9 @@ hypothesis: Creatives that the small form screened get at most 1 % fewer clicks.
 
 # targeting: {{country: [SG]}}           # fill in, or leave out to admit everyone
 
-variants:                              # they differ in nothing but the model that screens
+# Variants differ in nothing but the model that screens. Each draws pictures of its own, as a
+# product's pictures do not repeat each other.
+variants:
   full:
     control: true
     weight: 50
@@ -68,6 +71,7 @@ def describe_experiment(full: str, small: str, *, path: Path) -> str:
         small: That of the small form.
         path: Where it will be written, for messages.
     """
-    text = _TEMPLATE.format(key=f"small-reward-{small[:8]}", full=full, small=small)
+    key = f"small-reward-{small[:8]}"
+    text = _TEMPLATE.format(key=key, full=full, small=small, short=small[:12])
     parse_experiment(text, path=path)
     return text

@@ -169,13 +169,29 @@ def test_int8_scores_are_near(model, form, pairs):
 
 
 @pytest.mark.slow
-def test_pictures_have_a_form(drawn):
+def test_a_score_is_a_fact(model, form, pairs):
+    """Scored again alike, bit for bit; an item's score beside others is near that alone."""
+    items = read_pairs(pairs).items
+    _, small = forms_of(model, form)
+    among = small.score_items(items, None)
+    np.testing.assert_array_equal(small.score_items(items, None), among)
+    alone = np.array([small.score_items([item], None)[0] for item in items])
+    assert np.abs(alone - among).max() < 0.3 * among.std()
+    backwards = small.score_items(items[::-1], None)[::-1]
+    assert np.abs(backwards - among).max() < 0.3 * among.std()
+
+
+@pytest.mark.slow
+def test_pictures_have_a_form(drawn, tmp_path):
     """Int8 says nearly the same of pictures, whose fixed statistics are not rounded."""
     table = read_pairs(drawn.pairs)
     pictures = pictures_of(table, drawn.images, size=32)
     model = make_model(images=True, texts=False, encoder=False, members=1)
     model.standardise([torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()).float() / 255])
-    ours, theirs = forms_of(model, to_int8(model))
+    save_model(tmp_path / "model", Trained(model, {}), metadata={}, created_at=NOW)
+    there = ("--pairs", drawn.pairs, "--images", drawn.images, "--out", tmp_path / "small")
+    call("reward", "shrink", "--checkpoint", tmp_path / "model", *there)
+    ours, theirs = RewardScorer(model), RewardScorer.load(tmp_path / "small")
     expected = ours.score_items(table.items, pictures)
     found = theirs.score_items(table.items, pictures)
     assert np.corrcoef(expected, found)[0, 1] > 0.99
@@ -306,6 +322,17 @@ def test_the_experiment_compares_both_models(shrunk):
     assert guardrail.non_inferiority_margin == 0.01
     told = call("power", experiment.key, "-w", root, "--rate", "2%", "--units-per-day", "600000")
     assert "1%" in told
+
+
+@pytest.mark.slow
+def test_a_small_form_can_be_the_champion(shrunk):
+    """Once the experiment has shipped, the form is promoted like any other model."""
+    out, told = shrunk
+    there = ("-w", out.parent, "--json")
+    named = json.loads(call("reward", "promote", told["sha256"][:12], *there))
+    assert named["champion"] == told["sha256"]
+    listed = json.loads(call("reward", "list", *there))
+    assert {row["sha256"] for row in listed} == {told["made_from"], told["sha256"]}
 
 
 @pytest.mark.slow
