@@ -12,12 +12,55 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from abplatform.errors import TrainingError
 from reward.dataset import Item, PairTable, table_from_frame
 
-__all__ = ["add_guesses", "join_pictures"]
+__all__ = ["add_guesses", "check_kinds", "join_pictures", "shares_nothing"]
 
 _SHARE = 0.5
 _COUNTS = ("impressions_chosen", "clicks_chosen", "impressions_rejected", "clicks_rejected")
+_CONTENTS = ("chosen_image", "rejected_image", "chosen_text", "rejected_text")
+
+
+def check_kinds(table: PairTable, unlabelled: PairTable, *, images: bool) -> None:
+    """Check that pairs without labels have what those with labels are read by.
+
+    Args:
+        table: Pairs with labels.
+        unlabelled: Pairs without.
+        images: Whether pictures are read.
+
+    Raises:
+        TrainingError: They lack texts or pictures.
+    """
+    kinds = {"ad text": (table.has_texts, unlabelled.has_texts)}
+    if images:
+        kinds["image"] = (table.has_images, unlabelled.has_images)
+    for kind, (needed, there) in kinds.items():
+        if needed and not there:
+            raise TrainingError(
+                f"some of the unlabelled creatives have no {kind}, while all labelled ones have",
+                remedy="take more pairs of the same kind, or leave --unlabelled out",
+            )
+
+
+def shares_nothing(unlabelled: PairTable, held: PairTable) -> NDArray[np.bool_]:
+    """Say which unlabelled pairs share nothing with pairs that are held out, Q.
+
+    Args:
+        unlabelled: Q pairs.
+        held: Pairs whose ids, products, pictures and texts must not teach.
+    """
+    theirs = held.frame
+    contents = pl.concat([theirs[name] for name in _CONTENTS]).unique()
+    seen = contents.filter(contents != "")
+    shares = pl.any_horizontal(
+        pl.col("pair_id").is_in(theirs["pair_id"].implode()),
+        pl.col("product_id").is_in(theirs["product_id"].implode()),
+        *(pl.col(name).is_in(seen.implode()) for name in _CONTENTS),
+    )
+    fresh: NDArray[np.bool_] = unlabelled.frame.select(~shares).to_series().to_numpy()
+    return fresh
 
 
 def add_guesses(

@@ -166,7 +166,7 @@ def judge(
         reason = "leakage: the challenger was trained on every pair of this week"
         return Judgement(promote=False, reasons=(reason,), metrics={})
     learned_pictures = week_pictures(source, learned, size=config.image_size)
-    bench = _Bench(fresh, week_pictures(source, fresh, size=config.image_size))
+    bench = _Bench(source, fresh)
     ours = bench.judge(RewardScorer.of(challenger))
     theirs = bench.judge(RewardScorer.of(champion)) if champion else None
     nonsense = shuffle_labels(learned, seed=config.seed)
@@ -180,10 +180,11 @@ def judge(
         "challenger": ours.numbers,
         "champion": theirs.numbers if theirs else None,
         "shuffled": shuffled.numbers,
-        "baselines": bench.baselines(learned, learned_pictures, source.scenes),
+        "baselines": bench.baselines(learned, learned_pictures),
         "gates": [gate.to_json() for gate in passed],
     }
-    explained = explain(RewardScorer.of(challenger), fresh, bench.pictures, count=_EXPLAINED)
+    scorer = RewardScorer.of(challenger)
+    explained = explain(scorer, fresh, bench.pictures(scorer.image_size), count=_EXPLAINED)
     promote = all(gate.passed for gate in passed)
     return Judgement(promote, _reasons(passed), metrics, tuple(explained))
 
@@ -205,26 +206,28 @@ def shuffle_labels(table: PairTable, *, seed: int) -> PairTable:
 
 
 class _Bench:
-    """The held-out week, on which everyone is judged alike."""
+    """The held-out week, on which everyone is judged alike, each on pictures of its own size."""
 
-    def __init__(self, table: PairTable, pictures: Pixels | None) -> None:
+    def __init__(self, source: Source, table: PairTable) -> None:
+        self.source = source
         self.table = table
-        self.pictures = pictures
+
+    def pictures(self, size: int) -> Pixels | None:
+        """Return the week's pictures, M x size x size x 3; None without any."""
+        return week_pictures(self.source, self.table, size=size)
 
     def judge(self, scorer: RewardScorer) -> Evaluation:
-        said = scorer.forecast(self.table, self.pictures)
+        pictures = self.pictures(scorer.image_size) if scorer.reads_images else None
+        said = scorer.forecast(self.table, pictures)
         return evaluate(self.table, said.there, said.back, click_rates=said.click_rates)
 
-    def baselines(
-        self,
-        learned: PairTable,
-        pictures: Pixels | None,
-        scenes: Mapping[str, Mapping[str, str]],
-    ) -> dict[str, Any]:
+    def baselines(self, learned: PairTable, pictures: Pixels | None) -> dict[str, Any]:
         """Return accuracy and log-loss of what a reward model must beat."""
+        scenes = self.source.scenes
         found = {"chance": {"accuracy": 0.5, "log_loss": float(np.log(2))}}
-        if pictures is not None and self.pictures is not None:
-            theirs, ours = colour_histogram(pictures), colour_histogram(self.pictures)
+        own = None if pictures is None else self.pictures(pictures.shape[1])
+        if pictures is not None and own is not None:
+            theirs, ours = colour_histogram(pictures), colour_histogram(own)
             found["colour_histogram"] = self._logistic(learned, theirs, ours)
         if scenes:
             known = sorted({f"{k}={v}" for scene in scenes.values() for k, v in scene.items()})

@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from abplatform.checkpoints.carried import is_carried
+from abplatform.errors import TrainingError
 from reward import ranks
 from reward.dataset import PairTable
 from reward.fit import HASHED, PATCHES, TrainingConfig
@@ -63,13 +64,24 @@ def choose_config(
 
     Raises:
         CheckpointError: There is no such encoder of pictures, or it is refused.
+        TrainingError: An option is about texts or pictures that are not there.
     """
+    if text_encoder is not None and not table.has_texts:
+        raise TrainingError(
+            "there are no ad texts to read",
+            remedy="leave --text-encoder out, or take pairs with chosen_text and rejected_text",
+        )
+    if (augment or picture_encoder != PATCHES) and not images:
+        raise TrainingError(
+            "there are no pictures to see",
+            remedy="name their folder with --images, or leave --picture-encoder and --augment out",
+        )
     named = text_encoder
     if named is None:
         reads = table.has_texts and not images and _is_latin(table) and is_carried(MINILM)
         named = MINILM if reads else HASHED
     config = TrainingConfig() if named == HASHED else replace(_FINE_TUNED, text_encoder=named)
-    if images and picture_encoder != PATCHES:
+    if picture_encoder != PATCHES:
         side = open_pretrained_vision(picture_encoder).config["size"]
         config = replace(config, picture_encoder=picture_encoder, shape=(("image_size", side),))
     # Many pairs need fewer passes: the early ones have taught as much.

@@ -222,7 +222,7 @@ class RewardScorer:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return every net's pair scores (nets, M) and the click logits (M) of M items."""
         if pictures is not None and pictures.shape[1] != self.image_size:
-            pictures = np.stack([shrink(picture, size=self.image_size) for picture in pictures])
+            pictures = self._made_smaller(pictures)
         inputs = Inputs.of(items, pictures, self.model.config, self.model.tokenizer)
         index = np.arange(len(items))
         with one_thread():
@@ -232,6 +232,14 @@ class RewardScorer:
             ]
         pair, point = (torch.cat(part, 1).double().numpy() for part in zip(*parts, strict=True))
         return pair, point.mean(0)
+
+    def _made_smaller(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return pictures of the model's size; what was made smaller than that is lost."""
+        if pictures.shape[1] < self.image_size:
+            raise ValueError(
+                f"pictures of {pictures.shape[1]} px for a model that sees {self.image_size} px"
+            )
+        return np.stack([shrink(picture, size=self.image_size) for picture in pictures])
 
     def forecast(self, table: PairTable, pictures: NDArray[np.uint8] | None) -> Forecast:
         """Say which creative of each pair wins, in both orders, and how often each is clicked.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ reward.add_command(shrink)
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
     help="More pairs (Parquet), whose labels are not looked at: a first model guesses them, and the"
-    " one that is kept learns from both.",
+    " one that is kept learns from both. With `--loss preference`.",
 )
 @click.option(
     "--curves",
@@ -140,9 +141,14 @@ def train(
     from reward.score import save_model
     from reward.train import train as train_model
 
+    if unlabelled_file is not None and loss != "preference":
+        raise click.UsageError(
+            f"guesses are no clicks, which `--loss {loss}` learns from; leave --unlabelled out, or"
+            " take `--loss preference`"
+        )
     table = read_pairs(pairs_file)
-    config = choose_config(
-        table,
+    choose = partial(
+        choose_config,
         images=images is not None and table.has_images,
         seed=seed,
         epochs=epochs,
@@ -151,6 +157,7 @@ def train(
         loss=loss,
         augment=augment,
     )
+    config = choose(table)
     with progress("reading pictures") as advance:
         pictures = pictures_of(table, images, size=config.image_size, advance=advance)
     out.mkdir(parents=True, exist_ok=True)
@@ -158,6 +165,7 @@ def train(
         table, pictures = _guess(
             table, pictures, unlabelled_file, images=images, config=config, out=out
         )
+        config = choose(table)
     with ranks.join_ranks(), progress("training") as advance:
         resume = out / ".training"
         trained = train_model(
@@ -202,13 +210,14 @@ def _guess(
     """Return pairs and pictures with those beside them whose labels a first model has guessed."""
     from reward import ranks
     from reward.dataset import read_pairs
-    from reward.guesses import add_guesses, join_pictures
+    from reward.guesses import add_guesses, check_kinds, join_pictures
     from reward.pictures import pictures_of
     from reward.recipe import choose_workers
     from reward.score import RewardScorer
     from reward.train import train as train_model
 
     more = read_pairs(unlabelled_file)
+    check_kinds(table, more, images=pictures is not None)
     more_pictures = pictures_of(more, images, size=config.image_size)
     with ranks.join_ranks(), progress("training the model that guesses") as advance:
         guessing = train_model(

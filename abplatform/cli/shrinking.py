@@ -58,7 +58,7 @@ _MB = 1e6
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
     help="Write an experiment here: do creatives that the small form screened get as many clicks?"
-    " Both models go to the workspace's checkpoints.",
+    " For a model that sees pictures; both forms go to the workspace's checkpoints.",
 )
 @workspace_option
 @json_option
@@ -80,8 +80,18 @@ def shrink(
     """
     if out.resolve() == checkpoint.resolve():
         raise click.UsageError("--out is the model's own folder; name another one")
+    if experiment_file is not None and experiment_file.exists():
+        raise click.UsageError(f"{experiment_file} is there already; name a new file")
     workspace = open_workspace(folder) if experiment_file else None
+    whole = checkpoints.read_folder(checkpoint, kind=KIND)
+    if not _may_take(out, whole):
+        raise click.UsageError(f"{out} holds another model; name a new folder")
     table, pictures, scorer = open_pairs(checkpoint, pairs_file, images)
+    if experiment_file is not None and not scorer.reads_images:
+        raise click.UsageError(
+            "this model reads texts alone, so it screens no pictures: there is nothing that an"
+            " experiment could compare; leave --experiment out"
+        )
 
     from reward.forms import make_forms, measure_forms
     from reward.score import save_form
@@ -90,7 +100,6 @@ def shrink(
         made = make_forms(scorer, table, pictures, share=share)
     with progress("scoring") as advance:
         costs = measure_forms(made.forms, table, pictures, advance=advance)
-    whole = checkpoints.read_folder(checkpoint, kind=KIND)
     metadata = {name: told for name, told in whole.metadata.items() if name != "training_key"}
     small = save_form(
         out,
@@ -113,6 +122,14 @@ def shrink(
     click.echo(f"{out}  {small.sha256[:12]}")
     if experiment_file:
         click.echo(f"{experiment_file}: what is left to fill in is said there")
+
+
+def _may_take(out: Path, whole: Checkpoint) -> bool:
+    """Whether a folder holds no model, or an earlier form of this one."""
+    if not (out / checkpoints.MANIFEST).exists():
+        return not (out / "model.safetensors").exists()
+    found = checkpoints.read_folder(out, kind=KIND).metadata
+    return bool(found.get("made_from") == whole.sha256)
 
 
 def _keep(workspace: Workspace, models: Sequence[Checkpoint]) -> None:

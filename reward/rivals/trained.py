@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reward.evaluate import Forecast
 from reward.fit import PATCHES, TrainingConfig
-from reward.guesses import add_guesses, join_pictures
+from reward.guesses import add_guesses, check_kinds, join_pictures, shares_nothing
 from reward.losses import Loss
 from reward.pictures import pictures_of
 from reward.recipe import choose_config, choose_workers
@@ -62,13 +62,18 @@ def guessed(unlabelled: Part) -> Rival:
     """Return the reward model that also learns from what a first one guesses of more pairs.
 
     Args:
-        unlabelled: Pairs whose labels are not looked at.
+        unlabelled: Pairs whose labels are not looked at; those that share a product, a picture or a
+            text with pairs to predict teach nothing.
     """
 
     def rival(learned: Part, held: Part) -> Forecast:
-        first = trained()(learned, unlabelled)
-        table = add_guesses(learned.table, unlabelled.table, first.there)
-        parts = [(one.table, one.pictures) for one in (learned, unlabelled)]
+        check_kinds(learned.table, unlabelled.table, images=learned.pictures is not None)
+        fresh = unlabelled.keep(shares_nothing(unlabelled.table, held.table))
+        if not len(fresh.table):
+            return trained()(learned, held)
+        first = trained()(learned, fresh)
+        table = add_guesses(learned.table, fresh.table, first.there)
+        parts = [(one.table, one.pictures) for one in (learned, fresh)]
         return trained()(Part(table, join_pictures(table, parts)), held)
 
     return rival

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from abplatform.cli.main import abp
-from reward.dataset import deal_folds, read_pairs
-from reward.guesses import add_guesses, join_pictures
+from abplatform.errors import TrainingError
+from reward.dataset import deal_folds, read_pairs, table_from_frame
+from reward.guesses import add_guesses, check_kinds, join_pictures, shares_nothing
 from reward.members import Members
 from reward.pictures import pictures_of
 
@@ -80,3 +81,41 @@ def test_models_that_guess_are_compared(weeks):
     assert list(found) == ["reward", "reward-augmented", "reward-guessed"]
     assert {one["pairs"] for one in found.values()} == {36}
     assert len({one["log_loss"] for one in found.values()}) == 3
+
+
+def test_what_is_held_out_teaches_no_guess(weeks):
+    """Unlabelled pairs that share a product, a picture, a text or an id are known by it."""
+    held, more = (read_pairs(week.pairs) for week in weeks)
+    other = more.frame.with_columns(product_id="new-" + pl.col("product_id"))
+    assert shares_nothing(table_from_frame(other), held).all()
+    assert not shares_nothing(more, held).any()  # both weeks show the same products
+    theirs = held.frame.row(0, named=True)
+    for name, value in (
+        ("pair_id", theirs["pair_id"]),
+        ("product_id", theirs["product_id"]),
+        ("chosen_image", theirs["rejected_image"]),
+        ("rejected_image", theirs["rejected_image"]),
+    ):
+        first = pl.int_range(pl.len()) == 0
+        changed = other.with_columns(pl.when(first).then(pl.lit(value)).otherwise(name).alias(name))
+        found = shares_nothing(table_from_frame(changed), held)
+        assert not found[0]
+        assert found[1:].all()
+
+
+def test_guesses_of_another_kind_are_refused(weeks, tmp_path):
+    """Before anything is trained: pairs that lack what is read, and losses that need clicks."""
+    known, new = (read_pairs(week.pairs) for week in weeks)
+    bare = new.frame.with_columns(chosen_image=pl.lit(""), chosen_text=pl.lit("words"))
+    with pytest.raises(TrainingError, match="no image"):
+        check_kinds(known, table_from_frame(bare), images=True)
+    told = known.frame.with_columns(chosen_text=pl.lit("one"), rejected_text=pl.lit("two"))
+    with pytest.raises(TrainingError, match="no ad text"):
+        check_kinds(table_from_frame(told), new, images=True)
+    words = ["reward", "train", "--pairs", str(weeks[0].pairs), "--out", str(tmp_path / "out")]
+    words += ["--images", str(weeks[0].images), "--unlabelled", str(weeks[1].pairs)]
+    for loss in ("marginal", "difference"):
+        run = CliRunner().invoke(abp, [*words, "--loss", loss])
+        assert run.exit_code == 2
+        assert "guesses are no clicks" in run.output
+    assert not (tmp_path / "out").exists()

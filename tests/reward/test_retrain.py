@@ -11,10 +11,12 @@ from abplatform import checkpoints
 from abplatform.checkpoints.report_cards import Grade, ReportCard, keep_card, read_cards
 from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs
+from reward.evaluate import evaluate
 from reward.gates import Gates
 from reward.judge import shuffle_labels, train_challenger
+from reward.pictures import pictures_of
 from reward.retrain import read_decisions, retrain
-from reward.score import save_model
+from reward.score import RewardScorer, save_model
 from reward.source import Source
 from reward.train import train
 
@@ -160,6 +162,35 @@ def test_judged_models_get_report_cards(promoted):
     assert [grade.category for grade in cards[0].grades] == [None, "beauty", "home"]
 
 
+def test_a_champion_sees_pictures_of_its_own_size(tmp_path, weeks, tiny):
+    """A champion of larger pictures is held against a challenger of smaller ones as it is used."""
+    pairs, images = weeks
+    learned, week = (read_pairs(pairs[name]) for name in ("2026-W48", "2026-W49"))
+    large = tiny(epochs=1, shape=(*tiny().shape, ("image_size", 48)))
+    made = train(learned, pictures_of(learned, images, size=48), large)
+    saved = save_model(tmp_path / "large", made, metadata={}, created_at=NOW)
+    root = tmp_path / "store"
+    kept = checkpoints.save_checkpoint(
+        root, tmp_path / "large", kind="reward", metadata=saved.metadata, created_at=NOW
+    )
+    checkpoints.promote(root, "reward", kept.sha256, at=NOW)
+    names = ["2026-W48", "2026-W49"]
+    result = run(weeks, root, names, "2026-W49", tiny, config=tiny(epochs=1))
+    scorer = RewardScorer.of(kept)
+    said = scorer.forecast(week, pictures_of(week, images, size=48)).there
+    told = evaluate(week, said, said).numbers
+    assert result.metrics["champion"]["log_loss_adjusted"] == told["log_loss_adjusted"]
+
+
+def test_pictures_are_not_made_larger_to_be_scored(tmp_path, weeks, tiny):
+    """Pictures that were made smaller than the model sees are refused, not blown up."""
+    pairs, images = weeks
+    table = read_pairs(pairs["2026-W48"])
+    made = train(table, pictures_of(table, images, size=32), tiny(epochs=1))
+    with pytest.raises(ValueError, match="16 px for a model that sees 32 px"):
+        RewardScorer(made.model).forecast(table, pictures_of(table, images, size=16))
+
+
 def test_shuffled_labels_are_refused(tmp_path, weeks, tiny):
     """A challenger trained on shuffled labels beats not even chance and is refused."""
     pairs, images = weeks
@@ -254,8 +285,6 @@ def test_the_same_weights_have_one_name(tmp_path, weeks, tiny):
 def test_a_foreign_checkpoint_in_the_store_is_passed_over(tmp_path, weeks, tiny):
     """A model that a person trained by hand and put into the store does not confuse retraining."""
     table = read_pairs(weeks[0]["2026-W48"])
-    from reward.pictures import pictures_of
-
     made = train(table, pictures_of(table, weeks[1], size=32), tiny(epochs=1))
     saved = save_model(tmp_path / "hand", made, metadata={}, created_at=NOW)
     checkpoints.save_checkpoint(

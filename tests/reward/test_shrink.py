@@ -121,16 +121,26 @@ def folder(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shrunk(folder, pairs, tmp_path_factory):
-    """What `abp reward shrink --prune` leaves, and says, in a workspace."""
+    """What `abp reward shrink --prune` leaves, and says."""
+    out = tmp_path_factory.mktemp("forms") / "small"
+    there = ("--checkpoint", folder, "--pairs", pairs, "--out", out)
+    return out, json.loads(call("reward", "shrink", *there, "--prune", "0.25", "--json"))
+
+
+@pytest.fixture(scope="module")
+def offered(drawn, tmp_path_factory):
+    """A workspace where `abp reward shrink --experiment` made a model of pictures smaller."""
     root = tmp_path_factory.mktemp("workspace")
     (root / "abp.yaml").write_text("currency: EUR\n")
-    out = root / "small"
-    told = call(
-        *("reward", "shrink", "--checkpoint", folder, "--pairs", pairs, "--out", out),
-        *("--prune", "0.25", "--experiment", root / "experiments" / "small.yaml", "-w", root),
-        "--json",
-    )
-    return out, json.loads(told)
+    table = read_pairs(drawn.pairs)
+    pictures = pictures_of(table, drawn.images, size=32)
+    model = make_model(images=True, texts=False, encoder=False, members=1)
+    model.standardise([torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()).float() / 255])
+    save_model(root / "model", Trained(model, {"pairs": 144}), metadata={}, created_at=NOW)
+    there = ("--pairs", drawn.pairs, "--images", drawn.images, "--out", root / "small")
+    asked = ("--experiment", root / "experiments" / "small.yaml", "-w", root, "--json")
+    told = call("reward", "shrink", "--checkpoint", root / "model", *there, *asked)
+    return root, json.loads(told)
 
 
 def call(*arguments):
@@ -182,16 +192,12 @@ def test_a_score_is_a_fact(model, form, pairs):
 
 
 @pytest.mark.slow
-def test_pictures_have_a_form(drawn, tmp_path):
+def test_pictures_have_a_form(drawn, offered):
     """Int8 says nearly the same of pictures, whose fixed statistics are not rounded."""
+    root, _ = offered
     table = read_pairs(drawn.pairs)
     pictures = pictures_of(table, drawn.images, size=32)
-    model = make_model(images=True, texts=False, encoder=False, members=1)
-    model.standardise([torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()).float() / 255])
-    save_model(tmp_path / "model", Trained(model, {}), metadata={}, created_at=NOW)
-    there = ("--pairs", drawn.pairs, "--images", drawn.images, "--out", tmp_path / "small")
-    call("reward", "shrink", "--checkpoint", tmp_path / "model", *there)
-    ours, theirs = RewardScorer(model), RewardScorer.load(tmp_path / "small")
+    ours, theirs = (RewardScorer.load(root / name) for name in ("model", "small"))
     expected = ours.score_items(table.items, pictures)
     found = theirs.score_items(table.items, pictures)
     assert np.corrcoef(expected, found)[0, 1] > 0.99
@@ -307,10 +313,9 @@ def test_the_table_is_read_by_people_too(pairs, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_experiment_compares_both_models(shrunk):
+def test_the_experiment_compares_both_models(offered):
     """The YAML is valid, plans, names both models of the store, and decides by the margin."""
-    out, told = shrunk
-    root = out.parent
+    root, told = offered
     path = root / "experiments" / "small.yaml"
     assert "1 valid experiment, 0 errors, 0 warnings" in call("validate", path)
     experiment = parse_experiment(path.read_text(), path=path)
@@ -325,10 +330,10 @@ def test_the_experiment_compares_both_models(shrunk):
 
 
 @pytest.mark.slow
-def test_a_small_form_can_be_the_champion(shrunk):
+def test_a_small_form_can_be_the_champion(offered):
     """Once the experiment has shipped, the form is promoted like any other model."""
-    out, told = shrunk
-    there = ("-w", out.parent, "--json")
+    root, told = offered
+    there = ("-w", root, "--json")
     named = json.loads(call("reward", "promote", told["sha256"][:12], *there))
     assert named["champion"] == told["sha256"]
     listed = json.loads(call("reward", "list", *there))
@@ -351,8 +356,9 @@ def test_a_damaged_form_is_refused(shrunk, model, form, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_shrunk_is_refused(shrunk, folder, pairs, tmp_path):
-    """A shrunk model, a share of 1, a model without an encoder: each ends in one clear error."""
+def test_what_cannot_be_shrunk_is_refused(shrunk, offered, folder, pairs, tmp_path):
+    """A shrunk model, a share of 1, a model without an encoder, one that screens nothing."""
+    shop, _ = offered
     out = ("--out", tmp_path / "again")
     with pytest.raises(CheckpointError, match="int8 already"):
         call("reward", "shrink", "--checkpoint", shrunk[0], "--pairs", pairs, *out)
@@ -363,6 +369,11 @@ def test_what_cannot_be_shrunk_is_refused(shrunk, folder, pairs, tmp_path):
     same = CliRunner().invoke(abp, [*there, "--out", str(folder)])
     assert same.exit_code == 2
     assert "own folder" in same.output
+    screens = CliRunner().invoke(
+        abp, [*there, *map(str, out), "--experiment", str(tmp_path / "e.yaml"), "-w", str(shop)]
+    )
+    assert screens.exit_code == 2
+    assert "screens no pictures" in screens.output
     assert not (tmp_path / "again").exists()
     table = read_pairs(pairs)
     hashed = make_model(encoder=False)
@@ -371,3 +382,29 @@ def test_what_cannot_be_shrunk_is_refused(shrunk, folder, pairs, tmp_path):
         prune(hashed, inputs, share=0.2)
     with pytest.raises(CheckpointError, match="impossible"):
         prune(make_model(), inputs, share=1)
+
+
+@pytest.mark.slow
+def test_nothing_that_is_there_is_overwritten(offered, shrunk, folder, pairs, tmp_path):
+    """An experiment that someone filled in and another model's folder stay; one's own form goes."""
+    root, _ = offered
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    there = ["reward", "shrink", "--checkpoint", str(folder), "--pairs", str(pairs)]
+    taken = ["--experiment", str(root / "experiments" / "small.yaml"), "-w", str(root)]
+    for out, words, why in (
+        (tmp_path / "new", taken, "is there already"),
+        (root / "model", [], "holds another model"),
+        (root / "small", [], "holds another model"),
+    ):
+        run = CliRunner().invoke(abp, [*there, "--out", str(out), *words])
+        assert run.exit_code == 2
+        assert why in run.output
+    foreign = tmp_path / "minilm"
+    foreign.mkdir()
+    (foreign / "model.safetensors").write_bytes(b"of someone else")
+    run = CliRunner().invoke(abp, [*there, "--out", str(foreign)])
+    assert "holds another model" in run.output
+    assert (foreign / "model.safetensors").read_bytes() == b"of someone else"
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    call(*there, "--out", shrunk[0], "--prune", "0.25")  # made again, as it was
+    assert checkpoints.read_folder(shrunk[0], kind="reward").sha256 == shrunk[1]["sha256"]

@@ -30,7 +30,7 @@ from transformers import (
 
 from abplatform.checkpoints.carried import carried_file, is_carried
 from abplatform.cli.main import abp
-from abplatform.errors import CheckpointError
+from abplatform.errors import CheckpointError, TrainingError
 from reward.dataset import read_pairs
 from reward.efficientnet import BLOCKS, EfficientNetLite0, fold
 from reward.pictures import pictures_of
@@ -188,6 +188,16 @@ def test_the_command_takes_efficientnet(tmp_path, draw_week):
     )
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["pairs"] == 18
+
+
+def test_an_encoder_that_would_read_nothing_is_refused(folder, draw_week, tmp_path):
+    """Options about texts or pictures that are not there are no matter to pass over."""
+    table = read_pairs(draw_week(tmp_path, products=4, creatives=2).pairs)
+    with pytest.raises(TrainingError, match="no ad texts to read"):
+        choose_config(table, images=True, text_encoder="words")
+    for changes in ({"picture_encoder": str(folder)}, {"augment": True}):
+        with pytest.raises(TrainingError, match="no pictures to see"):
+            choose_config(table, images=False, **changes)
 
 
 def test_what_is_no_encoder_of_pictures_is_refused(tmp_path, folder):
