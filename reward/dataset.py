@@ -279,7 +279,7 @@ def _normalise(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
             path=path,
             remedy="write the pairs with `abp pairs`, or add the columns of docs/contracts.md",
         )
-    texts = [_text_column(frame, name) for name in (*_REQUIRED[:-1], *_OPTIONAL, *_CONTENT)]
+    texts = [_text_column(frame, name, path) for name in (*_REQUIRED[:-1], *_OPTIONAL, *_CONTENT)]
     counts = [_number_column(frame, name, pl.Int64, path) for name in _COUNTS]
     p_win = _number_column(frame, "p_win", pl.Float64, path)
     # A sum of probabilities may end a rounding error outside.
@@ -296,13 +296,18 @@ def _normalise(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     return rows
 
 
-def _text_column(frame: pl.DataFrame, name: str) -> pl.Series:
+def _text_column(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
     if name not in frame.columns:
         return pl.Series(name, [""] * len(frame), dtype=pl.String)
     column = frame[name]
-    if isinstance(column.dtype, pl.Struct):
-        column = column.struct.json_encode()
-    return column.cast(pl.String).fill_null("").alias(name)
+    try:
+        if isinstance(column.dtype, pl.Struct):
+            column = column.struct.json_encode()
+        return column.cast(pl.String).fill_null("").alias(name)
+    except pl.exceptions.PolarsError as error:
+        raise TrainingError(
+            f"{name} holds something that is no text", path=path, remedy="write it as a text"
+        ) from error
 
 
 def _number_column(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from reward import ranks
 from reward.augmentation import vary
@@ -27,7 +27,7 @@ from reward.curves import Curves
 from reward.dataset import PairTable
 from reward.inputs import Inputs
 from reward.losses import Loss, base_rates, binomial_deviance, open_pair_loss
-from reward.model import RewardNet
+from reward.model import Batch, RewardNet
 from reward.pictures import IMAGE_SIZE
 from reward.resume import Progress, read_progress, write_progress
 from reward.words import category_paths
@@ -52,7 +52,6 @@ class TrainingConfig:
         epochs: Passes over the pairs at most.
         learning_rate: Its peak.
         fine_tuning_rate: The peak for a pre-trained encoder of texts; at 0 it stays as it is.
-        picture_tuning_rate: Likewise of pictures; at 0 each picture is encoded once.
         weight_decay: Of matrices; the deviations of categories are held by it too.
         batch_pairs: Pairs in a batch, about; pairs of one product stay together.
         patience: Epochs without a better validation loss before stopping.
@@ -66,7 +65,8 @@ class TrainingConfig:
         augment: Whether pictures are varied while they teach (:mod:`reward.augmentation`).
         device: What torch calculates on, such as ``cpu`` or ``cuda``.
         bf16: Whether nets learn in bfloat16 where that is safe; weights stay float32.
-        compiled: Whether nets go through ``torch.compile``.
+        compiled: Whether nets go through ``torch.compile``; that takes a minute or two, which only
+            a large ViT of their own earns back.
         week_shares: Weeks that are unlike others, and how much their pairs count, 0 … 1.
         shape: Overrides of the model's shape, such as ``width``.
     """
@@ -77,7 +77,6 @@ class TrainingConfig:
     epochs: int = 24
     learning_rate: float = 2e-3
     fine_tuning_rate: float = 3e-5
-    picture_tuning_rate: float = 0.0
     weight_decay: float = 0.1
     batch_pairs: int = 64
     patience: int = 12
@@ -109,7 +108,7 @@ class Fit:
         fold: Part of each pair, P.
         number: Which part is not trained on; its pairs, if there are any, decide when to stop.
         config: How to train.
-        seed: Of dropout and batches.
+        look: :meth:`RewardModel.look` of the model that the net belongs to.
     """
 
     def __init__(
@@ -121,8 +120,9 @@ class Fit:
         *,
         number: int,
         config: TrainingConfig,
+        look: Callable[[Batch], Batch],
     ) -> None:
-        self.net, self.inputs, self.table = net, inputs, table
+        self.net, self.inputs, self.table, self.look = net, inputs, table, look
         self.learned = fold != number
         self.held = ~self.learned & ~table.is_guessed
         self.config, self.seed = config, 1000 * config.seed + number
@@ -137,8 +137,8 @@ class Fit:
         rates, self.dispersion = base_rates(table, inputs.base.numpy(), paths)
         with torch.no_grad():
             net.base.copy_(torch.from_numpy(rates))
-        for encoder, rate in _tuned(net, config):
-            encoder.requires_grad_(rate > 0)
+        if net.reads is not None:
+            net.reads.requires_grad_(config.fine_tuning_rate > 0)
         net.to(self.device)
         self.optimizer = torch.optim.AdamW(_groups(net, config))
         self.progress = Progress.start(net)
@@ -200,6 +200,8 @@ class Fit:
         is_learning = self.net.training
         if self.config.augment and is_learning and batch.pictures is not None:
             batch = replace(batch, pictures=vary(batch.pictures, batch.product))
+        with torch.no_grad():
+            batch = self.look(batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=is_learning and self.config.bf16):
             score, logit = self.run(batch)
         return score.float().cpu(), logit.float().cpu()
@@ -274,21 +276,10 @@ def _week_shares(table: PairTable, config: TrainingConfig) -> Tensor:
     return torch.tensor([share.get(week, 1.0) for week in table.frame["week"]])
 
 
-def _tuned(net: RewardNet, config: TrainingConfig) -> list[tuple[nn.Module, float]]:
-    """Return pre-trained encoders and the peaks of their learning rates."""
-    found: list[tuple[nn.Module, float]] = []
-    if net.reads is not None:
-        found.append((net.reads, config.fine_tuning_rate))
-    if net.sees is not None:
-        found.append((net.sees, config.picture_tuning_rate))
-    return found
-
-
 def _groups(net: RewardNet, config: TrainingConfig) -> list[dict[str, Any]]:
     """Part the parameters by learning rate, and matrices, which decay, from the rest."""
-    rates = {
-        id(weight): rate for encoder, rate in _tuned(net, config) for weight in encoder.parameters()
-    }
+    read = () if net.reads is None else net.reads.parameters()
+    rates = {id(weight): config.fine_tuning_rate for weight in read}
     groups = []
     for rate in sorted({config.learning_rate, *rates.values()} - {0.0}, reverse=True):
         mine = [one for one in net.parameters() if rates.get(id(one), config.learning_rate) == rate]

@@ -198,8 +198,8 @@ def _cost(form: Form, table: PairTable, said: Floats, full: Floats, *, speed: fl
 
 def _first_net(model: RewardModel) -> RewardModel:
     one = RewardModel(replace(model.config, members=1), model.tokenizer)
-    one.nets[0].load_state_dict(model.nets[0].state_dict())
-    one.temperature.copy_(model.temperature)
+    weights = model.state_dict()
+    one.load_state_dict({name: weights[name] for name in one.state_dict()})
     return one.eval()
 
 

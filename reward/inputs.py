@@ -29,7 +29,7 @@ class Inputs:
 
     Args:
         pictures: (M, 3, H, W) uint8, or None.
-        seen: What an encoder that does not learn makes of the pictures (M, T, W), or None.
+        seen: What a pre-trained encoder makes of the pictures (M, T, W), or None.
         texts: Ids of ad texts, (M, W, G) hashed or (M, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (M).
@@ -125,10 +125,12 @@ class Inputs:
         first = next(self.every_picture(), None)
         if first is None:
             return self
-        made = encoder(first[:1])
+        device = encoder.mean.device
+        made = encoder(first[:1].to(device))
         if len(self) * made.numel() * made.element_size() > _MOST_BYTES:
             return self
-        return replace(self, seen=torch.cat([encoder(part) for part in self.every_picture()]))
+        seen = [encoder(part.to(device)).cpu() for part in self.every_picture()]
+        return replace(self, seen=torch.cat(seen))
 
     def every_picture(self) -> Iterator[Tensor]:
         """Yield all pictures in small portions (N, 3, H, W), in 0 … 1."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -44,18 +44,25 @@ class Members:
 
     Args:
         model: With first weights until ``fits`` have gone.
+        inputs: What they learn from.
         fits: One for each net.
         encoders: Name and sha256 of the pre-trained encoders of ``text`` and ``picture``; empty
             where there is none.
     """
 
     model: RewardModel
+    inputs: Inputs
     fits: list[Fit]
     encoders: dict[str, dict[str, str]]
 
     @classmethod
     def of(
-        cls, table: PairTable, pictures: NDArray[np.uint8] | None, config: TrainingConfig
+        cls,
+        table: PairTable,
+        pictures: NDArray[np.uint8] | None,
+        config: TrainingConfig,
+        *,
+        seen: NDArray[np.float32] | None = None,
     ) -> Members:
         """Lay out a model's first weights and what it learns from; the same for the same seed.
 
@@ -63,6 +70,7 @@ class Members:
             table: P pairs over M items.
             pictures: M x H x W x 3, or None.
             config: How to train.
+            seen: What the encoder of pictures has made of them already, M x T x W.
 
         Raises:
             CheckpointError: There is no such encoder, or it is refused.
@@ -88,19 +96,22 @@ class Members:
         model.start_from(text, vision)
         inputs = Inputs.of(table.items, pictures, shape, model.tokenizer)
         model.standardise(inputs.every_picture())
-        sees = model.nets[0].sees
-        if sees is not None and config.picture_tuning_rate == 0 and not config.augment:
-            inputs = inputs.look(sees.train(mode=False))
+        if model.vision is not None:
+            model.vision.to(config.device)
+        if seen is not None:
+            inputs = replace(inputs, seen=torch.from_numpy(seen))
+        elif model.vision is not None and not config.augment:
+            inputs = inputs.look(model.vision)
         folds = deal_folds(table, count=config.folds, seed=config.seed)
         fits = [
-            Fit(net, inputs, table, folds, number=number, config=config)
+            Fit(net, inputs, table, folds, number=number, config=config, look=model.look)
             for number, net in enumerate(model.nets)
         ]
         encoders = {
             kind: {} if found is None else {"name": found.name, "sha256": found.sha256}
             for kind, found in (("text", text), ("picture", vision))
         }
-        return cls(model, fits, encoders)
+        return cls(model, inputs, fits, encoders)
 
 
 def fit_members(
@@ -120,8 +131,10 @@ def fit_members(
     if workers == 1 or len(fits) == 1:
         for number, fit in enumerate(fits):
             fit.go(_kept(resume, number), partial(meter.tell, number), Curves(curves, number))
+        members.model.cpu()
         return members
-    job = _Job(table.frame, pictures, config, resume, curves)
+    seen = None if members.inputs.seen is None else members.inputs.seen.numpy()
+    job = _Job(table.frame, pictures, seen, config, resume, curves)
     for fit, progress in zip(fits, _side_by_side(job, len(fits), workers, meter), strict=True):
         fit.take(progress)
     return members
@@ -140,6 +153,7 @@ class _Job:
 
     frame: pl.DataFrame
     pictures: NDArray[np.uint8] | None
+    seen: NDArray[np.float32] | None
     config: TrainingConfig
     resume: Path | None
     curves: Path | None
@@ -211,7 +225,8 @@ def _fit_elsewhere(job: _Job, number: int, line: Connection) -> None:
     """Fit one net in a process that ends with the one that asked for it."""
     Thread(target=_end_with_parent, daemon=True).start()
     with one_thread():
-        members = Members.of(table_from_frame(job.frame), job.pictures, job.config)
+        table = table_from_frame(job.frame)
+        members = Members.of(table, job.pictures, job.config, seen=job.seen)
         fit = members.fits[number]
         fit.go(_kept(job.resume, number), line.send, Curves(job.curves, number))
     made = fit.progress

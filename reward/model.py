@@ -15,12 +15,14 @@ pairs keeps near what all categories like.
 
 Ad texts are read as hashed words and pictures as patches, learned from nothing, or by pre-trained
 encoders whose mean token goes to the readout directly, beside what the fusion makes of all tokens.
+Each net fine-tunes an encoder of texts of its own; one of pictures stays as it was published, so
+that all nets share it and it sees each picture once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -61,7 +63,7 @@ class RewardConfig:
         dropout: Of the representation.
         text_encoder: Transformers configuration of the encoder of ad texts; None for hashed words.
         pieces: Word pieces that it reads of each text.
-        picture_encoder: As ``VisionEncoder`` takes it; None for a small ViT of its own.
+        picture_encoder: As ``VisionEncoder`` takes it; None for a small ViT of each net's own.
     """
 
     images: bool
@@ -89,7 +91,8 @@ class Batch:
 
     Args:
         pictures: (N, 3, H, W) in 0 … 1, or None.
-        seen: What a pre-trained encoder has made of them already (N, T, W), or None.
+        seen: What a pre-trained encoder makes of them (N, T, W); None if there is none, or it has
+            not looked yet.
         texts: Ids of ad texts, (N, W, G) hashed or (N, W) word pieces, or None.
         products: Ids of distinct product texts (Q, W, G).
         product: Which of them is each item's (N).
@@ -119,9 +122,14 @@ class Batch:
 
 
 class RewardNet(nn.Module):
-    """One net; see the module's docstring."""
+    """One net; see the module's docstring.
 
-    def __init__(self, config: RewardConfig) -> None:
+    Args:
+        config: Its shape.
+        seen: Channels of what the model's encoder of pictures sees (W); 0 if there is none.
+    """
+
+    def __init__(self, config: RewardConfig, seen: int = 0) -> None:
         super().__init__()
         self.config = config
         width, heads = config.width, config.heads
@@ -146,10 +154,9 @@ class RewardNet(nn.Module):
                 layers=config.image_layers,
                 heads=heads,
             )
-        elif config.images and config.picture_encoder is not None:
-            self.vision = VisionEncoder(config.picture_encoder)
-            self.project_vision = nn.Linear(self.vision.width, width)
-            pretrained += self.vision.width
+        elif config.images:
+            self.project_seen = nn.Linear(seen, width)
+            pretrained += seen
         if config.text_encoder is not None:
             self.sentences = SentenceEncoder(config.text_encoder)
             self.project = nn.Linear(self.sentences.width, width)
@@ -173,14 +180,12 @@ class RewardNet(nn.Module):
         """The pre-trained encoder of texts, if it has one."""
         return None if self.config.text_encoder is None else self.sentences
 
-    @property
-    def sees(self) -> VisionEncoder | None:
-        """The pre-trained encoder of pictures, if it has one."""
-        has_one = self.config.images and self.config.picture_encoder is not None
-        return self.vision if has_one else None
-
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the pair score s (N) and the pointwise logit of the CTR (N)."""
+        """Return the pair score s (N) and the pointwise logit of the CTR (N).
+
+        Args:
+            batch: After :meth:`RewardModel.look`.
+        """
         features = self._represent(batch)  # (N, F)
         levels = (batch.tastes != PAD).sum(1, keepdim=True).clamp_min(1)
         taste = self.category(batch.tastes).sum(1) / levels.sqrt()  # (N, D)
@@ -213,12 +218,11 @@ class RewardNet(nn.Module):
 
     def _look(self, pictures: Tensor, seen: Tensor | None, parts: list[Tensor]) -> Tensor:
         """Return places of pictures (N, T, D); their mean joins the parts if it was pre-trained."""
-        if self.config.picture_encoder is None:
+        if seen is None:
             patches: Tensor = self.picture(pictures)
             return patches
-        places: Tensor = self.vision(pictures) if seen is None else seen.float()
-        parts.append(_MEAN_LENGTH * nn.functional.normalize(places.mean(1), dim=1))
-        projected: Tensor = self.project_vision(places)
+        parts.append(_MEAN_LENGTH * nn.functional.normalize(seen.mean(1), dim=1))
+        projected: Tensor = self.project_seen(seen)
         return projected
 
     def _read(self, texts: Tensor, parts: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -244,7 +248,12 @@ class RewardModel(nn.Module):
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
-        self.members = nn.ModuleList([RewardNet(config) for _ in range(config.members)])
+        self.vision: VisionEncoder | None = None
+        if config.images and config.picture_encoder is not None:
+            self.vision = VisionEncoder(config.picture_encoder).requires_grad_(False)
+            self.vision.train(mode=False)
+        width = 0 if self.vision is None else self.vision.width
+        self.members = nn.ModuleList([RewardNet(config, width) for _ in range(config.members)])
         self.temperature = nn.Buffer(torch.ones(()))
 
     @property
@@ -253,22 +262,27 @@ class RewardModel(nn.Module):
         return [net for net in self.members if isinstance(net, RewardNet)]
 
     def start_from(self, text: PretrainedText | None, vision: PretrainedVision | None) -> None:
-        """Give every net the weights of its pre-trained encoders."""
-        for net in self.nets:
-            if text is not None:
+        """Take over the weights of pre-trained encoders."""
+        if vision is not None and self.vision is not None:
+            # Rounded at once as they are kept, for what they see is learned from.
+            rounded = {name: weight.half() for name, weight in vision.weights.items()}
+            self.vision.body.load_state_dict(rounded)
+        if text is not None:
+            for net in self.nets:
                 net.sentences.transformer.load_state_dict(text.weights)
-            if vision is not None:
-                # Rounded at once as they are kept, for what they see may be kept, too.
-                rounded = {name: weight.half() for name, weight in vision.weights.items()}
-                net.vision.body.load_state_dict(rounded)
 
     @torch.no_grad()
     def round_pretrained(self) -> None:
-        """Round pre-trained weights to half precision, as they are kept; the rest stays whole."""
+        """Round fine-tuned weights to half precision, as they are kept; the rest stays whole."""
         for net in self.nets:
-            for encoder in (net.reads, net.sees):
-                for weight in () if encoder is None else encoder.parameters():
-                    weight.copy_(weight.half())
+            for weight in () if net.reads is None else net.reads.parameters():
+                weight.copy_(weight.half())
+
+    def look(self, batch: Batch) -> Batch:
+        """Return a batch with what the encoder of pictures makes of them, if there is one."""
+        if self.vision is None or batch.pictures is None or batch.seen is not None:
+            return batch
+        return replace(batch, seen=self.vision(batch.pictures))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the calibrated pair score (N) and the pointwise logit of the CTR (N).
@@ -280,6 +294,7 @@ class RewardModel(nn.Module):
 
     def each(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return every member's calibrated pair score and click logit, both (members, N)."""
+        batch = self.look(batch)
         pair, point = zip(*(net(batch) for net in self.nets), strict=True)
         return torch.stack(pair) / self.temperature, torch.stack(point)
 

@@ -15,7 +15,7 @@ size of a neuron's weights 0.902, at random 0.875.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from abplatform.errors import CheckpointError
 from reward.inputs import Inputs
-from reward.model import RewardModel, RewardNet
+from reward.model import Batch, RewardModel, RewardNet
 from reward.resume import one_thread
 
 __all__ = ["prune"]
@@ -61,9 +61,10 @@ def prune(model: RewardModel, inputs: Inputs, *, share: float) -> RewardModel:
         )
     shape = replace(model.config, text_encoder={**encoder, "intermediate_size": kept})
     smaller = RewardModel(shape, model.tokenizer)
+    smaller.vision = model.vision
     with one_thread(), torch.enable_grad():
         for net, small in zip(model.nets, smaller.nets, strict=True):
-            small.load_state_dict(_keep(net, _importance(net, inputs), kept))
+            small.load_state_dict(_keep(net, _importance(net, inputs, model.look), kept))
     smaller.temperature.copy_(model.temperature)
     return smaller.eval()
 
@@ -88,7 +89,9 @@ def _count_inner(net: RewardNet) -> int:
     return int(net.get_parameter(f"{_blocks(net)[0]}.{_WIDEN}.weight").shape[0])
 
 
-def _importance(net: RewardNet, inputs: Inputs) -> dict[str, Tensor]:
+def _importance(
+    net: RewardNet, inputs: Inputs, look: Callable[[Batch], Batch]
+) -> dict[str, Tensor]:
     """Return what each inner neuron of each block matters, by the block's name: (inner)."""
     assert inputs.texts is not None  # noqa: S101  # the model reads texts
     lengths = (inputs.texts != net.sentences.pad).sum(1)
@@ -97,7 +100,7 @@ def _importance(net: RewardNet, inputs: Inputs) -> dict[str, Tensor]:
         for rows in torch.split(lengths.argsort(stable=True), _BATCH):
             for activations in heard.values():
                 activations.clear()
-            score, _ = net(inputs.batch(rows.numpy()))
+            score, _ = net(look(inputs.batch(rows.numpy())))
             # the encoder reads a batch in chunks of like length, each with its own activations
             chunks = [(name, chunk) for name, heard_of in heard.items() for chunk in heard_of]
             slopes = torch.autograd.grad(score.sum(), [chunk for _, chunk in chunks])

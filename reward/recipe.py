@@ -88,11 +88,7 @@ def choose_config(
     fewer = max(_LEAST_EPOCHS, _MOST_VISITS // max(1, len(table)))
     wanted = min(config.epochs, fewer) if epochs is None else epochs
     config = replace(config, seed=seed, epochs=wanted, loss=loss, augment=augment)
-    if not torch.cuda.is_available():
-        return config
-    # Compiling takes a minute or two, which only large encoders earn back.
-    is_large = images and picture_encoder != PATCHES
-    return replace(config, device="cuda", bf16=True, compiled=is_large)
+    return replace(config, device="cuda", bf16=True) if torch.cuda.is_available() else config
 
 
 def choose_config_for(

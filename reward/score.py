@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from abplatform.checkpoints import Checkpoint, read_folder, write_manifest
@@ -83,7 +84,7 @@ def pack(model: RewardModel) -> bytes:
     return save(
         {
             # rounded at the end of training, so nothing is lost
-            name: weight.half() if ".sentences." in name or ".vision." in name else weight
+            name: weight.half() if ".sentences." in name or name.startswith("vision.") else weight
             for name, weight in model.state_dict().items()
         }
     )
@@ -147,7 +148,7 @@ class RewardScorer:
                 return cls(OnnxModel(config, tokenizer, form), checkpoint)
             model = RewardModel(config, tokenizer)
             model.load_state_dict(load_file(checkpoint.file(_WEIGHTS)))
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
                 f"the weights do not fit this version: {str(error).splitlines()[0]}",
                 path=checkpoint.folder,

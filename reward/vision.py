@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from abplatform.checkpoints.carried import CARRIED, carried_file, how_to_install
-from abplatform.checkpoints.pretrained import find_checkpoint
+from abplatform.checkpoints.pretrained import UNREADABLE, find_checkpoint
 from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
 from reward.efficientnet import BLOCKS, EfficientNetLite0, fold
@@ -26,6 +26,9 @@ __all__ = ["EFFICIENTNET", "PretrainedVision", "VisionEncoder", "open_pretrained
 
 EFFICIENTNET: Final = "efficientnet-lite0"
 """The carried encoder: 3.4 million weights without its classifier (Apache-2.0)."""
+
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Where the colours stand: alone, or since transformers 5 beside what prepares texts."""
 
 _EFFICIENTNET_SIZE = 128
 _EFFICIENTNET_MEAN = 127 / 255
@@ -101,7 +104,9 @@ def open_pretrained_vision(named: str) -> PretrainedVision:
     settings, weights = _read(found.folder)
     config = {"kind": settings["model_type"], "size": settings["image_size"], "settings": settings}
     config |= _colours(found.folder)
-    return PretrainedVision(named, found.sha256, config, weights)
+    opened = PretrainedVision(named, found.sha256, config, weights)
+    _try_out(opened, found.folder)
+    return opened
 
 
 def _open_efficientnet() -> PretrainedVision:
@@ -135,7 +140,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
                 trust_remote_code=False,
                 dtype=torch.float32,
             )
-    except (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise _not_one(folder, str(error).splitlines()[0]) from error
     body = getattr(model, "vision_model", model)
     settings: dict[str, Any] = body.config.to_dict()
@@ -157,14 +162,42 @@ def _transformer(settings: Mapping[str, Any]) -> Any:
     return made
 
 
+@torch.no_grad()
+def _try_out(opened: PretrainedVision, folder: Path) -> None:
+    """Look at one picture twice: an encoder answers with tokens, and each time the same ones."""
+    encoder = VisionEncoder(opened.config)
+    encoder.body.load_state_dict(opened.weights)
+    encoder.train(mode=False)
+    side = opened.config["size"]
+    picture = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
+    try:
+        once, again = encoder(picture), encoder(picture)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        why = f"{opened.config['kind']} sees no single picture: {str(error).splitlines()[0]}"
+        raise _not_one(folder, why) from error
+    if once.dim() != 3 or once.shape[2] != encoder.width or not once.isfinite().all():
+        raise _not_one(folder, f"{opened.config['kind']} makes no tokens of a picture")
+    if not torch.equal(once, again):
+        raise _not_one(folder, f"{opened.config['kind']} sees another thing each time it looks")
+
+
 def _colours(folder: Path) -> dict[str, list[float]]:
     """Return mean and deviation of channels from the processor's file; 0.5 where there is none."""
-    path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return {
-        "mean": list(told.get("image_mean", [0.5] * 3)),
-        "std": list(told.get("image_std", [0.5] * 3)),
+    told: dict[str, Any] = {}
+    for name in _PROCESSORS:
+        if (folder / name).is_file():
+            whole = json.loads((folder / name).read_text("utf-8"))
+            told = whole.get("image_processor", whole)
+            break
+    colours = {
+        "mean": told.get("image_mean", [0.5] * 3),
+        "std": told.get("image_std", [0.5] * 3),
     }
+    for name, value in colours.items():
+        numbers = value if isinstance(value, list) else []
+        if len(numbers) != 3 or not all(isinstance(one, int | float) for one in numbers):
+            raise _not_one(folder, f"image_{name} must be three numbers, not {value!r}")
+    return colours
 
 
 def _not_one(folder: Path, why: str) -> CheckpointError:

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
-from abplatform.checkpoints.pretrained import CheckedFolder
+from abplatform.checkpoints.pretrained import UNREADABLE, CheckedFolder
 from abplatform.checkpoints.quiet import quietly
 from abplatform.errors import CheckpointError
 
@@ -34,15 +34,18 @@ def read_model(where: CheckedFolder) -> tuple[Any, Any]:
     try:
         with quietly():
             processor = _read_processor(where)
-            model = AutoModelForImageTextToText.from_pretrained(
-                where.folder, use_safetensors=True, dtype=torch.float32, **_SAFE
+            read: Any = AutoModelForImageTextToText.from_pretrained
+            model, told = read(
+                where.folder,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **_SAFE,
             )
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"no model of pictures and text can be read here: {first_line(error)}",
-            path=where.folder,
-            remedy="name a folder of a LLaVA or Qwen-VL model with its processor",
-        ) from error
+    except UNREADABLE as error:
+        raise _unreadable(where, first_line(error)) from error
+    if lacking := sorted(told["missing_keys"]):  # else they would be drawn at random
+        raise _unreadable(where, f"{lacking[0]} is missing")
     return processor, model.train(mode=False)
 
 
@@ -56,7 +59,7 @@ def add_adapter(model: Any, adapter: CheckedFolder) -> Any:
 
     try:
         tuned: Any = PeftModel.from_pretrained(model, str(adapter.folder))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"the LoRA adapter does not fit the model: {first_line(error)}",
             path=adapter.folder,
@@ -105,6 +108,14 @@ def without(text: str, special: Collection[str]) -> str:
 def first_line(error: Exception) -> str:
     """Return an error's first line, or its kind where it says nothing."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _unreadable(where: CheckedFolder, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"no model of pictures and text can be read here: {why}",
+        path=where.folder,
+        remedy="name a whole folder of a LLaVA or Qwen-VL model with its processor",
+    )
 
 
 def _read_processor(where: CheckedFolder) -> Any:

@@ -11,10 +11,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError
 
 from abplatform.errors import CheckpointError
 
-__all__ = ["CheckedFolder", "check_folder", "find_checkpoint"]
+__all__ = ["UNREADABLE", "CheckedFolder", "check_folder", "find_checkpoint"]
+
+UNREADABLE: Final = (
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
+"""What transformers raises where a checked folder holds no whole model of the wanted kind."""
 
 PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 READ = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})

@@ -75,6 +75,7 @@ def compare(
     predicts every pair once.
     """
     from reward.dataset import read_pairs
+    from reward.guesses import check_kinds
     from reward.pictures import pictures_of
     from reward.qualities import judge_qualities, read_qualities
 
@@ -92,8 +93,9 @@ def compare(
         choose_rivals,
         detected_looks,
         guessed,
+        hold_out,
         open_judge,
-        recall,
+        repeat_forecast,
     )
     from reward.rivals import compare as run
 
@@ -105,19 +107,22 @@ def compare(
         )
     part = Part(table, pictures, images)
     rivals, asked = choose_rivals(part, names), None
+    fold = hold_out(table, folds=folds, seed=seed)
+    if unlabelled_file is not None:
+        more = read_pairs(unlabelled_file)
+        check_kinds(table, more, images=pictures is not None)
+        rivals["reward-guessed"] = guessed(Part(more, pictures_of(more, images), images))
+    judge = None if judge_name is None else open_judge(judge_name)
+    # What takes minutes comes after everything that may refuse.
     if READ in rivals:
         with progress("looking for texts and products on pictures") as advance:
             detected_looks(part, advance=advance)
-    if unlabelled_file is not None:
-        more = read_pairs(unlabelled_file)
-        rivals["reward-guessed"] = guessed(Part(more, pictures_of(more, images), images))
-    if judge_name is not None:
-        judge = open_judge(judge_name)
+    if judge is not None:
         with progress("asking the judge") as advance:
-            rivals["judge"] = recall(part, judge.judge(part, advance=advance))
+            rivals["judge"] = repeat_forecast(part, judge.judge(part, advance=advance))
         asked = {"name": judge.name, "sha256": judge.sha256}
     with progress("training") as advance:
-        standings = run(part, rivals, folds=folds, seed=seed, advance=advance)
+        standings = run(part, rivals, fold, advance=advance)
     if as_json:
         models_json = [standing.to_json() for standing in standings]
         qualities = [one.to_json() for one in found]

@@ -13,7 +13,6 @@ from abplatform.cli.form_experiment import describe_experiment
 from abplatform.cli.options import json_option, print_json, progress, workspace_option
 from abplatform.cli.reward_inputs import (
     KIND,
-    checkpoint_option,
     images_option,
     open_pairs,
     pairs_option,
@@ -34,7 +33,12 @@ _MB = 1e6
 
 
 @click.command()
-@checkpoint_option
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder with model.safetensors and manifest.json, as `abp reward train` wrote it.",
+)
 @pairs_option
 @images_option
 @click.option(

@@ -18,7 +18,15 @@ from reward.fit import HASHED
 from reward.rivals.asked import Judge, open_judge
 from reward.rivals.boosted import boosted
 from reward.rivals.concat import concatenated
-from reward.rivals.contest import Part, Rival, Standing, compare, recall, scores_to_forecast
+from reward.rivals.contest import (
+    Part,
+    Rival,
+    Standing,
+    compare,
+    hold_out,
+    repeat_forecast,
+    scores_to_forecast,
+)
 from reward.rivals.detected import can_detect, detected_looks
 from reward.rivals.looks import picture_looks, text_looks
 from reward.rivals.trained import fine_tuned, guessed, texts_only, trained
@@ -36,8 +44,9 @@ __all__ = [
     "compare",
     "detected_looks",
     "guessed",
+    "hold_out",
     "open_judge",
-    "recall",
+    "repeat_forecast",
 ]
 
 READ: Final = "hand-picture-read"

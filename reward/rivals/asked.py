@@ -78,7 +78,7 @@ class Judge:
             said[1, row] = 1 - self.first_wins(other, one, files)
             if advance:
                 advance(row + 1, len(table))
-        return turn_sides(said[0], said[1])
+        return turn_sides(table, said[0], said[1])
 
     def first_wins(self, first: Item, second: Item, files: Mapping[str, Path]) -> float:
         """Return the probability of A against B; without files of pictures texts alone are told.

@@ -52,7 +52,7 @@ def concatenated(learned: Part, held: Part) -> Forecast:
         table = held.table
         left = _predict(net, held, held.pictures, table.chosen, table.rejected)
         right = 1 - _predict(net, held, held.pictures, table.rejected, table.chosen)
-    return turn_sides(left, right)
+    return turn_sides(held.table, left, right)
 
 
 class _Net(nn.Module):

@@ -12,13 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from abplatform.errors import TrainingError
 from reward.dataset import PairTable, deal_folds
 from reward.evaluate import SIGNIFICANT, Forecast, evaluate, hits
 
-__all__ = ["Part", "Rival", "Standing", "compare", "recall", "scores_to_forecast", "turn_sides"]
+__all__ = [
+    "Part",
+    "Rival",
+    "Standing",
+    "compare",
+    "hold_out",
+    "repeat_forecast",
+    "scores_to_forecast",
+    "turn_sides",
+]
 
 Floats = NDArray[np.float64]
 _RESAMPLES = 4000
@@ -92,12 +102,39 @@ class Standing:
         }
 
 
+def hold_out(table: PairTable, *, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal components into folds, each of which is held out once.
+
+    Args:
+        table: P pairs.
+        folds: How many.
+        seed: Decides which components go together.
+
+    Returns:
+        The fold of each pair, P.
+
+    Raises:
+        TrainingError: There are fewer than four components, or fewer than folds.
+    """
+    fold = deal_folds(table, count=folds, seed=seed)
+    if fold.max() < 0:
+        raise TrainingError(
+            "the pairs hang together by products, pictures or texts, so nothing can be held out",
+            remedy="take pairs of at least four products",
+        )
+    if (dealt := len(np.unique(fold))) < folds:
+        raise TrainingError(
+            f"the pairs have {dealt} components, fewer than {folds} folds",
+            remedy=f"take {dealt} folds at most with --folds",
+        )
+    return fold
+
+
 def compare(
     part: Part,
     rivals: Mapping[str, Rival],
+    fold: NDArray[np.int64],
     *,
-    folds: int,
-    seed: int,
     advance: Callable[[int, int], None] | None = None,
 ) -> list[Standing]:
     """Let every rival learn and predict, fold by fold.
@@ -105,22 +142,16 @@ def compare(
     Args:
         part: P pairs.
         rivals: Name to model; the first is what the others are held against.
-        folds: Into how many parts components are dealt.
-        seed: Decides which go together.
+        fold: Of each pair, P, as :func:`hold_out` deals them.
         advance: Told how many trainings are done of how many.
 
     Raises:
-        TrainingError: There are fewer than four components, or a model predicts no number.
+        TrainingError: A model predicts no number, or cannot learn.
     """
-    fold = deal_folds(part.table, count=folds, seed=seed)
-    if fold.max() < 0:
-        raise TrainingError(
-            "the pairs hang together by products, pictures or texts, so nothing can be held out",
-            remedy="take pairs of at least four products",
-        )
     told = {name: _blank(len(part.table)) for name in rivals}
-    done, total = 0, len(rivals) * folds
-    for number in range(folds):
+    numbers = np.unique(fold)
+    done, total = 0, len(rivals) * len(numbers)
+    for number in numbers:
         learned, held = part.keep(fold != number), part.keep(fold == number)
         for name, rival in rivals.items():
             forecast = rival(learned, held)
@@ -145,20 +176,23 @@ def scores_to_forecast(score: Floats, table: PairTable) -> Forecast:
     return Forecast(there, there)
 
 
-def turn_sides(first: Floats, last: Floats) -> Forecast:
+def turn_sides(table: PairTable, first: Floats, last: Floats) -> Forecast:
     """Return what a model says whose answer depends on the order, in an order drawn for each pair.
 
-    Which side was chosen must not show in the order, or a liking for the left would look right.
+    Which side was chosen must not show in the order, or a liking for the left would look right. The
+    draw is by the pair's id, so that it is the same wherever the pair stands.
 
     Args:
+        table: P pairs.
         first: Probability that the chosen one wins, when it comes first, P.
         last: The same, when it comes last, P.
     """
-    turned = np.random.default_rng(0).random(len(first)) < 0.5
+    digests = (xxhash.xxh3_64_intdigest(name.encode()) for name in table.pair_ids)
+    turned = np.array([digest % 2 == 0 for digest in digests])
     return Forecast(np.where(turned, last, first), np.where(turned, first, last))
 
 
-def recall(part: Part, said: Forecast) -> Rival:
+def repeat_forecast(part: Part, said: Forecast) -> Rival:
     """Return a rival that learns nothing and repeats what was said of all pairs beforehand."""
     place = {name: index for index, name in enumerate(part.table.pair_ids)}
 

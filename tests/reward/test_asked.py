@@ -1,6 +1,7 @@
 """A judge that learns nothing: asked in both orders, believed by its next token."""
 
 import json
+import shutil
 from copy import copy, deepcopy
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -25,7 +26,7 @@ from generators.prompt_model.model import (
 )
 from reward.dataset import read_pairs, table_from_frame
 from reward.pictures import pictures_of
-from reward.rivals import Part, compare, open_judge, recall
+from reward.rivals import Part, compare, hold_out, open_judge, repeat_forecast
 from reward.rivals.asked import tell_pair
 
 
@@ -115,7 +116,10 @@ def test_the_judge_repeats_itself_in_every_fold(judge, part, said):
     """What was said beforehand is what is compared."""
     seen = []
     (standing,) = compare(
-        part, {"judge": recall(part, said)}, folds=3, seed=0, advance=lambda *n: seen.append(n)
+        part,
+        {"judge": repeat_forecast(part, said)},
+        hold_out(part.table, folds=3, seed=0),
+        advance=lambda *n: seen.append(n),
     )
     expected = float(((said.there > 0.5) == (part.table.p_win > 0.5)).mean())
     assert standing.numbers["accuracy"] == pytest.approx(expected)
@@ -143,6 +147,23 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="pictures and text"):
         open_judge(str(tmp_path))
+
+
+def test_half_a_model_is_refused(folder, tmp_path):
+    """Weights that are missing would be drawn at random; a cut or foreign file says nothing."""
+    whole = load_file(folder / "model.safetensors")
+    seen = {name: weight for name, weight in whole.items() if "language_model" not in name}
+    name = next(name for name in whole if "embed_tokens" in name)
+    narrow = {**whole, name: whole[name][:, :8].contiguous()}
+    for weights in (seen, narrow, None):
+        path = shutil.copytree(folder, tmp_path / "half", dirs_exist_ok=True)
+        if weights is None:
+            data = (folder / "model.safetensors").read_bytes()
+            (path / "model.safetensors").write_bytes(data[:3000])
+        else:
+            save_file(weights, path / "model.safetensors", {"format": "pt"})
+        with pytest.raises(CheckpointError, match="no model of pictures and text can be read"):
+            open_judge(str(path))
 
 
 def test_other_bytes_are_refused(folder):

@@ -107,6 +107,8 @@ def test_contradictions_are_counted(drawn, tmp_path):
         ({"p_win": first_row(None, "p_win")}, "no p_win between 0 and 1"),
         ({"p_win": first_row(1.5, "p_win")}, "no p_win between 0 and 1"),
         ({"p_win": pl.lit("high")}, "p_win holds something that is no number"),
+        ({"title": pl.concat_list("title", "title")}, "title holds something that is no text"),
+        ({"title": pl.lit(b"\xff\xfe")}, "title holds something that is no text"),
         ({"weight": first_row(-1.0, "weight")}, "no weight of 0 or more"),
         ({"chosen_creative": pl.col("rejected_creative")}, "with itself"),
         ({"pair_id": pl.lit("one")}, "occurs more than once"),

@@ -14,7 +14,7 @@ from abplatform.cli.main import abp
 from abplatform.errors import NotInstalled, TrainingError
 from reward.dataset import read_pairs
 from reward.pictures import pictures_of
-from reward.rivals import READ, RIVALS, Part, choose_rivals, compare
+from reward.rivals import READ, RIVALS, Part, choose_rivals, compare, hold_out
 from reward.rivals.detected import STANCE, _detect, can_detect, detected_looks, stance
 from reward.rivals.lettering import LETTERING, can_read, lettering, read_boxes
 
@@ -115,16 +115,20 @@ def test_two_things_are_two_parts():
 
 
 def _world(folder, *, products):
-    """Draw two pictures a product, alike but for a text; the one with a text wins."""
+    """Draw two pictures a product, one the other's mirror image; whose text can be read wins.
+
+    Noise of each picture's own hides what even a mirror changes in the last digits of a feature.
+    """
     draw, rows = np.random.default_rng(0), []
     for number in range(products):
         ground = tuple(int(value) for value in draw.integers(120, 230, 3))
-        text = (str(draw.choice(["New today", "Half price", "Best of all"])), 30, 60, 34)
+        text = (str(draw.choice(["New today", "Half price", "Best of all"])), 30, 10, 34)
+        straight = _poster(text, ground=ground, side=256)
         names = []
-        for texts in ([text], []):
+        for pixels in (straight, straight[:, ::-1]):
             buffer = io.BytesIO()
-            pixels = _poster(*texts, ground=ground, side=240)
-            Image.fromarray(pixels).save(buffer, "PNG", optimize=bool(texts))
+            noisy = (pixels + draw.normal(0, 6, pixels.shape)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(buffer, "PNG")
             name = hashlib.sha256(buffer.getvalue()).hexdigest()
             (folder / f"{name}.png").write_bytes(buffer.getvalue())
             names.append(name)
@@ -158,16 +162,14 @@ def world(tmp_path_factory):
 @reads
 @pytest.mark.slow
 def test_a_liking_for_texts_is_learned(world):
-    """Where pictures with a text win, who reads finds it out on products it never saw."""
-    chance, read = compare(
-        world, {name: RIVALS[name].learn for name in ("chance", READ)}, folds=4, seed=0
-    )
-    assert chance.numbers["accuracy"] == 0.5
+    """Only who reads finds out that readable texts win, on products it never saw.
+
+    A mirror image has the same ink, light and edges, so hand features alone cannot tell.
+    """
+    rivals = {name: RIVALS[name].learn for name in ("hand-picture", READ)}
+    counted, read = compare(world, rivals, hold_out(world.table, folds=4, seed=0))
+    assert 0.3 < counted.numbers["accuracy"] < 0.7
     assert read.numbers["accuracy"] == 1.0
-    looks = detected_looks(world)
-    seen = looks[:, LETTERING.index("text boxes")]
-    assert (seen[world.table.chosen] >= 1).all()
-    assert (seen[world.table.rejected] == 0).all()
 
 
 @detects
@@ -188,7 +190,7 @@ def test_it_runs_only_when_named(world):
     """A second a picture is too slow to be anyone's default; without a folder it is refused."""
     assert READ not in choose_rivals(world)
     assert list(choose_rivals(world, [READ])) == [READ]
-    with pytest.raises(TrainingError, match="no"):
+    with pytest.raises(TrainingError, match="reads pictures"):
         detected_looks(Part(world.table, world.pictures))
 
 

@@ -10,11 +10,11 @@ from scipy.stats import spearmanr
 
 from abplatform.cli.main import abp
 from abplatform.errors import TrainingError
-from reward.dataset import Item, read_pairs
+from reward.dataset import Item, read_pairs, table_from_frame
 from reward.pictures import pictures_of
 from reward.qualities import judge_qualities, read_qualities
-from reward.rivals import RIVALS, Part, choose_rivals, compare
-from reward.rivals.contest import scores_to_forecast
+from reward.rivals import RIVALS, Part, choose_rivals, compare, hold_out
+from reward.rivals.contest import scores_to_forecast, turn_sides
 from reward.rivals.looks import picture_looks, text_looks
 
 LEARNED = ["chance", "colour-histogram", "hand-picture", "boosted", "visual-prior", "caig-concat"]
@@ -29,7 +29,7 @@ def part(drawn):
 @pytest.fixture(scope="module")
 def standings(part):
     rivals = {name: RIVALS[name].learn for name in LEARNED}
-    return {one.name: one for one in compare(part, rivals, folds=3, seed=0)}
+    return {one.name: one for one in compare(part, rivals, hold_out(part.table, folds=3, seed=0))}
 
 
 def test_nobody_is_judged_on_what_it_learned(part):
@@ -42,7 +42,7 @@ def test_nobody_is_judged_on_what_it_learned(part):
         seen.extend(held.table.pair_ids)
         return scores_to_forecast(np.zeros(len(held.table.items)), held.table)
 
-    compare(part, {"spy": spy}, folds=3, seed=1)
+    compare(part, {"spy": spy}, hold_out(part.table, folds=3, seed=1))
     assert sorted(seen) == sorted(part.table.pair_ids)
 
 
@@ -70,6 +70,17 @@ def test_order_matters_to_nobody_but_caig(standings):
         assert same or name == "caig-concat", name
 
 
+def test_the_drawn_order_goes_with_the_pair(part):
+    """Which side comes first is the same wherever a pair stands in its file, and about half."""
+    table = part.table
+    first, last = np.linspace(0, 0.4, len(table)), np.linspace(0.6, 1, len(table))
+    there = turn_sides(table, first, last).there
+    assert 0.3 < (there == first).mean() < 0.7
+    order = np.random.default_rng(3).permutation(len(table))
+    mixed = table_from_frame(table.frame[order])
+    np.testing.assert_array_equal(turn_sides(mixed, first[order], last[order]).there, there[order])
+
+
 def test_the_first_is_held_against_nobody(standings):
     """Only the others have a lead to catch up; equal models have none, with p = 1."""
     assert standings["chance"].gain is None
@@ -78,7 +89,7 @@ def test_the_first_is_held_against_nobody(standings):
 
 def test_a_model_equals_itself(part):
     rival = RIVALS["colour-histogram"].learn
-    _, twin = compare(part, {"one": rival, "two": rival}, folds=3, seed=0)
+    _, twin = compare(part, {"one": rival, "two": rival}, hold_out(part.table, folds=3, seed=0))
     assert twin.gain == (0, 0, 0)
     assert twin.p_value == 1
 
@@ -86,7 +97,7 @@ def test_a_model_equals_itself(part):
 def test_the_same_seed_says_the_same(part, standings):
     """Networks too: learning again gives the very same numbers."""
     rivals = {name: RIVALS[name].learn for name in ("visual-prior", "caig-concat", "boosted")}
-    for one in compare(part, rivals, folds=3, seed=0):
+    for one in compare(part, rivals, hold_out(part.table, folds=3, seed=0)):
         assert one.numbers["log_loss"] == standings[one.name].numbers["log_loss"]
 
 
@@ -103,7 +114,9 @@ def test_only_what_the_pairs_allow_is_chosen(part):
 def test_too_few_products_are_refused(part):
     few = part.keep(np.isin(part.table.frame["product_id"], ["p000", "p001"]))
     with pytest.raises(TrainingError, match="at least four products"):
-        compare(few, {"chance": RIVALS["chance"].learn}, folds=3, seed=0)
+        hold_out(few.table, folds=3, seed=0)
+    with pytest.raises(TrainingError, match="24 components, fewer than 25 folds"):
+        hold_out(part.table, folds=25, seed=0)
 
 
 def test_features_are_numbers_whatever_is_looked_at():

@@ -1,9 +1,12 @@
 """Smaller forms of a reward model: what they say, what they refuse, and what they cost."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
 import torch
@@ -19,7 +22,8 @@ from abplatform.cli.main import abp
 from abplatform.domain.spec import parse_experiment
 from abplatform.errors import CheckpointError, TrainingError
 from reward.attribution import attribute
-from reward.dataset import read_pairs
+from reward.dataset import Item, read_pairs
+from reward.efficientnet import _Convolution
 from reward.inputs import Inputs
 from reward.model import RewardConfig, RewardModel
 from reward.onnx_form import OnnxModel, to_float32, to_int8
@@ -27,6 +31,7 @@ from reward.pictures import pictures_of
 from reward.pruning import prune
 from reward.score import RewardScorer, save_form, save_model
 from reward.train import Trained
+from reward.vision import EFFICIENTNET
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 WORDS = ("fresh", "bold", "soft", "warm", "cold", "tea", "lamp", "shoe", "for", "you")
@@ -353,6 +358,39 @@ def test_a_damaged_form_is_refused(shrunk, model, form, tmp_path):
     save_form(damaged, b"nothing of the kind", model, metadata={}, created_at=NOW)
     with pytest.raises(CheckpointError, match="no model of ONNX"):
         RewardScorer.load(damaged)
+
+
+@pytest.mark.slow
+def test_a_form_of_another_shape_is_refused(form, model, tmp_path):
+    """Metadata that tell of another model are found out before anything is scored."""
+    for changes in ({"parts": 3}, {"images": True}, {"text_encoder": None}):
+        config = replace(model.config, **changes)
+        with pytest.raises(CheckpointError, match="another shape"):
+            OnnxModel(config, model.tokenizer, form)
+
+
+@pytest.mark.slow
+def test_convolutions_stay_as_they_are():
+    """A net that looks through EfficientNet holds it once, and in float, where that is faster."""
+    torch.manual_seed(0)
+    seen = {
+        "kind": EFFICIENTNET,
+        "size": 32,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "settings": {"blocks": 3},
+    }
+    shape = make_model(images=True, texts=False, encoder=False).config
+    model = RewardModel(replace(shape, picture_encoder=seen)).eval()
+    form = to_int8(model)
+    found = Counter(node.op_type for node in onnx.load_from_string(form).graph.node)
+    assert found["ConvInteger"] == 0
+    assert found["MatMulInteger"] > 0
+    assert found["Conv"] == sum(isinstance(one, _Convolution) for one in model.modules())
+    items = [Item(str(n), "", "", "p", f"Thing {n}", "home", "{}") for n in range(40)]
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    ours, theirs = (one.score_items(items, pictures) for one in forms_of(model, form))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
 
 
 @pytest.mark.slow
