@@ -361,7 +361,7 @@ def test_a_damaged_form_is_refused(shrunk, model, form, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_form_of_another_shape_is_refused(form, model, tmp_path):
+def test_a_form_of_another_shape_is_refused(form, model):
     """Metadata that tell of another model are found out before anything is scored."""
     for changes in ({"parts": 3}, {"images": True}, {"text_encoder": None}):
         config = replace(model.config, **changes)
